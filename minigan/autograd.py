@@ -1,0 +1,540 @@
+"""Tensors, the graph that operations record, and the walk back over it.
+
+A Tensor is an array and, if it came out of an operation on something that requires a gradient,
+the tensors it was made from and a function `backward` that turns the gradient with respect to
+this tensor into the gradients with respect to those. Operations live in `minigan.functional`;
+each ends with `return node(result, inputs, backward)`.
+"""
+
+import functools
+import inspect
+import itertools
+import threading
+from operator import attrgetter
+
+import numpy
+
+from minigan.device import device_of, module_for, module_of, moved
+
+
+class _Recording(threading.local):
+    enabled = True
+
+
+_recording = _Recording()
+_numbers = itertools.count()
+
+
+class Tensor:
+    """An array with a memory of where it came from.
+
+    array          the plain NumPy or CuPy array; operations touch nothing else
+    requires_grad  whether gradients flow to or through this tensor
+    gradient       the plain array of a leaf's accumulated gradient, or None (`grad` wraps it)
+
+    The others serve the walk back: `inputs` and `_backward` (None for a leaf), `number` (the order
+    of creation), `version` (a one-item list shared by all tensors on the same memory, raised by
+    every change in place), `versions` (the inputs' versions when the operation was recorded) and
+    `slot` (where an optimiser wants a leaf's gradient written).
+    """
+
+    __slots__ = ("array", "requires_grad", "gradient", "inputs", "_backward", "number",
+                 "version", "versions", "slot", "__weakref__")
+    # Makes `array * tensor` call Tensor.__rmul__ instead of looping over the array's entries.
+    __array_ufunc__ = None
+
+    def __init__(self, array, requires_grad=False):
+        self.array = array
+        self.requires_grad = requires_grad
+        self.gradient = self._backward = self.slot = self.versions = None
+        self.inputs = ()
+        self.number = 0
+        self.version = [0]
+
+    # What an array knows of itself
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    @property
+    def dtype(self):
+        return self.array.dtype
+
+    @property
+    def ndim(self):
+        return self.array.ndim
+
+    @property
+    def device(self):
+        return device_of(self.array)
+
+    @property
+    def is_cuda(self):
+        return self.device == "cuda"
+
+    @property
+    def is_leaf(self):
+        return self._backward is None
+
+    def dim(self):
+        return self.array.ndim
+
+    def size(self, dim=None):
+        return self.array.shape if dim is None else self.array.shape[dim]
+
+    def numel(self):
+        return self.array.size
+
+    def item(self):
+        """The one number in this tensor, as Python's own. Waits for the device."""
+        if self.array.size != 1:
+            raise ValueError(f"item: expected a tensor of one element, got shape {self.shape}")
+        return self.array.item()
+
+    def tolist(self):
+        return self.array.tolist()
+
+    def numpy(self):
+        """The NumPy array, sharing memory. ValueError if it requires a gradient or is on a GPU."""
+        if self.requires_grad:
+            raise ValueError("numpy: the tensor requires a gradient; call detach().numpy()")
+        if self.is_cuda:
+            raise ValueError("numpy: the tensor is on a GPU; call cpu().numpy()")
+        return self.array
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        return numpy.array(array, dtype=dtype, copy=copy)
+
+    def __len__(self):
+        if not self.array.ndim:
+            raise TypeError("len: a 0-d tensor has no length")
+        return len(self.array)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __repr__(self):
+        text = numpy.array2string(moved(self.array, "cpu"), separator=", ", prefix="tensor(")
+        if self._backward is not None:
+            text += f", grad_fn=<{operation_name(self._backward)}>"
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        if self.dtype not in ("float32", "int64", "bool"):
+            text += f", dtype={self.dtype}"
+        return f"tensor({text})"
+
+    # People's view of the memory: Tensors that share it
+
+    def detach(self):
+        """The same memory as a tensor without a history."""
+        result = Tensor(self.array)
+        result.version = self.version
+        return result
+
+    @property
+    def data(self):
+        return self.detach()
+
+    @data.setter
+    def data(self, value):
+        self.array = value.array
+        self.version = [self.version[0] + 1]
+
+    @property
+    def grad(self):
+        return None if self.gradient is None else Tensor(self.gradient)
+
+    @grad.setter
+    def grad(self, value):
+        if value is None:
+            self.gradient = None
+            return
+        if not isinstance(value, Tensor) or value.shape != self.shape:
+            raise ValueError(f"grad: expected None or a Tensor of shape {self.shape}, "
+                             f"got {describe(value)}")
+        self.gradient = value.array
+
+    def requires_grad_(self, requires_grad=True):
+        if self._backward is not None:
+            raise ValueError("requires_grad_: only a leaf may change; use detach() first")
+        if requires_grad:
+            check_differentiable("requires_grad_", self.dtype)
+        self.requires_grad = requires_grad
+        return self
+
+    # Moving and copying
+
+    def to(self, *targets, device=None, dtype=None):
+        """On another device and/or of another dtype; itself if nothing changes."""
+        for target in targets:
+            if isinstance(target, Tensor):
+                device, dtype = target.device, target.dtype
+            elif isinstance(target, str):
+                device = target
+            else:
+                dtype = target
+        result = self
+        if device is not None and device_of(self.array) != device:
+            home = self.device
+            result = node(moved(self.array, device), (self,), lambda g: (moved(g, home),), "to")
+        if dtype is not None and result.dtype != dtype:
+            # The walk back turns the gradient into the input's dtype by itself.
+            result = node(result.array.astype(dtype), (result,), lambda g: (g,), "to")
+        return result
+
+    def cpu(self):
+        return self.to("cpu")
+
+    def cuda(self):
+        return self.to("cuda")
+
+    def float(self):
+        return self.to("float32")
+
+    def double(self):
+        return self.to("float64")
+
+    def long(self):
+        return self.to("int64")
+
+    def __deepcopy__(self, memo):
+        if self._backward is not None:
+            raise RuntimeError("deepcopy: only a leaf can be copied; use detach() first")
+        copy = type(self).__new__(type(self))
+        Tensor.__init__(copy, self.array.copy(), self.requires_grad)
+        copy.gradient = None if self.gradient is None else self.gradient.copy()
+        memo[id(self)] = copy
+        return copy
+
+    # Changes in place
+
+    def changed(self):
+        """Tell every graph that recorded this memory that it holds something else now."""
+        self.version[0] += 1
+
+    def check_changeable(self, what):
+        """RuntimeError if a change in place would escape a recorded graph."""
+        if self.requires_grad and (self._backward is not None or _recording.enabled):
+            raise RuntimeError(f"{what}: a tensor that requires a gradient cannot be changed in "
+                               f"place; use no_grad() for a leaf, a new tensor otherwise")
+
+    def __setitem__(self, index, value):
+        self.check_changeable("item assignment")
+        if isinstance(value, Tensor):
+            if value.requires_grad and _recording.enabled:
+                raise NotImplementedError("item assignment: the value requires a gradient; "
+                                          "build the tensor with cat or stack instead")
+            value = value.array
+        self.array[plain_index(index)] = value
+        self.changed()
+
+    def copy_(self, source):
+        self.check_changeable("copy_")
+        self.array[...] = source.array if isinstance(source, Tensor) else source
+        self.changed()
+        return self
+
+    def fill_(self, value):
+        return self.copy_(value)
+
+    def zero_(self):
+        return self.copy_(0)
+
+    # The walk back
+
+    def backward(self, gradient=None, retain_graph=False):
+        """Add d(self)/d(leaf), weighted by `gradient`, to the `grad` of every leaf below.
+
+        gradient      a Tensor, array or number of this tensor's shape; 1 for a tensor of one element
+        retain_graph  keep what a second backward needs
+
+        Raises RuntimeError if nothing here requires a gradient, if the graph was already used up,
+        or if a tensor it recorded was changed in place since; ValueError for a wrong shape.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("backward: the tensor does not require a gradient and was not "
+                               "made from one that does")
+        g = _first_gradient(self, gradient)
+        if self._backward is None:
+            accumulate(self, g)
+            return
+        order = _oldest_first(self)
+        # Seen before anything is computed, so that a refused walk leaves no half-made gradients.
+        for tensor in order:
+            _check_usable(tensor)
+        gradients = {self.number: g}
+        while order:
+            tensor = order.pop()  # lets go of it, so that memory is freed behind the walk
+            g = gradients.pop(tensor.number, None)
+            if g is not None:
+                for x, gx in zip(tensor.inputs, tensor._backward(g)):
+                    if gx is None or not x.requires_grad:
+                        continue
+                    if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:
+                        gx = fitted(gx, x.array)
+                    if x._backward is None:
+                        accumulate(x, gx)
+                    elif x.number in gradients:
+                        gradients[x.number] = gradients[x.number] + gx
+                    else:
+                        gradients[x.number] = gx
+            if not retain_graph:
+                tensor._backward = _used_up
+                tensor.inputs = ()
+
+
+def _first_gradient(tensor, gradient):
+    array = tensor.array
+    if gradient is None:
+        if array.size != 1:
+            raise RuntimeError(f"backward: only a tensor of one element starts by itself; this one "
+                               f"has shape {array.shape} and needs a gradient of that shape")
+        return module_of(array).ones_like(array)
+    if isinstance(gradient, Tensor):
+        gradient = gradient.array
+    gradient = module_of(array).asarray(gradient, dtype=array.dtype)
+    if gradient.shape != array.shape and gradient.size * array.size != 1:
+        raise ValueError(f"backward: expected a gradient of shape {array.shape}, "
+                         f"got {gradient.shape}")
+    return gradient.reshape(array.shape)
+
+
+def _oldest_first(root):
+    """Every recorded tensor below the root, each behind the tensors it was made from.
+
+    The walk back takes them from the end. The order must be topological: with b = a + a and c = b + b, the walk may go through b only
+    when both of c's contributions to it have arrived. Going through b once per path would give
+    2^n visits for n such steps; going through it too early would lose one of them. An
+    operation's inputs exist before its result, so the order of creation is such an order.
+    """
+    found = {root.number: root}
+    waiting = [root]
+    while waiting:
+        for x in waiting.pop().inputs:
+            if x._backward is not None and x.number not in found:
+                found[x.number] = x
+                waiting.append(x)
+    return sorted(found.values(), key=attrgetter("number"))
+
+
+def _used_up(g):
+    """Stands where `backward` was after a walk without retain_graph."""
+
+
+def _check_usable(tensor):
+    if tensor._backward is _used_up:
+        raise RuntimeError("backward: the graph was already walked and its memory freed; "
+                           "use retain_graph=True in the first backward")
+    for x, version in zip(tensor.inputs, tensor.versions):
+        if x.version[0] != version:
+            raise RuntimeError(
+                f"backward: an input of {operation_name(tensor._backward)}, shape {x.shape}, was "
+                f"changed in place after the forward pass (by an optimiser step, an assignment or "
+                f"load_state_dict), so its gradient would be wrong")
+
+
+def accumulate(leaf, g):
+    """Add to a leaf's gradient, in the optimiser's slot where there is one.
+
+    The first contribution is copied: `g` may be shared with another tensor.
+    """
+    if leaf.gradient is not None:
+        leaf.gradient += g
+    elif leaf.slot is not None:
+        leaf.slot[...] = g
+        leaf.gradient = leaf.slot
+    else:
+        leaf.gradient = g.copy()
+
+
+def fitted(g, array):
+    """The gradient summed over the axes along which `array` was broadcast, in its dtype."""
+    if g.shape != array.shape:
+        extra = g.ndim - array.ndim
+        g = g.sum(axis=tuple(range(extra))) if extra > 0 else g
+        repeated = tuple(axis for axis, size in enumerate(array.shape)
+                         if size == 1 and g.shape[axis] != 1)
+        if repeated:
+            g = g.sum(axis=repeated, keepdims=True)
+    return g if g.dtype == array.dtype else g.astype(array.dtype)
+
+
+def node(array, inputs, backward, name=None):
+    """The Tensor an operation returns; remembers where it came from if that matters.
+
+    inputs    the Tensors it was made from
+    backward  g -> one gradient for each input (None where not needed); it may be larger than the
+              input by broadcasting: the walk sums it. It closes over arrays, never over the
+              result, so that no reference cycle keeps memory alive.
+    """
+    result = Tensor(array)
+    if _recording.enabled:
+        for x in inputs:
+            if x.requires_grad:
+                result.requires_grad = True
+                result.inputs = inputs
+                result._backward = backward
+                result.number = next(_numbers)
+                result.versions = [x.version[0] for x in inputs]
+                if name is not None:
+                    backward.__qualname__ = name
+                break
+    return result
+
+
+def view_node(array, input, backward):
+    """A `node` whose array may share memory with its only input."""
+    result = node(array, (input,), backward)
+    result.version = input.version
+    return result
+
+
+def operation_name(backward):
+    return backward.__qualname__.partition(".")[0]
+
+
+# Errors that name the operation
+
+def describe(value):
+    if isinstance(value, Tensor):
+        return f"a {value.dtype} Tensor of shape {value.shape}"
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"a {value.dtype} array of shape {value.shape}"
+    return f"{type(value).__name__} {value!r:.60}"
+
+
+def operation(function):
+    """Mark a differentiable operation: whatever it cannot take ends in an error with its name.
+
+    The explanation is made on the failing path only, so that checks cost a training step nothing:
+    an argument annotated `Tensor` that is something else, or what NumPy said, and all shapes.
+    """
+    @functools.wraps(function)
+    def explained(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except (TypeError, ValueError, AttributeError, IndexError, KeyError,
+                OverflowError) as error:
+            raise _explanation(function, args, kwargs, error) from error
+
+    return explained
+
+
+def _explanation(function, args, kwargs, error):
+    name = function.__name__
+    if str(error).startswith(f"{name}:"):
+        return error
+    try:
+        arguments = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError as mismatch:
+        return TypeError(f"{name}: {mismatch}")
+    for argument, value in arguments.items():
+        wanted = function.__annotations__.get(argument)
+        if wanted is Tensor and not isinstance(value, Tensor):
+            return TypeError(f"{name}: {argument} must be a Tensor, got {describe(value)}")
+    told = "; ".join(f"{argument} is {describe(value)}" for argument, value in arguments.items())
+    kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
+    return kind(f"{name}: {error}; {told}")
+
+
+def check_differentiable(name, dtype):
+    if dtype.kind != "f":
+        raise TypeError(f"{name}: only floating-point tensors can require a gradient, got {dtype}")
+
+
+# Making tensors
+
+def as_array(data, dtype=None, device=None):
+    """A new plain array of anything array-like; lists of floats become float32."""
+    if isinstance(data, Tensor):
+        data = data.array
+    if hasattr(data, "dtype") and hasattr(data, "shape"):
+        array = moved(data, device) if device is not None or not isinstance(
+            data, (numpy.ndarray, numpy.generic)) else module_for(None).asarray(data)
+        return array.astype(dtype or array.dtype, copy=True)
+    try:
+        array = numpy.array(data)
+    except ValueError as error:
+        raise ValueError(f"tensor: expected rows of equal length; {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"tensor: expected numbers, got {describe(data)}")
+    if dtype is None and array.dtype == "float64":
+        dtype = "float32"
+    return module_for(device).asarray(array.astype(dtype or array.dtype))
+
+
+def tensor(data, dtype=None, device=None, requires_grad=False):
+    """A Tensor that owns a copy of `data`: a number, nested lists, an array or a Tensor.
+
+    Arrays keep their dtype; Python floats become float32, whole numbers int64, booleans bool.
+    Raises TypeError for what is not numbers, ValueError for rows of unequal length.
+    """
+    result = Tensor(as_array(data, dtype, device))
+    return result.requires_grad_() if requires_grad else result
+
+
+def plain_index(index):
+    """An index with the Tensors in it taken as arrays."""
+    if isinstance(index, tuple):
+        return tuple(plain_index(part) for part in index)
+    if isinstance(index, Tensor):
+        return index.array
+    if isinstance(index, list):
+        return numpy.asarray(index) if index else numpy.zeros(0, dtype="int64")
+    return index
+
+
+class _recording_as:
+    """Sets whether operations are recorded; a context and a decorator.
+
+    >>> with no_grad(): ...
+    >>> @no_grad()
+    ... def sample(): ...
+    """
+
+    def __init__(self, function=None):
+        self.before = []
+        self.function = function
+
+    def __enter__(self):
+        self.before.append(_recording.enabled)
+        _recording.enabled = self.enabled
+        return self
+
+    def __exit__(self, *exception):
+        _recording.enabled = self.before.pop()
+
+    def __call__(self, *args, **kwargs):
+        if self.function is not None:  # used as @no_grad, without brackets
+            with self:
+                return self.function(*args, **kwargs)
+        function, = args
+
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            with self:
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+class no_grad(_recording_as):
+    """Operations inside are not recorded."""
+    enabled = False
+
+
+class enable_grad(_recording_as):
+    """Operations inside are recorded, even within no_grad."""
+    enabled = True
+
+
+def is_grad_enabled():
+    return _recording.enabled

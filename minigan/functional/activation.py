@@ -1,0 +1,137 @@
+"""Functions applied to each element, and softmax and dropout."""
+
+import math
+
+import numpy
+
+from minigan.autograd import Tensor, node, operation
+from minigan.device import device_of, generator, module_of
+from minigan.functional.arithmetic import axis_of, fractional
+from minigan.kernels.activation import normal_cdf
+
+
+def logistic(x):
+    """1 / (1 + e^-x) without overflow on either side."""
+    xp = module_of(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x < 0, e, 1) / (1 + e)
+
+
+@operation
+def sigmoid(input: Tensor):
+    """1 / (1 + e^-x)."""
+    y = logistic(fractional(input).array)
+    return node(y, (input,), lambda g: (g * (y * (1 - y)),))
+
+
+@operation
+def tanh(input: Tensor):
+    """The hyperbolic tangent."""
+    y = module_of(input.array).tanh(fractional(input).array)
+    return node(y, (input,), lambda g: (g * (1 - y * y),))
+
+
+@operation
+def relu(input: Tensor, inplace=False):
+    """max(x, 0); the gradient at 0 is 0. `inplace` is accepted and changes nothing."""
+    x = input.array
+    y = module_of(x).maximum(x, 0)
+    return node(y, (input,), lambda g: (g * (y > 0),))
+
+
+@operation
+def leaky_relu(input: Tensor, negative_slope=0.01, inplace=False):
+    """x above 0, negative_slope * x elsewhere. `inplace` is accepted and changes nothing."""
+    x = fractional(input).array
+    slope = x.dtype.type(negative_slope)
+    factor = module_of(x).where(x > 0, x.dtype.type(1), slope)
+    return node(x * factor, (input,), lambda g: (g * factor,))
+
+
+@operation
+def gelu(input: Tensor, approximate="none"):
+    """x Phi(x), Phi the normal distribution's cumulative function.
+
+    approximate  'none', or 'tanh': x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2
+    D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016.
+    """
+    x = fractional(input).array
+    xp = module_of(x)
+    if approximate == "none":
+        phi, bell = normal_cdf(x)
+
+        def backward(g):
+            return (g * (phi + x * bell * (1 / math.sqrt(2 * math.pi))),)
+
+        return node(x * phi, (input,), backward)
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    scale = math.sqrt(2 / math.pi)
+    square = x * x
+    h = xp.tanh(scale * x * (1 + 0.044715 * square))
+
+    def backward(g):
+        slope = (1 - h * h) * (scale * (1 + 3 * 0.044715 * square))
+        return (g * (0.5 * (1 + h) + 0.5 * x * slope),)
+
+    return node(0.5 * x * (1 + h), (input,), backward)
+
+
+@operation
+def softplus(input: Tensor, beta=1.0, threshold=20.0):
+    """log(1 + e^(beta x)) / beta, as x itself where beta x > threshold."""
+    x = fractional(input).array
+    xp = module_of(x)
+    z = beta * x
+    linear = z > threshold
+    y = xp.where(linear, x, (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta)
+    return node(y, (input,), lambda g: (xp.where(linear, g, g * logistic(z)),))
+
+
+def log_softmax_of(x, axis):
+    """The logarithm of softmax, shifted by the largest entry so that nothing overflows."""
+    xp = module_of(x)
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+@operation
+def softmax(input: Tensor, dim):
+    """e^x over its sum along dim."""
+    x = fractional(input).array
+    axis = axis_of("softmax", dim, x.ndim)
+    y = module_of(x).exp(log_softmax_of(x, axis))
+
+    def backward(g):
+        gy = g * y
+        return (gy - y * gy.sum(axis=axis, keepdims=True),)
+
+    return node(y, (input,), backward)
+
+
+@operation
+def log_softmax(input: Tensor, dim):
+    """log(softmax(x)) along dim, computed in one piece."""
+    x = fractional(input).array
+    axis = axis_of("log_softmax", dim, x.ndim)
+    y = log_softmax_of(x, axis)
+    xp = module_of(x)
+    return node(y, (input,), lambda g: (g - xp.exp(y) * g.sum(axis=axis, keepdims=True),))
+
+
+@operation
+def dropout(input: Tensor, p=0.5, training=True, inplace=False):
+    """Each element zeroed with probability p, the others scaled by 1 / (1 - p); in training only.
+
+    N. Srivastava et al., Dropout, 2014.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p must lie between 0 and 1, got {p}")
+    if not training or p == 0:
+        return input
+    x = input.array
+    drawn = generator(device_of(x)).random(x.shape, dtype=numpy.float32)
+    factor = (drawn >= p).astype(x.dtype)
+    if p < 1:
+        factor *= 1 / (1 - p)
+    return node(x * factor, (input,), lambda g: (g * factor,))

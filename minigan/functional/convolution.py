@@ -1,0 +1,176 @@
+"""conv2d and conv_transpose2d: each is the other's adjoint, both are one product after im2col.
+
+    conv2d            columns = im2col(x);  y = weight @ columns
+    conv_transpose2d  columns = weight.T @ x;  y = col2im(columns)
+
+Shapes: N batch, C channels in, O channels out, H W image, KH KW kernel, OH OW output. Inside,
+images lie in memory as (C,H,W,N), and results are handed on as transposed views of that: the next
+layer turns them back without moving anything.
+
+Formulas: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, 2016.
+"""
+
+from numbers import Integral
+
+from minigan.autograd import Tensor, node, operation
+from minigan.device import module_of
+from minigan.kernels.lowering import col2im, im2col
+
+
+def pair(name, argument, value, least):
+    """A whole number or a pair of them as a pair, each at least `least`."""
+    both = (value, value) if isinstance(value, Integral) else value
+    if not isinstance(both, (tuple, list)) or not 1 <= len(both) <= 2 or not all(
+            isinstance(v, Integral) and not isinstance(v, bool) for v in both):
+        raise TypeError(f"{name}: {argument} must be a whole number or a pair, got {value!r}")
+    both = (int(both[0]), int(both[-1]))
+    if min(both) < least:
+        raise ValueError(f"{name}: {argument} must be at least {least}, got {value!r}")
+    return both
+
+
+def check_images(name, x, w, channels, b, outputs, groups):
+    """What NumPy would let pass, or would explain in its own terms only."""
+    if groups != 1:
+        raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")
+    if x.ndim not in (3, 4):
+        raise ValueError(f"{name}: input must have shape (N,C,H,W) or (C,H,W), got {x.shape}")
+    if w.ndim != 4:
+        raise ValueError(f"{name}: weight must have 4 dimensions, got shape {w.shape}")
+    if x.shape[-3] != channels:
+        raise ValueError(f"{name}: input of shape {x.shape} has {x.shape[-3]} channels, weight of "
+                         f"shape {w.shape} needs {channels}")
+    if b is not None and b.shape != (outputs,):
+        raise ValueError(f"{name}: bias must have shape ({outputs},), got {b.shape}")
+    if x.dtype is not w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype is not x.dtype):
+        raise TypeError(f"{name}: input, weight and bias must share a floating-point dtype, got "
+                        f"{x.dtype}, {w.dtype}" + ("" if b is None else f", {b.dtype}"))
+
+
+def paddings(padding, kernel, stride, dilation):
+    """((top, bottom), (left, right)) of a number, a pair, 'valid' or 'same'."""
+    if padding == "valid":
+        padding = 0
+    if padding == "same":
+        if stride != (1, 1):
+            raise ValueError(f"conv2d: padding='same' needs stride 1, got {stride}")
+        total = [d * (k - 1) for d, k in zip(dilation, kernel)]
+        return tuple((t // 2, t - t // 2) for t in total)
+    if isinstance(padding, str):
+        raise ValueError(f"conv2d: padding must be numbers, 'same' or 'valid', got {padding!r}")
+    return tuple((p, p) for p in pair("conv2d", "padding", padding, 0))
+
+
+def inputs_of(input, weight, bias):
+    return (input, weight) if bias is None else (input, weight, bias)
+
+
+@operation
+def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation of images with kernels.
+
+    input   (N,C,H,W) or (C,H,W)
+    weight  (O,C,KH,KW), bias (O,) or None
+    stride, dilation, padding  whole numbers or pairs; padding also 'same' (stride 1) or 'valid'
+
+    Gives (N,O,OH,OW) or (O,OH,OW) with OH = (H + 2 padding - dilation (KH - 1) - 1) // stride + 1.
+    Raises ValueError for shapes that do not fit, TypeError for dtypes that differ,
+    NotImplementedError for groups other than 1.
+    """
+    x, w = input.array, weight.array
+    b = None if bias is None else bias.array
+    check_images("conv2d", x, w, w.shape[1] if w.ndim == 4 else 0, b, w.shape[0], groups)
+    unbatched = x.ndim == 3
+    if unbatched:
+        x = x[None]
+    O, C, KH, KW = w.shape
+    N, _, H, W = x.shape
+    kernel = (KH, KW)
+    stride = pair("conv2d", "stride", stride, 1)
+    dilation = pair("conv2d", "dilation", dilation, 1)
+    padding = paddings(padding, kernel, stride, dilation)
+    OH = (H + sum(padding[0]) - dilation[0] * (KH - 1) - 1) // stride[0] + 1
+    OW = (W + sum(padding[1]) - dilation[1] * (KW - 1) - 1) // stride[1] + 1
+    if OH < 1 or OW < 1 or not KH or not KW:
+        raise ValueError(f"conv2d: the kernel {kernel} with dilation {dilation} is larger than the "
+                         f"padded image ({H + sum(padding[0])}, {W + sum(padding[1])})")
+
+    columns = im2col(x.transpose(1, 2, 3, 0), kernel, stride, padding, dilation, (OH, OW))
+    w2 = w.reshape(O, C * KH * KW)
+    y = w2 @ columns  # (O, OH*OW*N)
+    if b is not None:
+        y += b[:, None]
+    y = y.reshape(O, OH, OW, N).transpose(3, 0, 1, 2)
+
+    def backward(g):
+        g = g[None] if unbatched else g
+        g = g.transpose(1, 2, 3, 0).reshape(O, OH * OW * N)
+        gx = gw = None
+        if input.requires_grad:
+            gx = col2im(w2.T @ g, (C, H, W, N), kernel, stride, padding, dilation, (OH, OW))
+            gx = gx.transpose(3, 0, 1, 2)
+            gx = gx[0] if unbatched else gx
+        if weight.requires_grad:
+            gw = (g @ columns.T).reshape(O, C, KH, KW)
+        return gx, gw, g.sum(axis=1) if b is not None else None
+
+    return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)
+
+
+@operation
+def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0,
+                     output_padding=0, groups=1, dilation=1):
+    """The adjoint of conv2d with the same weight: each pixel adds its kernel to the output.
+
+    input   (N,C,H,W) or (C,H,W)
+    weight  (C,O,KH,KW), bias (O,) or None
+    output_padding  extra rows and columns at the lower and right edge, less than stride or dilation
+
+    Gives (N,O,OH,OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1.
+    Errors as conv2d.
+    """
+    name = "conv_transpose2d"
+    x, w = input.array, weight.array
+    b = None if bias is None else bias.array
+    check_images(name, x, w, w.shape[0], b, w.shape[1] if w.ndim == 4 else 0, groups)
+    unbatched = x.ndim == 3
+    if unbatched:
+        x = x[None]
+    C, O, KH, KW = w.shape
+    N, _, H, W = x.shape
+    kernel = (KH, KW)
+    stride = pair(name, "stride", stride, 1)
+    dilation = pair(name, "dilation", dilation, 1)
+    p = pair(name, "padding", padding, 0)
+    extra = pair(name, "output_padding", output_padding, 0)
+    if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation)):
+        raise ValueError(f"{name}: output_padding {extra} must be smaller than stride {stride} "
+                         f"or dilation {dilation}")
+    OH = (H - 1) * stride[0] - 2 * p[0] + dilation[0] * (KH - 1) + extra[0] + 1
+    OW = (W - 1) * stride[1] - 2 * p[1] + dilation[1] * (KW - 1) + extra[1] + 1
+    if OH < 1 or OW < 1:
+        raise ValueError(f"{name}: the output would have size ({OH}, {OW}); input {x.shape}, "
+                         f"kernel {kernel}, padding {p}")
+    padding = ((p[0], p[0]), (p[1], p[1]))
+    xp = module_of(x)
+
+    x2 = x.transpose(1, 2, 3, 0).reshape(C, H * W * N)
+    w2 = w.reshape(C, O * KH * KW)
+    y = col2im(w2.T @ x2, (O, OH, OW, N), kernel, stride, padding, dilation, (H, W))
+    y = xp.ascontiguousarray(y)
+    if b is not None:
+        y += b[:, None, None, None]
+    y = y.transpose(3, 0, 1, 2)
+
+    def backward(g):
+        g = (g[None] if unbatched else g).transpose(1, 2, 3, 0)
+        columns = im2col(g, kernel, stride, padding, dilation, (H, W))  # (O*KH*KW, H*W*N)
+        gx = gw = None
+        if input.requires_grad:
+            gx = (w2 @ columns).reshape(C, H, W, N).transpose(3, 0, 1, 2)
+            gx = gx[0] if unbatched else gx
+        if weight.requires_grad:
+            gw = (x2 @ columns.T).reshape(C, O, KH, KW)
+        return gx, gw, g.sum(axis=(1, 2, 3)) if b is not None else None
+
+    return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)

@@ -1,0 +1,57 @@
+"""Products with a weight matrix: linear, and embedding, which picks its rows."""
+
+from minigan.autograd import Tensor, node, operation
+from minigan.device import module_of
+
+
+@operation
+def linear(input: Tensor, weight: Tensor, bias=None):
+    """x @ weight.T + bias: input (...,in), weight (out,in), bias (out,) or None, gives (...,out)."""
+    x, w = input.array, weight.array
+    b = None if bias is None else bias.array
+    if w.ndim != 2 or x.ndim == 0 or x.shape[-1] != w.shape[1]:
+        raise ValueError(f"linear: input of shape {x.shape} does not fit weight of shape {w.shape}; "
+                         f"needed are (..., in) and (out, in)")
+    if b is not None and b.shape != w.shape[:1]:
+        raise ValueError(f"linear: bias must have shape {w.shape[:1]}, got {b.shape}")
+    if x.dtype is not w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype is not x.dtype):
+        raise TypeError(f"linear: input, weight and bias must share a floating-point dtype, got "
+                        f"{x.dtype}, {w.dtype}" + ("" if b is None else f", {b.dtype}"))
+    y = x @ w.T
+    if b is not None:
+        y += b
+
+    def backward(g):
+        gx = g @ w if input.requires_grad else None
+        g2 = g.reshape(-1, w.shape[0]) if w.shape[0] else g.reshape(0, 0)
+        gw = g2.T @ x.reshape(g2.shape[0], w.shape[1]) if weight.requires_grad else None
+        return gx, gw, g2.sum(axis=0) if b is not None else None
+
+    return node(y, (input, weight) if bias is None else (input, weight, bias), backward)
+
+
+@operation
+def embedding(input: Tensor, weight: Tensor, padding_idx=None):
+    """Rows of weight (V,D) by whole-number indices (...), gives (...,D).
+
+    The row of padding_idx gets no gradient. ValueError for an index out of range.
+    """
+    i, w = input.array, weight.array
+    if i.dtype.kind not in "iu":
+        raise TypeError(f"embedding: input must hold whole numbers, got {i.dtype}")
+    if w.ndim != 2:
+        raise ValueError(f"embedding: weight must have shape (V,D), got {w.shape}")
+    if i.size and (i.min() < 0 or i.max() >= w.shape[0]):
+        raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
+                         f"{int(i.min())} to {int(i.max())}")
+    xp = module_of(w)
+    shape, dtype = w.shape, w.dtype
+
+    def backward(g):
+        gw = xp.zeros(shape, dtype)
+        xp.add.at(gw, i, g)
+        if padding_idx is not None:
+            gw[padding_idx] = 0
+        return None, gw
+
+    return node(w[i], (input, weight), backward)

@@ -1,0 +1,196 @@
+"""Changing shape, order and selection: nothing here computes, so every backward undoes it."""
+
+import numpy
+
+from minigan.autograd import Tensor, node, operation, plain_index, view_node
+from minigan.device import module_of
+from minigan.functional.arithmetic import axis_of
+
+
+def sizes_of(name, sizes):
+    """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of whole numbers."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, (int, numpy.integer)):
+            raise TypeError(f"{name}: expected whole numbers, got {sizes}")
+    return sizes
+
+
+@operation
+def reshape(input: Tensor, *shape):
+    """The same elements in the same order under another shape; one -1 is worked out.
+
+    Shares memory where the layout allows it and copies where it does not.
+    """
+    x = input.array
+    before = x.shape
+    return view_node(x.reshape(sizes_of("reshape", shape)), input, _reshape_backward(before))
+
+
+@operation
+def view(input: Tensor, *shape):
+    """As `reshape`: it never fails over memory layout."""
+    x = input.array
+    before = x.shape
+    return view_node(x.reshape(sizes_of("view", shape)), input, _reshape_backward(before))
+
+
+def _reshape_backward(shape):
+    def reshape(g):
+        return (g.reshape(shape),)
+
+    return reshape
+
+
+@operation
+def flatten(input: Tensor, start_dim=0, end_dim=-1):
+    """Dimensions start_dim to end_dim (included) made one."""
+    x = input.array
+    first = axis_of("flatten", start_dim, x.ndim)
+    last = axis_of("flatten", end_dim, x.ndim)
+    if first > last:
+        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    size = 1
+    for n in x.shape[first:last + 1]:
+        size *= n
+    shape = x.shape[:first] + (size,) + x.shape[last + 1:]
+    return view_node(x.reshape(shape), input, _reshape_backward(x.shape))
+
+
+@operation
+def squeeze(input: Tensor, dim=None):
+    """Without dimensions of size 1: all of them, or those of dim that are."""
+    x = input.array
+    dims = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    gone = {axis_of("squeeze", d, x.ndim) for d in dims}
+    shape = tuple(n for axis, n in enumerate(x.shape) if n != 1 or axis not in gone)
+    return view_node(x.reshape(shape), input, _reshape_backward(x.shape))
+
+
+@operation
+def unsqueeze(input: Tensor, dim):
+    """With a new dimension of size 1 at position dim."""
+    x = input.array
+    axis = axis_of("unsqueeze", dim, x.ndim + 1)
+    shape = x.shape[:axis] + (1,) + x.shape[axis:]
+    return view_node(x.reshape(shape), input, _reshape_backward(x.shape))
+
+
+@operation
+def permute(input: Tensor, *dims):
+    """The dimensions in another order, without moving memory."""
+    x = input.array
+    order = tuple(axis_of("permute", d, x.ndim) for d in sizes_of("permute", dims))
+    if sorted(order) != list(range(x.ndim)):
+        raise ValueError(f"permute: dims {dims} must name each of {x.ndim} dimensions once")
+    back = tuple(order.index(axis) for axis in range(x.ndim))
+    return view_node(x.transpose(order), input, lambda g: (g.transpose(back),))
+
+
+@operation
+def transpose(input: Tensor, dim0, dim1):
+    """Two dimensions exchanged, without moving memory."""
+    x = input.array
+    a, b = axis_of("transpose", dim0, x.ndim), axis_of("transpose", dim1, x.ndim)
+    if not x.ndim:
+        return view_node(x, input, lambda g: (g,))
+    return view_node(x.swapaxes(a, b), input, lambda g: (g.swapaxes(a, b),))
+
+
+@operation
+def t(input: Tensor):
+    """A matrix transposed; a vector or number as it is."""
+    if input.array.ndim > 2:
+        raise ValueError(f"t: expected at most 2 dimensions, got shape {input.shape}")
+    return view_node(input.array.T, input, lambda g: (g.T,))
+
+
+@operation
+def cat(tensors, dim=0):
+    """Tensors joined along a dimension that they have; the other sizes must agree."""
+    tensors = _several("cat", tensors)
+    arrays = [x.array for x in tensors]
+    axis = axis_of("cat", dim, arrays[0].ndim)
+    ends = numpy.cumsum([a.shape[axis] for a in arrays])[:-1].tolist()
+    xp = module_of(arrays[0])
+
+    def backward(g):
+        return xp.split(g, ends, axis=axis)
+
+    return node(xp.concatenate(arrays, axis=axis), tensors, backward)
+
+
+@operation
+def stack(tensors, dim=0):
+    """Tensors of one shape joined along a new dimension."""
+    tensors = _several("stack", tensors)
+    arrays = [x.array for x in tensors]
+    axis = axis_of("stack", dim, arrays[0].ndim + 1)
+    xp = module_of(arrays[0])
+
+    def backward(g):
+        return [g[(slice(None),) * axis + (i,)] for i in range(len(arrays))]
+
+    return node(xp.stack(arrays, axis=axis), tensors, backward)
+
+
+def _several(name, tensors):
+    if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)) or not tensors:
+        raise TypeError(f"{name}: expected a list or tuple of at least one Tensor, got "
+                        f"{type(tensors).__name__}")
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected Tensors, found {type(x).__name__}")
+    return tuple(tensors)
+
+
+@operation
+def index(input: Tensor, index):
+    """input[index]: integers, slices, None, ..., arrays and Tensors of integers or booleans.
+
+    An element taken twice gets both gradients.
+    """
+    x = input.array
+    xp = module_of(x)
+    index = plain_index(index)
+    parts = index if isinstance(index, tuple) else (index,)
+    shares_memory = all(part is None or part is Ellipsis or isinstance(part, (int, slice))
+                        for part in parts)
+    shape, dtype = x.shape, x.dtype
+
+    def backward(g):
+        gx = xp.zeros(shape, dtype)
+        if shares_memory:
+            gx[index] = g
+        else:
+            xp.add.at(gx, index, g)
+        return (gx,)
+
+    y = xp.asarray(x[index])
+    return view_node(y, input, backward) if shares_memory else node(y, (input,), backward)
+
+
+@operation
+def interpolate(input: Tensor, size=None, scale_factor=None, mode="nearest"):
+    """(N,C,H,W) -> (N,C,H*s,W*s): each pixel repeated, for a whole scale factor s (or a pair)."""
+    if mode != "nearest" or size is not None:
+        raise NotImplementedError("interpolate: only mode='nearest' with a whole scale_factor "
+                                  "is supported")
+    x = input.array
+    if x.ndim != 4:
+        raise ValueError(f"interpolate: input must have shape (N,C,H,W), got {x.shape}")
+    sh, sw = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
+    if sh != int(sh) or sw != int(sw) or sh < 1 or sw < 1:
+        raise ValueError(f"interpolate: scale_factor must be whole and at least 1, "
+                         f"got {scale_factor}")
+    sh, sw = int(sh), int(sw)
+    N, C, H, W = x.shape
+    xp = module_of(x)
+    y = xp.broadcast_to(x[:, :, :, None, :, None], (N, C, H, sh, W, sw)).reshape(
+        N, C, H * sh, W * sw)
+
+    def backward(g):
+        return (g.reshape(N, C, H, sh, W, sw).sum(axis=(3, 5)),)
+
+    return node(y, (input,), backward)

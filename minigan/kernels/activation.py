@@ -1,0 +1,35 @@
+"""The normal distribution's cumulative function, for GELU: NumPy has no erf."""
+
+import numpy
+
+from minigan.device import module_of
+
+# 1 - Phi(|x|) = exp(-x^2 / 2) * P(t) with t = (|x| - 4) / (|x| + 4): P is smooth on -1 < t < 1.
+# The coefficients, lowest power first, are the Chebyshev expansion of P computed with 40 digits;
+# cut at degree 20 the error of Phi is below 1e-14, at degree 10 below 4e-9.
+DOUBLE = (
+    0.09441064130197564, -0.17039772154858526, 0.12437925533777237, -0.07170740732923692,
+    0.030864804160505896, -0.008492095643151888, 0.0005075613167637769, 0.0006388152179024613,
+    -0.00018717891557490325, -4.556105469862134e-05, 2.8626758468702e-05, 4.647422752004802e-06,
+    -4.250867324182471e-06, -8.528562824314902e-07, 5.823751860794946e-07, 2.2410073064495773e-07,
+    -2.290579504416151e-08, -5.6832801509940644e-08, -2.5655702790756822e-08, 8.523624554385759e-09,
+    7.0939837376080894e-09)
+SINGLE = (
+    0.09441064260746966, -0.17039768946682105, 0.12437916006474514, -0.07170805958261016,
+    0.030865937049156765, -0.008488349609886646, 0.0005025865608580479, 0.0006298726186410462,
+    -0.00017711179857833533, -3.577667807480632e-05, 1.8786731185451757e-05)
+
+
+def normal_cdf(x):
+    """(Phi(x), exp(-x^2 / 2)), the second because a backward needs it too; in x's dtype."""
+    xp = module_of(x)
+    coefficients = DOUBLE if x.dtype == numpy.float64 else SINGLE
+    size = xp.abs(x)
+    t = (size - 4) / (size + 4)
+    tail = xp.full_like(t, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        tail *= t
+        tail += coefficient
+    bell = xp.exp(-0.5 * xp.minimum(size, 100) ** 2)  # held at 100: the square cannot overflow
+    tail *= bell
+    return xp.where(x < 0, tail, 1 - tail), bell
