@@ -7,14 +7,14 @@ each ends with `return node(result, inputs, backward)`.
 """
 
 import functools
-import inspect
 import itertools
 import threading
 from operator import attrgetter
 
 import numpy
 
-from minigan.device import device_of, module_for, module_of, moved
+from minigan.device import device_of, module_of, moved
+from minigan.errors import describe
 
 
 class _Recording(threading.local):
@@ -166,7 +166,9 @@ class Tensor:
         if self._backward is not None:
             raise ValueError("requires_grad_: only a leaf may change; use detach() first")
         if requires_grad:
-            check_differentiable("requires_grad_", self.dtype)
+            if self.dtype.kind != "f":
+                raise TypeError(f"requires_grad_: only floating-point tensors can require a "
+                                f"gradient, this one is {self.dtype}")
         self.requires_grad = requires_grad
         return self
 
@@ -310,10 +312,11 @@ def _first_gradient(tensor, gradient):
 def _oldest_first(root):
     """Every recorded tensor below the root, each behind the tensors it was made from.
 
-    The walk back takes them from the end. The order must be topological: with b = a + a and c = b + b, the walk may go through b only
-    when both of c's contributions to it have arrived. Going through b once per path would give
-    2^n visits for n such steps; going through it too early would lose one of them. An
-    operation's inputs exist before its result, so the order of creation is such an order.
+    The walk back takes them from the end. The order must be topological: with b = a + a and
+    c = b + b, the walk may go through b only when both of c's contributions to it have arrived.
+    Going through b once per path would give 2^n visits for n such steps; going through it too
+    early would lose one of them. An operation's inputs exist before its result, so the order of
+    creation is such an order.
     """
     found = {root.number: root}
     waiting = [root]
@@ -399,86 +402,6 @@ def view_node(array, input, backward):
 
 def operation_name(backward):
     return backward.__qualname__.partition(".")[0]
-
-
-# Errors that name the operation
-
-def describe(value):
-    if isinstance(value, Tensor):
-        return f"a {value.dtype} Tensor of shape {value.shape}"
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"a {value.dtype} array of shape {value.shape}"
-    return f"{type(value).__name__} {value!r:.60}"
-
-
-def operation(function):
-    """Mark a differentiable operation: whatever it cannot take ends in an error with its name.
-
-    The explanation is made on the failing path only, so that checks cost a training step nothing:
-    an argument annotated `Tensor` that is something else, or what NumPy said, and all shapes.
-    """
-    @functools.wraps(function)
-    def explained(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except (TypeError, ValueError, AttributeError, IndexError, KeyError,
-                OverflowError) as error:
-            raise _explanation(function, args, kwargs, error) from error
-
-    return explained
-
-
-def _explanation(function, args, kwargs, error):
-    name = function.__name__
-    if str(error).startswith(f"{name}:"):
-        return error
-    try:
-        arguments = inspect.signature(function).bind(*args, **kwargs).arguments
-    except TypeError as mismatch:
-        return TypeError(f"{name}: {mismatch}")
-    for argument, value in arguments.items():
-        wanted = function.__annotations__.get(argument)
-        if wanted is Tensor and not isinstance(value, Tensor):
-            return TypeError(f"{name}: {argument} must be a Tensor, got {describe(value)}")
-    told = "; ".join(f"{argument} is {describe(value)}" for argument, value in arguments.items())
-    kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
-    return kind(f"{name}: {error}; {told}")
-
-
-def check_differentiable(name, dtype):
-    if dtype.kind != "f":
-        raise TypeError(f"{name}: only floating-point tensors can require a gradient, got {dtype}")
-
-
-# Making tensors
-
-def as_array(data, dtype=None, device=None):
-    """A new plain array of anything array-like; lists of floats become float32."""
-    if isinstance(data, Tensor):
-        data = data.array
-    if hasattr(data, "dtype") and hasattr(data, "shape"):
-        array = moved(data, device) if device is not None or not isinstance(
-            data, (numpy.ndarray, numpy.generic)) else module_for(None).asarray(data)
-        return array.astype(dtype or array.dtype, copy=True)
-    try:
-        array = numpy.array(data)
-    except ValueError as error:
-        raise ValueError(f"tensor: expected rows of equal length; {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"tensor: expected numbers, got {describe(data)}")
-    if dtype is None and array.dtype == "float64":
-        dtype = "float32"
-    return module_for(device).asarray(array.astype(dtype or array.dtype))
-
-
-def tensor(data, dtype=None, device=None, requires_grad=False):
-    """A Tensor that owns a copy of `data`: a number, nested lists, an array or a Tensor.
-
-    Arrays keep their dtype; Python floats become float32, whole numbers int64, booleans bool.
-    Raises TypeError for what is not numbers, ValueError for rows of unequal length.
-    """
-    result = Tensor(as_array(data, dtype, device))
-    return result.requires_grad_() if requires_grad else result
 
 
 def plain_index(index):

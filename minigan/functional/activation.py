@@ -4,8 +4,9 @@ import math
 
 import numpy
 
-from minigan.autograd import Tensor, node, operation
+from minigan.autograd import Tensor, node
 from minigan.device import device_of, generator, module_of
+from minigan.errors import operation
 from minigan.functional.arithmetic import axis_of, fractional
 from minigan.kernels.activation import normal_cdf
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import Tensor, node, operation, tensor
+from minigan.autograd import Tensor, node
 from minigan.device import module_of
+from minigan.errors import operation
 
 KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
 
@@ -341,5 +342,3 @@ def comparison(name, compare):
     return compared
 
 
-def as_tensor(value):
-    return value if isinstance(value, Tensor) else tensor(value)

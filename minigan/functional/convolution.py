@@ -12,8 +12,9 @@ Formulas: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep l
 
 from numbers import Integral
 
-from minigan.autograd import Tensor, node, operation
+from minigan.autograd import Tensor, node
 from minigan.device import module_of
+from minigan.errors import operation
 from minigan.kernels.lowering import col2im, im2col
 
 
@@ -42,7 +43,7 @@ def check_images(name, x, w, channels, b, outputs, groups):
                          f"shape {w.shape} needs {channels}")
     if b is not None and b.shape != (outputs,):
         raise ValueError(f"{name}: bias must have shape ({outputs},), got {b.shape}")
-    if x.dtype is not w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype is not x.dtype):
+    if x.dtype != w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype != x.dtype):
         raise TypeError(f"{name}: input, weight and bias must share a floating-point dtype, got "
                         f"{x.dtype}, {w.dtype}" + ("" if b is None else f", {b.dtype}"))
 

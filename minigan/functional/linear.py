@@ -1,7 +1,8 @@
 """Products with a weight matrix: linear, and embedding, which picks its rows."""
 
-from minigan.autograd import Tensor, node, operation
+from minigan.autograd import Tensor, node
 from minigan.device import module_of
+from minigan.errors import operation
 
 
 @operation
@@ -14,7 +15,7 @@ def linear(input: Tensor, weight: Tensor, bias=None):
                          f"needed are (..., in) and (out, in)")
     if b is not None and b.shape != w.shape[:1]:
         raise ValueError(f"linear: bias must have shape {w.shape[:1]}, got {b.shape}")
-    if x.dtype is not w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype is not x.dtype):
+    if x.dtype != w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype != x.dtype):
         raise TypeError(f"linear: input, weight and bias must share a floating-point dtype, got "
                         f"{x.dtype}, {w.dtype}" + ("" if b is None else f", {b.dtype}"))
     y = x @ w.T

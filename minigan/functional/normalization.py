@@ -9,8 +9,9 @@ S. Ioffe and C. Szegedy, Batch normalization, 2015; J. L. Ba et al., Layer norma
 
 import numpy
 
-from minigan.autograd import Tensor, node, operation
+from minigan.autograd import Tensor, node
 from minigan.device import module_of
+from minigan.errors import operation
 
 
 def normalized(rows, eps):
@@ -43,7 +44,7 @@ def check_affine(name, x, shape, weight, bias):
     for argument, value in (("weight", weight), ("bias", bias)):
         if value is not None and value.array.shape != shape:
             raise ValueError(f"{name}: {argument} must have shape {shape}, got {value.shape}")
-        if value is not None and value.array.dtype is not x.dtype:
+        if value is not None and value.array.dtype != x.dtype:
             raise TypeError(f"{name}: {argument} has dtype {value.dtype}, input has {x.dtype}")
 
 

@@ -2,8 +2,9 @@
 
 import numpy
 
-from minigan.autograd import Tensor, node, operation, plain_index, view_node
+from minigan.autograd import Tensor, node, plain_index, view_node
 from minigan.device import module_of
+from minigan.errors import operation
 from minigan.functional.arithmetic import axis_of
 
 

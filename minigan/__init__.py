@@ -1,0 +1,17 @@
+"""minigan: a small deep-learning engine to read and trust, with PyTorch's names.
+
+Read it in this order: autograd.py, functional/activation.py, functional/convolution.py, nn/,
+optim.py, then the examples.
+"""
+
+from minigan.autograd import Tensor, enable_grad, is_grad_enabled, no_grad
+from minigan.creation import (
+    FloatTensor, full, ones, ones_like, rand, randn, tensor, zeros, zeros_like)
+from minigan.device import (
+    bool, cuda, device, float16, float32, float64, int8, int16, int32, int64, manual_seed,
+    set_device, uint8)
+from minigan.functional import (
+    abs, add, argmax, cat, clamp, div, exp, flatten, log, log_softmax, matmul, max, mean, min, mul,
+    neg, permute, pow, relu, reshape, sigmoid, softmax, sqrt, squeeze, stack, sub, sum, t, tanh,
+    transpose, unsqueeze, view)
+from minigan import nn, optim

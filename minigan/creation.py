@@ -1,0 +1,108 @@
+"""Making tensors from data, from a constant and from chance."""
+
+from numbers import Integral
+
+import numpy
+
+from minigan.autograd import Tensor
+from minigan.device import float32, generator, module_for, moved
+from minigan.errors import describe
+
+
+def as_array(data, dtype=None, device=None):
+    """A new plain array of a number, nested lists, an array or a Tensor.
+
+    Arrays keep their dtype; Python floats become float32, whole numbers int64, booleans bool.
+    Raises TypeError for what is not numbers, ValueError for rows of unequal length.
+    """
+    if isinstance(data, (list, tuple)) and any(isinstance(row, Tensor) for row in data):
+        data = [row.tolist() if isinstance(row, Tensor) else row for row in data]
+    data = data.array if isinstance(data, Tensor) else data
+    if hasattr(data, "dtype") and hasattr(data, "shape"):
+        array = moved(data, device)
+    else:
+        try:
+            array = numpy.array(data)
+        except ValueError as error:
+            raise ValueError(f"tensor: expected rows of equal length; {error}") from None
+        if array.dtype == "float64" and dtype is None:
+            dtype = float32
+        array = moved(array, device)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"tensor: expected numbers, got {describe(data)}")
+    # To the machine's own byte order: files often hold the other one.
+    dtype = numpy.dtype(dtype or array.dtype).newbyteorder("=")
+    return module_for(device).array(array, dtype=dtype, order="C", ndmin=0)
+
+
+def tensor(data, dtype=None, device=None, requires_grad=False):
+    """A Tensor that owns a copy of `data`: a number, nested lists, an array or a Tensor.
+
+    Arrays keep their dtype; Python floats become float32, whole numbers int64, booleans bool.
+    device: 'cpu', 'cuda' or None for the default device.
+    Raises TypeError for what is not numbers, ValueError for rows of unequal length.
+    """
+    return finished(as_array(data, dtype, device), requires_grad)
+
+
+def FloatTensor(data):
+    """A float32 Tensor of a list or an array (copied), or an empty one of a given size."""
+    if isinstance(data, Integral):
+        return zeros(data)
+    return Tensor(as_array(data, float32))
+
+
+def finished(array, requires_grad):
+    result = Tensor(array)
+    return result.requires_grad_() if requires_grad else result
+
+
+def sizes(name, size):
+    """zeros(2, 3) and zeros((2, 3)) both as (2, 3); ValueError for a negative size."""
+    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if not all(isinstance(n, Integral) and n >= 0 for n in shape):
+        raise ValueError(f"{name}: sizes must be whole numbers of at least 0, got {shape}")
+    return tuple(int(n) for n in shape)
+
+
+def zeros(*size, dtype=float32, device=None, requires_grad=False):
+    """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
+    return finished(module_for(device).zeros(sizes("zeros", size), dtype), requires_grad)
+
+
+def ones(*size, dtype=float32, device=None, requires_grad=False):
+    """A Tensor of ones."""
+    return finished(module_for(device).ones(sizes("ones", size), dtype), requires_grad)
+
+
+def full(size, fill_value, dtype=None, device=None, requires_grad=False):
+    """A Tensor of one value; a Python float makes it float32, a whole number int64."""
+    size = sizes("full", (size,) if isinstance(size, Integral) else (tuple(size),))
+    value = as_array(fill_value, dtype, device)
+    if value.ndim:
+        raise TypeError(f"full: fill_value must be one number, got {describe(fill_value)}")
+    return finished(module_for(device).full(size, value, value.dtype), requires_grad)
+
+
+def zeros_like(input, dtype=None, requires_grad=False):
+    """Zeros in the shape, dtype and place of another Tensor."""
+    return zeros(input.shape, dtype=dtype or input.dtype, device=input.device,
+                 requires_grad=requires_grad)
+
+
+def ones_like(input, dtype=None, requires_grad=False):
+    """Ones in the shape, dtype and place of another Tensor."""
+    return ones(input.shape, dtype=dtype or input.dtype, device=input.device,
+                requires_grad=requires_grad)
+
+
+def rand(*size, dtype=float32, device=None, requires_grad=False):
+    """Uniform random numbers, 0 <= x < 1, from the device's stream (see `manual_seed`)."""
+    drawn = generator(device).random(sizes("rand", size), dtype=numpy.dtype(dtype))
+    return finished(module_for(device).asarray(drawn), requires_grad)
+
+
+def randn(*size, dtype=float32, device=None, requires_grad=False):
+    """Normal random numbers, mean 0 and variance 1, from the device's stream."""
+    drawn = generator(device).standard_normal(sizes("randn", size), dtype=numpy.dtype(dtype))
+    return finished(module_for(device).asarray(drawn), requires_grad)

@@ -1,0 +1,48 @@
+"""Errors that name the operation, the argument, what it was and what was needed."""
+
+import functools
+import inspect
+
+
+def describe(value):
+    """What a person calls this value: 'a float32 Tensor of shape (2, 3)', "str 'same'"."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        kind = "Tensor" if hasattr(value, "array") else "array"
+        return f"a {value.dtype} {kind} of shape {value.shape}"
+    return f"{type(value).__name__} {value!r:.60}"
+
+
+def operation(function):
+    """Mark an operation: whatever it cannot take ends in an error with its name.
+
+    An operation checks first only what NumPy would let pass in silence. The rest is explained
+    here, on the failing path, so that it costs a training step nothing: an argument that is not
+    of the class it is annotated with, or what NumPy said together with all arguments.
+    """
+    @functools.wraps(function)
+    def explained(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except (TypeError, ValueError, AttributeError, IndexError, KeyError,
+                OverflowError) as error:
+            raise _explanation(function, args, kwargs, error) from error
+
+    return explained
+
+
+def _explanation(function, args, kwargs, error):
+    name = function.__name__
+    if str(error).startswith(f"{name}:"):
+        return error
+    try:
+        arguments = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError as mismatch:
+        return TypeError(f"{name}: {mismatch}")
+    for argument, value in arguments.items():
+        wanted = function.__annotations__.get(argument)
+        if wanted is not None and not isinstance(value, wanted):
+            return TypeError(f"{name}: {argument} must be a {wanted.__name__}, "
+                             f"got {describe(value)}")
+    told = "; ".join(f"{argument} is {describe(value)}" for argument, value in arguments.items())
+    kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
+    return kind(f"{name}: {error}; {told}")

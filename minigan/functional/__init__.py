@@ -1,0 +1,24 @@
+"""Every differentiable operation: one function each, its backward inside it."""
+
+from minigan.functional.activation import (
+    dropout, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, softplus, tanh)
+from minigan.functional.arithmetic import (
+    abs, add, argmax, clamp, div, exp, log, matmul, max, mean, min, mul, neg, pow, sqrt, sub, sum)
+from minigan.functional.convolution import conv2d, conv_transpose2d
+from minigan.functional.linear import embedding, linear
+from minigan.functional.loss import (
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, mse_loss)
+from minigan.functional.normalization import batch_norm, layer_norm
+from minigan.functional.shape import (
+    cat, flatten, index, interpolate, permute, reshape, squeeze, stack, t, transpose, unsqueeze,
+    view)
+from minigan.functional import methods
+
+__all__ = [
+    "abs", "add", "argmax", "batch_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "cat", "clamp", "conv2d", "conv_transpose2d",
+    "cross_entropy", "div", "dropout", "embedding", "exp", "flatten", "gelu", "index",
+    "interpolate", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "matmul", "max",
+    "mean", "min", "mse_loss", "mul", "neg", "permute", "pow", "relu", "reshape", "sigmoid",
+    "softmax", "softplus", "sqrt", "squeeze", "stack", "sub", "sum", "t", "tanh", "transpose",
+    "unsqueeze", "view"]

@@ -1,0 +1,123 @@
+"""Layers that hold a weight: linear, both convolutions, embedding."""
+
+from minigan.creation import zeros
+from minigan.functional import conv2d, conv_transpose2d, embedding, linear
+from minigan.functional.convolution import pair
+from minigan.nn import init
+from minigan.nn.module import Module, Parameter
+
+
+def count(layer, argument, value):
+    """A number of features or channels. ValueError unless whole and at least 1."""
+    return pair(layer, argument, value, 1)[0]
+
+
+class Linear(Module):
+    """x @ weight.T + bias: (...,in_features) -> (...,out_features)."""
+
+    def __init__(self, in_features, out_features, bias=True):
+        self.in_features = count("Linear", "in_features", in_features)
+        self.out_features = count("Linear", "out_features", out_features)
+        self.weight = Parameter(zeros(self.out_features, self.in_features))
+        self.bias = Parameter(zeros(self.out_features)) if bias else None
+        init.uniform_by_fan_in_(self.weight, self.bias)
+
+    def forward(self, input):
+        return linear(input, self.weight, self.bias)
+
+    def extra_repr(self):
+        return (f"in_features={self.in_features}, out_features={self.out_features}, "
+                f"bias={self.bias is not None}")
+
+
+class _Convolution(Module):
+    def __init__(self, in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
+                 bias):
+        name = type(self).__name__
+        if groups != 1:
+            raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")
+        self.in_channels = count(name, "in_channels", in_channels)
+        self.out_channels = count(name, "out_channels", out_channels)
+        self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
+        self.stride = pair(name, "stride", stride, 1)
+        self.padding = padding if isinstance(padding, str) else pair(name, "padding", padding, 0)
+        self.dilation = pair(name, "dilation", dilation, 1)
+        self.weight = Parameter(zeros(*self.weight_channels(), *self.kernel_size))
+        self.bias = Parameter(zeros(self.out_channels)) if bias else None
+        init.uniform_by_fan_in_(self.weight, self.bias)
+
+    def extra_repr(self):
+        said = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+                f"stride={self.stride}"]
+        for argument, default in (("padding", (0, 0)), ("dilation", (1, 1)),
+                                  ("output_padding", (0, 0))):
+            value = getattr(self, argument, default)
+            if value != default:
+                said.append(f"{argument}={value}")
+        if self.bias is None:
+            said.append("bias=False")
+        return ", ".join(said)
+
+
+class Conv2d(_Convolution):
+    """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv2d. weight (O,C,KH,KW)."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1,
+                 groups=1, bias=True):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
+                         bias)
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(f"Conv2d: padding must be numbers, 'same' or 'valid', got {padding!r}")
+        if padding == "same" and self.stride != (1, 1):
+            raise ValueError(f"Conv2d: padding='same' needs stride 1, got {self.stride}")
+
+    def weight_channels(self):
+        return self.out_channels, self.in_channels
+
+    def forward(self, input):
+        return conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation)
+
+
+class ConvTranspose2d(_Convolution):
+    """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv_transpose2d.
+
+    weight (C,O,KH,KW)
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
+                 output_padding=0, groups=1, bias=True, dilation=1):
+        if isinstance(padding, str):
+            raise TypeError(f"ConvTranspose2d: padding must be numbers, got {padding!r}")
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
+                         bias)
+        self.output_padding = pair("ConvTranspose2d", "output_padding", output_padding, 0)
+
+    def weight_channels(self):
+        return self.in_channels, self.out_channels
+
+    def forward(self, input):
+        return conv_transpose2d(input, self.weight, self.bias, self.stride, self.padding,
+                                self.output_padding, 1, self.dilation)
+
+
+class Embedding(Module):
+    """Rows of weight (num_embeddings,embedding_dim) by index: (...) -> (...,embedding_dim)."""
+
+    def __init__(self, num_embeddings, embedding_dim, padding_idx=None):
+        self.num_embeddings = count("Embedding", "num_embeddings", num_embeddings)
+        self.embedding_dim = count("Embedding", "embedding_dim", embedding_dim)
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"Embedding: padding_idx must lie within {num_embeddings} rows, "
+                             f"got {padding_idx}")
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        self.weight = Parameter(zeros(num_embeddings, embedding_dim))
+        init.normal_(self.weight)
+        if padding_idx is not None:
+            self.weight.data[padding_idx] = 0
+
+    def forward(self, input):
+        return embedding(input, self.weight, self.padding_idx)
+
+    def extra_repr(self):
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

@@ -1,0 +1,56 @@
+"""Losses as modules: the formulas are in functional.loss."""
+
+from minigan import functional
+from minigan.nn.module import Module
+
+
+class _Loss(Module):
+    def __init__(self, weight=None, *, reduction="mean"):
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', "
+                             f"got {reduction!r}")
+        self.register_buffer("weight", weight)
+        self.reduction = reduction
+
+
+class MSELoss(_Loss):
+    """(input - target)^2."""
+
+    def __init__(self, *, reduction="mean"):
+        super().__init__(reduction=reduction)
+
+    def forward(self, input, target):
+        return functional.mse_loss(input, target, reduction=self.reduction)
+
+
+class BCELoss(_Loss):
+    """Binary cross entropy of probabilities."""
+
+    def forward(self, input, target):
+        return functional.binary_cross_entropy(input, target, self.weight,
+                                               reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """Binary cross entropy of logits."""
+
+    def __init__(self, weight=None, *, reduction="mean", pos_weight=None):
+        super().__init__(weight, reduction=reduction)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input, target):
+        return functional.binary_cross_entropy_with_logits(
+            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight)
+
+
+class CrossEntropyLoss(_Loss):
+    """Cross entropy of logits with class indices or class probabilities."""
+
+    def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+        super().__init__(weight, reduction=reduction)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+
+    def forward(self, input, target):
+        return functional.cross_entropy(
+            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
+            label_smoothing=self.label_smoothing)

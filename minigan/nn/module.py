@@ -1,0 +1,243 @@
+"""Module: a part of a network that knows its parameters, its buffers and the parts inside it."""
+
+from typing import NamedTuple
+
+from minigan.autograd import Tensor
+from minigan.creation import as_array
+from minigan.device import device as device_named, float32, float64
+from minigan.errors import describe
+
+
+class Parameter(Tensor):
+    """A tensor to be trained: found by its Module wherever it is an attribute."""
+
+    __slots__ = ()
+
+    def __init__(self, data, requires_grad=True):
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Parameter: expected a Tensor, got {describe(data)}")
+        super().__init__(data.array)
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self):
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+class IncompatibleKeys(NamedTuple):
+    """What a load with strict=False passed over."""
+    missing_keys: list
+    unexpected_keys: list
+
+
+class Module:
+    """Base of all layers and networks: assign parts as attributes, define `forward`.
+
+    Parameters and Modules among the attributes are found by looking at them; there is no other
+    registry. Only buffers (saved with the parameters, but not trained) are declared, by
+    `register_buffer`.
+    """
+
+    training = True
+    _buffers = ()  # names of the attributes that are buffers
+
+    def forward(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def __call__(self, *inputs, **options):
+        return self.forward(*inputs, **options)
+
+    def __setattr__(self, name, value):
+        # The slip this catches: `layer.weight = layer.weight * 2` would leave nothing to train.
+        if isinstance(value, Tensor) and not isinstance(value, Parameter) and isinstance(
+                vars(self).get(name), Parameter):
+            raise TypeError(f"{type(self).__name__}: {name} is a Parameter; assign a Parameter or "
+                            f"None, or change its memory through {name}.data")
+        object.__setattr__(self, name, value)
+
+    def register_buffer(self, name, tensor):
+        """Keep a Tensor (or None) that belongs to the state but is not trained."""
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"register_buffer: {name} must be a Tensor or None, "
+                            f"got {describe(tensor)}")
+        if name not in self._buffers:
+            self._buffers = (*self._buffers, name)
+        setattr(self, name, tensor)
+
+    # Walking over the parts
+
+    def named_children(self):
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self):
+        for _, child in self.named_children():
+            yield child
+
+    def _paths(self, prefix=""):
+        """(prefix of names, module) for this module and all below, shared ones every time."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child._paths(f"{prefix}{name}.")
+
+    def named_modules(self):
+        """(name, module) for this module ('') and all below, each once."""
+        for prefix, module in _once(self._paths()):
+            yield prefix[:-1], module
+
+    def modules(self):
+        for _, module in self.named_modules():
+            yield module
+
+    def named_parameters(self):
+        """(name, Parameter) of this module and all below, each once."""
+        return _once((prefix + name, value) for prefix, module in self._paths()
+                     for name, value in vars(module).items() if isinstance(value, Parameter))
+
+    def parameters(self):
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def named_buffers(self):
+        """(name, Tensor) of this module and all below, each once."""
+        return _once(self._all_buffers())
+
+    def _all_buffers(self):
+        for prefix, module in self._paths():
+            for name in module._buffers:
+                if getattr(module, name) is not None:
+                    yield prefix + name, getattr(module, name)
+
+    def buffers(self):
+        for _, buffer in self.named_buffers():
+            yield buffer
+
+    # What is done to all parts at once
+
+    def apply(self, function):
+        """Call function(module) for each module below, then for this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    def train(self, mode=True):
+        """Set training mode here and below.
+
+        It sets the flag itself and never calls a part's `train`: teaching code likes to give its
+        networks a `train(self, inputs, targets)` of their own.
+        """
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Set evaluation mode here and below."""
+        return Module.train(self, False)
+
+    def requires_grad_(self, requires_grad=True):
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self, *targets, device=None, dtype=None):
+        """Move everything to a device and/or turn all that is floating-point into a dtype."""
+        for target in targets:
+            if isinstance(target, str):
+                device = target
+            else:
+                dtype = target
+        device = None if device is None else device_named(device)
+        for tensor in (*self.parameters(), *self.buffers()):
+            wanted = dtype if tensor.dtype.kind == "f" else None
+            moved = tensor.detach().to(device=device, dtype=wanted)
+            if moved.array is not tensor.array:
+                gradient = tensor.grad
+                tensor.data = moved
+                tensor.grad = gradient and gradient.to(device=device, dtype=wanted)
+        return self
+
+    def cpu(self):
+        return self.to("cpu")
+
+    def cuda(self):
+        return self.to("cuda")
+
+    def float(self):
+        return self.to(float32)
+
+    def double(self):
+        return self.to(float64)
+
+    # State
+
+    def _state(self):
+        """name -> Tensor, parameters before buffers within each module, as PyTorch orders them."""
+        state = {}
+        for prefix, module in self._paths():
+            own = [name for name, value in vars(module).items() if isinstance(value, Parameter)]
+            for name in (*own, *module._buffers):
+                if getattr(module, name) is not None:
+                    state[prefix + name] = getattr(module, name)
+        return state
+
+    def state_dict(self):
+        """name -> Tensor for all parameters and buffers, on the same memory as this module's."""
+        return {name: tensor.detach() for name, tensor in self._state().items()}
+
+    def load_state_dict(self, state_dict, strict=True):
+        """Copy Tensors or arrays into the parameters and buffers of the same names.
+
+        ValueError names every key that is missing, unexpected or of another shape; with
+        strict=False the first two are passed over and returned. A state without
+        `num_batches_tracked` is complete: the count serves only batch-norm's momentum=None.
+        Nothing is changed if anything is wrong.
+        """
+        own = self._state()
+        missing = [key for key in own if key not in state_dict
+                   and key.rpartition(".")[2] != "num_batches_tracked"]
+        unexpected = [key for key in state_dict if key not in own]
+        values, misshapen = {}, []
+        for key in own.keys() & state_dict.keys():
+            value = as_array(state_dict[key], device=own[key].device)
+            values[key] = value
+            if value.shape != own[key].shape:
+                misshapen.append(f"{key} has shape {value.shape}, needs {own[key].shape}")
+        wrong = [f"{kind}: {', '.join(sorted(keys))}" for kind, keys in (
+            ("missing", missing if strict else ()), ("unexpected", unexpected if strict else ()),
+            ("misshapen", misshapen)) if keys]
+        if wrong:
+            raise ValueError(f"load_state_dict: {type(self).__name__} does not fit; "
+                             + "; ".join(wrong))
+        for key, value in values.items():
+            own[key].array[...] = value
+            own[key].changed()
+        return IncompatibleKeys(missing, unexpected)
+
+    # How it shows itself
+
+    def extra_repr(self):
+        """What stands in the brackets of the repr."""
+        return ""
+
+    def __repr__(self):
+        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ")
+                 for name, child in self.named_children()]
+        name, extra = type(self).__name__, self.extra_repr()
+        if not lines:
+            return f"{name}({extra})"
+        return f"{name}({extra}\n" + "\n".join(lines) + "\n)"
+
+
+def _once(pairs):
+    """Only the first of the pairs that hold the same object."""
+    seen = set()
+    for name, value in pairs:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value

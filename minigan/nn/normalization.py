@@ -1,0 +1,69 @@
+"""Layers that normalize: BatchNorm1d, BatchNorm2d, LayerNorm."""
+
+from minigan.creation import ones, tensor, zeros
+from minigan.functional import batch_norm, layer_norm
+from minigan.nn.layers import count
+from minigan.nn.module import Module, Parameter
+
+
+class _BatchNorm(Module):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True,
+                 track_running_stats=True):
+        self.num_features = count(type(self).__name__, "num_features", num_features)
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
+        tracked = track_running_stats
+        self.register_buffer("running_mean", zeros(num_features) if tracked else None)
+        self.register_buffer("running_var", ones(num_features) if tracked else None)
+        self.register_buffer("num_batches_tracked", tensor(0) if tracked else None)
+
+    def forward(self, input):
+        if input.ndim not in self.dimensions:
+            wanted = " or ".join(f"{n} dimensions" for n in self.dimensions)
+            raise ValueError(f"{type(self).__name__}: input must have {wanted}, "
+                             f"got shape {input.shape}")
+        momentum = self.momentum
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked.array += 1
+            if momentum is None:  # the plain average over all batches so far
+                momentum = 1 / self.num_batches_tracked.item()
+        return batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
+                          self.training or not self.track_running_stats, momentum, self.eps)
+
+    def extra_repr(self):
+        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+                f"affine={self.affine}, track_running_stats={self.track_running_stats}")
+
+
+class BatchNorm1d(_BatchNorm):
+    """Each feature of (N,C) or (N,C,L) normalized over the batch; see functional.batch_norm."""
+    dimensions = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Each channel of (N,C,H,W) normalized over batch and image; see functional.batch_norm."""
+    dimensions = (4,)
+
+
+class LayerNorm(Module):
+    """Each item normalized over its last dimensions; see functional.layer_norm."""
+
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
+        shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (
+            normalized_shape,)
+        self.normalized_shape = tuple(count("LayerNorm", "normalized_shape", n) for n in shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
+        self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine and bias else None
+
+    def forward(self, input):
+        return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (f"{self.normalized_shape}, eps={self.eps}, "
+                f"elementwise_affine={self.elementwise_affine}")

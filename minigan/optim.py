@@ -1,0 +1,309 @@
+"""Optimisers: SGD and Adam over parameters that lie side by side in one flat array.
+
+An optimiser moves its parameters into one array per group (and dtype), and gives each a place in
+a second one for its gradient. The parameters stay what they were, as views. A step is then a
+handful of array calls whatever the number of layers.
+"""
+
+import math
+from numbers import Real
+
+from minigan.autograd import Tensor
+from minigan.device import module_of
+from minigan.errors import describe
+
+
+class Block:
+    """Parameters of one group, dtype and device, side by side.
+
+    values, gradients  the flat arrays; views, slots: their parts in the parameters' shapes
+    moments            name -> flat array of what the optimiser remembers, such as 'exp_avg'
+    steps              how many steps each parameter has had
+    """
+
+    def __init__(self, parameters, names):
+        self.parameters = parameters
+        first = parameters[0].array
+        xp = module_of(first)
+        self.ends = []
+        total = 0
+        for p in parameters:
+            total += p.array.size
+            self.ends.append(total)
+        self.values, self.gradients, self.scratch = (
+            xp.empty(total, first.dtype) for _ in range(3))
+        self.moments = {name: xp.zeros(total, first.dtype) for name in names}
+        self.steps = [0] * len(parameters)
+        self.views, self.slots = self.parts(self.values), self.parts(self.gradients)
+        for p, view, slot in zip(parameters, self.views, self.slots):
+            view[...] = p.array
+            p.array = view
+            p.slot = slot
+
+    def parts(self, flat):
+        """A flat array as views in the parameters' shapes."""
+        return [flat[end - p.array.size:end].reshape(p.array.shape)
+                for p, end in zip(self.parameters, self.ends)]
+
+    def is_in_place(self):
+        """Whether the parameters still lie here: `to`, `data = ` or another optimiser move them."""
+        return all(p.array is view for p, view in zip(self.parameters, self.views))
+
+    def advance(self):
+        """Count a step for each parameter that has a gradient; (start, end, step) of each run.
+
+        A run is a stretch of neighbours that have had equally many steps: nearly always all.
+        """
+        runs = []
+        start = 0
+        for i, p in enumerate(self.parameters):
+            end = self.ends[i]
+            if p.gradient is not None:
+                if p.gradient is not self.slots[i]:  # set by hand, or in another's slot
+                    self.slots[i][...] = p.gradient
+                self.steps[i] += 1
+                p.changed()
+                if runs and runs[-1][1] == start and runs[-1][2] == self.steps[i]:
+                    runs[-1] = (runs[-1][0], end, self.steps[i])
+                else:
+                    runs.append((start, end, self.steps[i]))
+            start = end
+        return runs
+
+
+class Optimizer:
+    """What optimisers have in common: groups of parameters, laid flat, stepped and saved.
+
+    A subclass names what it remembers of each parameter (`remembers`) and defines
+    `update(group, step, values, gradients, scratch, *moments)` for flat arrays.
+    """
+
+    remembers = ()
+
+    def __init__(self, params, defaults):
+        self.name = type(self).__name__
+        self.defaults = defaults
+        self.param_groups = []
+        self.blocks = []  # (group, Block)
+        if isinstance(params, (Tensor, dict)):
+            raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
+                            f"got {describe(params)}")
+        params = list(params)
+        if not params:
+            raise ValueError(f"{self.name}: no parameters given (a generator can be used once)")
+        for group in params if isinstance(params[0], dict) else [{"params": params}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, group):
+        """Take on more parameters: {'params': [...], 'lr': 0.1, ...}."""
+        if not isinstance(group, dict) or "params" not in group:
+            raise TypeError(f"{self.name}: a parameter group must be a dict with 'params', "
+                            f"got {describe(group)}")
+        params = group["params"]
+        params = [params] if isinstance(params, Tensor) else list(params)
+        known = {id(p) for before in self.param_groups for p in before["params"]}
+        for p in params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{self.name}: expected parameters, got {describe(p)}")
+            if not p.is_leaf or p.dtype.kind != "f":
+                raise ValueError(f"{self.name}: only floating-point leaves can be trained, not "
+                                 f"{describe(p)}" + ("" if p.is_leaf else " made by an operation"))
+            if id(p) in known:
+                raise ValueError(f"{self.name}: a parameter of shape {p.shape} is given twice")
+            known.add(id(p))
+        unknown = set(group) - {"params"} - set(self.defaults)
+        if unknown:
+            raise ValueError(f"{self.name}: unknown options {', '.join(sorted(unknown))}")
+        group = {**self.defaults, **group, "params": params}
+        self.check(group)
+        self.param_groups.append(group)
+        self._lay_out()
+
+    def check(self, group):
+        for option, least in (("lr", 0), ("weight_decay", 0)):
+            if not isinstance(group[option], Real) or not group[option] >= least:
+                raise ValueError(f"{self.name}: {option} must be a number of at least {least}, "
+                                 f"got {group[option]!r}")
+
+    def _lay_out(self):
+        """Move all parameters into blocks, carrying along what is remembered of them."""
+        remembered = self._remembered()
+        self.blocks = []
+        for group in self.param_groups:
+            alike = {}
+            for p in group["params"]:
+                alike.setdefault((p.dtype, p.device), []).append(p)
+            self.blocks += [(group, Block(params, self.remembers)) for params in alike.values()]
+        for group, block in self.blocks:
+            parts = {name: block.parts(flat) for name, flat in block.moments.items()}
+            for i, p in enumerate(block.parameters):
+                if id(p) in remembered:
+                    block.steps[i], moments = remembered[id(p)]
+                    for name, moment in moments.items():
+                        parts[name][i][...] = Tensor(moment).to(p.device).array
+
+    def _remembered(self):
+        """id(parameter) -> (steps, {name: array}) for each that has had a step."""
+        remembered = {}
+        for _, block in self.blocks:
+            parts = {name: block.parts(flat) for name, flat in block.moments.items()}
+            for i, p in enumerate(block.parameters):
+                if block.steps[i]:
+                    remembered[id(p)] = (block.steps[i], {n: parts[n][i] for n in parts})
+        return remembered
+
+    def zero_grad(self):
+        """Forget all gradients. Each parameter's next gradient takes the same memory again."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.gradient = None
+
+    def step(self):
+        """Change every parameter that has a gradient."""
+        if not all(block.is_in_place() for _, block in self.blocks):
+            self._lay_out()
+        for group, block in self.blocks:
+            for start, end, step in block.advance():
+                self.update(group, step, block.values[start:end], block.gradients[start:end],
+                            block.scratch[start:end],
+                            *(flat[start:end] for flat in block.moments.values()))
+
+    def state_dict(self):
+        """{'state': {i: {'step': int, name: Tensor}}, 'param_groups': [...]}, as PyTorch's.
+
+        i counts the parameters over all groups; the Tensors share the optimiser's memory.
+        """
+        remembered = self._remembered()
+        state, groups, number = {}, [], 0
+        for group in self.param_groups:
+            numbers = list(range(number, number + len(group["params"])))
+            for i, p in zip(numbers, group["params"]):
+                if id(p) in remembered:
+                    step, moments = remembered[id(p)]
+                    state[i] = {"step": step, **{n: Tensor(m) for n, m in moments.items()}}
+            groups.append({**group, "params": numbers})
+            number += len(numbers)
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict):
+        """Take over a copy of another's state. ValueError if groups or shapes do not fit."""
+        groups = state_dict["param_groups"]
+        sizes = [len(group["params"]) for group in groups]
+        own = [len(group["params"]) for group in self.param_groups]
+        if sizes != own:
+            raise ValueError(f"load_state_dict: {self.name} has groups of {own} parameters, the "
+                             f"state has {sizes}")
+        params = [p for group in self.param_groups for p in group["params"]]
+        numbers = [i for group in groups for i in group["params"]]
+        state = {id(p): state_dict["state"][i] for p, i in zip(params, numbers)
+                 if i in state_dict["state"]}
+        for p in params:
+            for name in self.remembers if id(p) in state else ():
+                moment = state[id(p)].get(name)
+                if moment is None or tuple(moment.shape) != p.shape:
+                    found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
+                    raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
+                                     f"shape {p.shape} {found}")
+        for group, saved in zip(self.param_groups, groups):
+            loaded = {**group, **{k: v for k, v in saved.items() if k in self.defaults}}
+            self.check(loaded)
+            group.update(loaded)
+        self._lay_out()
+        for _, block in self.blocks:
+            for name, flat in block.moments.items():
+                for p, part in zip(block.parameters, block.parts(flat)):
+                    if id(p) in state:
+                        moment = state[id(p)][name]
+                        moment = moment if isinstance(moment, Tensor) else Tensor(moment)
+                        part[...] = moment.to(p.device).array
+                    else:
+                        part[...] = 0
+            block.steps = [int(state[id(p)]["step"]) if id(p) in state else 0
+                           for p in block.parameters]
+
+    def __repr__(self):
+        lines = [f"Parameter group {i}: " + ", ".join(
+            f"{option}={group[option]}" for option in self.defaults)
+            for i, group in enumerate(self.param_groups)]
+        return f"{self.name}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+class SGD(Optimizer):
+    """p -= lr * d, where d is the gradient (plus weight_decay * p), or with momentum its sum
+    b = momentum * b + d; nesterov looks one step ahead, d + momentum * b.
+
+    I. Sutskever et al., On the importance of initialization and momentum, 2013 (PyTorch's form).
+    """
+
+    remembers = ("momentum_buffer",)
+
+    def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False):
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay,
+                                      nesterov=nesterov))
+
+    def check(self, group):
+        super().check(group)
+        if not group["momentum"] >= 0:
+            raise ValueError(f"SGD: momentum must be at least 0, got {group['momentum']}")
+        if group["nesterov"] and not group["momentum"]:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
+
+    def update(self, group, step, p, g, d, b):
+        momentum = group["momentum"]
+        xp = module_of(p)
+        if group["weight_decay"]:
+            xp.multiply(p, group["weight_decay"], out=d)
+            d += g
+        else:
+            d[...] = g
+        if momentum:
+            b *= momentum
+            b += d
+            if group["nesterov"]:
+                d += momentum * b
+            else:
+                d[...] = b
+        d *= group["lr"]
+        p -= d
+
+
+class Adam(Optimizer):
+    """Steps of equal size in all parameters: the mean of the gradient over the root of the mean
+    of its square, both running means with their start at 0 corrected.
+
+    D. P. Kingma and J. Ba, Adam: a method for stochastic optimization, 2015, in the order of
+    section 2's last lines: the corrections go into the step size and eps.
+    """
+
+    remembers = ("exp_avg", "exp_avg_sq")
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
+
+    def check(self, group):
+        super().check(group)
+        if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
+            raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, "
+                             f"got {group['betas']!r}")
+        if not group["eps"] >= 0:
+            raise ValueError(f"Adam: eps must be at least 0, got {group['eps']}")
+
+    def update(self, group, step, p, g, d, m, v):
+        beta1, beta2 = group["betas"]
+        xp = module_of(p)
+        if group["weight_decay"]:
+            g += group["weight_decay"] * p
+        m *= beta1
+        xp.multiply(g, 1 - beta1, out=d)
+        m += d
+        v *= beta2
+        xp.multiply(g, g, out=d)
+        d *= 1 - beta2
+        v += d
+        # lr / c1 * m / (sqrt(v) / sqrt(c2) + eps), with sqrt(c2) brought out of the fraction
+        c1, root = 1 - beta1 ** step, math.sqrt(1 - beta2 ** step)
+        xp.sqrt(v, out=d)
+        d += group["eps"] * root
+        xp.divide(m, d, out=d)
+        d *= group["lr"] * root / c1
+        p -= d

@@ -1,0 +1,15 @@
+"""Whatever a training loop has at hand, as NumPy arrays."""
+
+import numpy
+
+from minigan.autograd import Tensor
+from minigan.device import moved
+
+
+def as_numpy(values):
+    """The NumPy array of a Tensor, an array of either device, or a list of numbers or Tensors."""
+    if isinstance(values, Tensor):
+        values = values.array
+    if isinstance(values, (list, tuple)):
+        return numpy.array([as_numpy(value) for value in values])
+    return numpy.asarray(moved(values, "cpu"))

@@ -1,0 +1,45 @@
+"""Which classes a classifier takes for which."""
+
+import numpy
+
+from minigan.training.arrays import as_numpy
+
+
+def confusion_matrix(labels, predictions, classes=10):
+    """How often each true class was predicted as each class: int64 (classes, classes).
+
+    labels, predictions  whole numbers (N,), each in 0..classes-1; Tensors, arrays or lists
+
+    Row: the true class; column: the predicted one. ValueError for other shapes or values.
+    """
+    labels, predictions = as_numpy(labels), as_numpy(predictions)
+    if labels.ndim != 1 or labels.shape != predictions.shape or not labels.size:
+        raise ValueError(f"confusion_matrix: expected labels and predictions of one shape (N,) "
+                         f"with N > 0, got {labels.shape} and {predictions.shape}")
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= classes:
+            raise ValueError(f"confusion_matrix: {name} must be whole numbers in "
+                             f"0..{classes - 1}, got {values.dtype} from {values.min()} "
+                             f"to {values.max()}")
+    cells = labels.astype("int64") * classes + predictions.astype("int64")
+    return numpy.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def format_confusion(matrix):
+    """A confusion matrix as lines of text, with each class's recall (the part of it found).
+
+    ValueError if the matrix is not square.
+    """
+    matrix = as_numpy(matrix)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ValueError(f"format_confusion: expected a square matrix, got {matrix.shape}")
+    width = max(len(str(matrix.max())), len(str(len(matrix) - 1))) + 2
+    lines = ["true | predicted",
+             "     |" + "".join(f"{column:{width}d}" for column in range(len(matrix)))
+             + "    recall"]
+    for true, row in enumerate(matrix):
+        recall = f"{100 * row[true] / row.sum():8.1f} %" if row.sum() else "         -"
+        # A dot for zero, so that the mistakes stand out.
+        counts = "".join(f"{count or '.':>{width}}" for count in row.tolist())
+        lines.append(f"{true:4d} |{counts}{recall}")
+    return "\n".join(lines)

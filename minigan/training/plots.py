@@ -1,0 +1,147 @@
+"""Pictures of a training, saved as PNG files.
+
+Every function takes Tensors or arrays, makes the folder where it is missing and returns the
+file's Path. Figures are drawn without pyplot: no display, no state shared with the caller's own
+plots. Matplotlib is imported by the first plot, not before.
+"""
+
+import math
+import os
+from pathlib import Path
+
+import numpy
+
+from minigan.training.arrays import as_numpy
+
+COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
+
+
+def plot_losses(losses, path, every=10, title="Training loss"):
+    """Each recorded loss as a faint point, their running mean as a line.
+
+    losses  numbers (R,), or a dict that gives such a series to each name
+    every   how many training steps lie between two records
+    """
+    series = losses if isinstance(losses, dict) else {"": losses}
+    if not series:
+        raise ValueError("plot_losses: expected at least one series, got an empty dict")
+    figure = _figure(8, 4.5)
+    axes = figure.add_subplot()
+    for index, (name, values) in enumerate(series.items()):
+        values = as_numpy(values).astype("float64")
+        if values.ndim != 1 or not values.size:
+            raise ValueError(f"plot_losses: expected losses (R,) with R > 0, "
+                             f"got {values.shape}")
+        colour = COLOURS[index % len(COLOURS)]
+        steps = every * numpy.arange(len(values))
+        axes.plot(steps, values, ".", color=colour, markersize=4, alpha=0.25, markeredgewidth=0)
+        window = max(1, len(values) // 50)
+        means = numpy.convolve(values, numpy.full(window, 1 / window), "valid")
+        middle = steps[window // 2:][:len(means)]
+        label = f"{name}, running mean of {window} points".removeprefix(", ")
+        axes.plot(middle, means, color=colour, linewidth=1.8, label=label)
+    axes.set(title=title, xlabel="training step", ylabel="loss")
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="upper right")
+    return _save(figure, path)
+
+
+def plot_predictions(images, labels, predictions, probabilities, path,
+                     title="Predictions: true class, and the network's output for its answer"):
+    """The first images that were read rightly, and beside them the first read wrongly.
+
+    images         (N,H,W) or (N,1,H,W), any range
+    labels         true classes (N,)
+    predictions    predicted classes (N,)
+    probabilities  (N,classes); that of the predicted class is shown
+    """
+    images, labels, predictions, probabilities = map(
+        as_numpy, (images, labels, predictions, probabilities))
+    n = len(labels) if labels.ndim else 0
+    if images.ndim == 4 and images.shape[1] == 1:
+        images = images[:, 0]
+    if (not n or images.ndim != 3 or probabilities.ndim != 2
+            or not len(images) == len(probabilities) == n
+            or labels.shape != (n,) or predictions.shape != (n,)):
+        raise ValueError(
+            f"plot_predictions: expected images (N,H,W) or (N,1,H,W), labels (N,), predictions "
+            f"(N,) and probabilities (N,classes) with N > 0, got {images.shape}, {labels.shape}, "
+            f"{predictions.shape} and {probabilities.shape}")
+    if predictions.dtype.kind not in "iu" or not (
+            0 <= predictions.min() <= predictions.max() < probabilities.shape[1]):
+        raise ValueError(f"plot_predictions: predictions must be whole numbers in "
+                         f"0..{probabilities.shape[1] - 1}, got {predictions.dtype} from "
+                         f"{predictions.min()} to {predictions.max()}")
+    right = labels == predictions
+    figure = _figure(11, 8)
+    figure.suptitle(title, fontsize=14)
+    blocks = figure.subfigures(1, 2, wspace=0.04)
+    for block, name, chosen in zip(blocks, ("Right", "Wrong"), (right, ~right)):
+        block.suptitle(f"{name}: {chosen.sum()} of {n}", fontsize=12)
+        for axes in block.subplots(5, 5).flat:
+            axes.axis("off")
+            # An unseen title in the empty cells, so that the rows of both blocks are level.
+            axes.set_title("0\n0 %", fontsize=9, alpha=0)
+        for axes, index in zip(block.axes, numpy.flatnonzero(chosen)):
+            true, said = labels[index], predictions[index]
+            axes.imshow(images[index], cmap="gray_r", interpolation="nearest")
+            answer = f"{true}" if true == said else f"{true} read as {said}"
+            axes.set_title(f"{answer}\n{100 * probabilities[index, said]:.0f} %", fontsize=9,
+                           alpha=1, color="0.2" if true == said else COLOURS[1])
+    return _save(figure, path)
+
+
+def plot_feature_maps(image, maps, path, title="Feature maps"):
+    """An image, and under it every channel of what layers made of it.
+
+    image  (H,W) or (1,H,W)
+    maps   a list of (name, array (C,H,W)), one for each layer
+
+    The channels of a layer share one scale, white at 0.
+    """
+    image = as_numpy(image)
+    if image.ndim == 3 and image.shape[0] == 1:
+        image = image[0]
+    maps = [(name, as_numpy(channels)) for name, channels in maps]
+    if image.ndim != 2 or not maps or any(m.ndim != 3 or not m.size for _, m in maps):
+        raise ValueError(f"plot_feature_maps: expected an image (H,W) or (1,H,W) and maps (C,H,W), "
+                         f"got {image.shape} and {[m.shape for _, m in maps]}")
+    columns = min(10, max(len(channels) for _, channels in maps))
+    rows = [math.ceil(len(channels) / columns) for _, channels in maps]
+    figure = _figure(1.1 * columns + 1, 2.4 + sum(1.15 * count + 0.5 for count in rows))
+    figure.suptitle(title, fontsize=14)
+    blocks = figure.subfigures(1 + len(maps), 1,
+                               height_ratios=[1.9, *(1.15 * count + 0.5 for count in rows)])
+    axes = blocks[0].subplots()
+    axes.imshow(image, cmap="gray_r", interpolation="nearest")
+    axes.axis("off")
+    for block, count, (name, channels) in zip(blocks[1:], rows, maps):
+        block.suptitle(f"{name}: {len(channels)} maps of {channels.shape[1]} x "
+                       f"{channels.shape[2]}", fontsize=11)
+        limit = numpy.abs(channels).max() or 1
+        for axes in block.subplots(count, columns, squeeze=False).flat:
+            axes.axis("off")
+        for axes, channel in zip(block.axes, channels):
+            drawn = axes.imshow(channel, cmap="RdBu_r", vmin=-limit, vmax=limit,
+                                interpolation="nearest")
+        block.colorbar(drawn, ax=block.axes, fraction=0.02, pad=0.01)
+    return _save(figure, path)
+
+
+def _figure(width, height):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    return figure
+
+
+def _save(figure, path):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Under another name first: whoever looks at the file meanwhile never sees half of it.
+    unfinished = path.with_name(path.name + ".part")
+    figure.savefig(unfinished, format="png", dpi=120)
+    os.replace(unfinished, path)
+    return path

@@ -1,0 +1,102 @@
+"""One line that tells how far a loop has come."""
+
+import shutil
+import sys
+import time
+from collections import defaultdict, deque
+from functools import partial
+
+SECONDS_BETWEEN_REDRAWS = 0.2
+SECONDS_BETWEEN_LOG_LINES = 10
+STEPS_IN_A_MEAN = 100
+
+
+class Progress:
+    """A line with the part done, figures such as the loss, the speed and the time left.
+
+    >>> with Progress(len(dataset), "epoch 1/3") as progress:
+    ...     for labels, images, targets in loader:
+    ...         loss = ...
+    ...         progress.advance(len(labels), loss=loss)
+
+    On a terminal the line is rewritten in place; elsewhere (a file, a pipe) a full line is printed
+    every ten seconds and at the end.
+
+    total   how many units the loop goes through, at least 1 (else ValueError)
+    stream  where the line goes; None for sys.stderr
+    clock   gives the time in seconds
+    """
+
+    def __init__(self, total, name="", unit="images", stream=None, clock=time.perf_counter):
+        if total < 1:
+            raise ValueError(f"Progress: total must be at least 1, got {total!r}")
+        self.total = total
+        self.name = name
+        self.unit = unit
+        self.stream = sys.stderr if stream is None else stream
+        self.clock = clock
+        self.done = 0
+        self.rewrites = self.stream.isatty()
+        self.pause = SECONDS_BETWEEN_REDRAWS if self.rewrites else SECONDS_BETWEEN_LOG_LINES
+        self.recent = defaultdict(partial(deque, maxlen=STEPS_IN_A_MEAN))
+
+    def __enter__(self):
+        self.start = self.clock()
+        self.next_line = self.start + self.pause
+        if self.rewrites:
+            self._write()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self._write()
+        if self.rewrites:
+            self.stream.write("\n")
+            self.stream.flush()
+
+    def advance(self, count=1, **figures):
+        """Count units as done; figures are numbers or one-element Tensors.
+
+        A figure is shown as its mean over the last 100 calls. Tensors are read only when a line
+        is written, so that a GPU need not be waited for in every step.
+        """
+        self.done += count
+        for name, value in figures.items():
+            # The plain array of a Tensor: the Tensor itself would keep its graph in memory.
+            self.recent[name].append(getattr(value, "array", value))
+        if self.clock() >= self.next_line:
+            self._write()
+
+    def _write(self):
+        if self.rewrites:
+            # One column stays free: a terminal wraps the line when its last one is filled.
+            width = shutil.get_terminal_size().columns - 1
+            self.stream.write("\r" + self._line()[:width].ljust(width))
+        else:
+            self.stream.write(self._line() + "\n")
+        self.stream.flush()
+        self.next_line = self.clock() + self.pause
+
+    def _line(self):
+        elapsed = self.clock() - self.start
+        parts = [self.name] if self.name else []
+        parts.append(f"{100 * self.done // self.total:3d}% {self.done}/{self.total}")
+        for name, values in self.recent.items():
+            parts.append(f"{name} {sum(map(_number, values)) / len(values):#.4g}")
+        if self.done and elapsed > 0:
+            speed = self.done / elapsed
+            parts.append(f"{speed:.4g} {self.unit}/s" if speed < 100
+                         else f"{speed:.0f} {self.unit}/s")
+            left = (self.total - self.done) / speed
+            parts.append(f"{_duration(left)} left" if left > 0 else f"took {_duration(elapsed)}")
+        return "  ".join(parts)
+
+
+def _number(value):
+    return value.item() if hasattr(value, "item") else value
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
