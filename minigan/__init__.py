@@ -15,3 +15,4 @@ from minigan.functional import (
     neg, permute, pow, relu, reshape, sigmoid, softmax, sqrt, squeeze, stack, sub, sum, t, tanh,
     transpose, unsqueeze, view)
 from minigan import nn, optim
+from minigan.gradcheck import gradcheck

@@ -1,0 +1,144 @@
+"""Gradient checks: every backward against finite differences of its forward.
+
+`gradcheck` checks one function; `python -m minigan.gradcheck` checks every operation and layer
+and prints a table. What a check needs to be worth something:
+
+- float64, where a central difference is good to about ten digits;
+- cotangents that are not all ones: the sum of a softmax or of a batch-norm's output does not
+  depend on the input, so under an all-ones cotangent a backward that returns zeros passes;
+- inputs away from kinks, where a difference quotient straddles two slopes;
+- a gradient that is not zero everywhere: 0 = 0 proves nothing.
+"""
+
+import numpy
+
+from minigan.autograd import Tensor, no_grad
+from minigan.device import module_of
+from minigan.errors import describe
+
+
+class GradcheckError(RuntimeError):
+    """A gradient that differs from finite differences, or a check that could not fail."""
+
+
+def gradcheck(function, inputs, eps=1e-5, tolerance=1e-6, direction=False, seed=0):
+    """The worst error of function's gradients, at most `tolerance`; otherwise GradcheckError.
+
+    function   called with the inputs, gives one Tensor; it must give the same every time
+    inputs     Tensors; those that require a gradient are checked, and must be float64. They may
+               be a network's parameters that the function uses without looking at its arguments.
+    eps        half the distance of the central difference (f(x + eps) - f(x - eps)) / (2 eps)
+    direction  False: the full Jacobian, entry by entry, from unit cotangents, and its product
+               with a random cotangent. True, for whole networks: for each input one random
+               direction under one random cotangent.
+
+    The error is normwise, for each input max |analytic - numeric| / max(|analytic|, |numeric|),
+    both maxima over all entries: a single entry that happens to be tiny does not decide.
+
+    Raises TypeError or ValueError for inputs that cannot be checked.
+    """
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    checked = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+    if not checked:
+        raise ValueError("gradcheck: none of the inputs requires a gradient")
+    for x in checked:
+        if x.dtype != "float64" or not x.is_leaf:
+            raise TypeError(f"gradcheck: inputs must be float64 leaves, got {describe(x)}")
+    output = function(*inputs)
+    if not isinstance(output, Tensor) or not output.requires_grad:
+        raise GradcheckError(f"the function gave {describe(output)}, which has no gradient to "
+                             f"check: an input's gradient was lost")
+    # Not the stream of default_rng(seed) itself: a caller who drew the input from it would check a
+    # batch-norm under a cotangent equal to the input, along which it does not change.
+    random = numpy.random.default_rng([seed, 1])
+    cotangent = module_of(output.array).asarray(random.standard_normal(output.shape))
+    if direction:
+        return _check_direction(function, inputs, checked, output, cotangent, eps, tolerance,
+                                random)
+    return _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance)
+
+
+def _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance):
+    xp = module_of(cotangent)
+    rows = [[] for _ in checked]
+    for k in range(output.numel()):
+        unit = xp.zeros(output.numel())
+        unit[k] = 1
+        for row, g in zip(rows, _gradients(checked, output, unit.reshape(output.shape))):
+            row.append(g.ravel())
+    products = _gradients(checked, output, cotangent)
+    worst = 0.0
+    for number, (x, row, product) in enumerate(zip(checked, rows, products)):
+        numeric = _jacobian(function, inputs, x, output.numel(), eps)
+        worst = max(worst, _compare(f"input {number}", xp.stack(row), numeric, tolerance))
+        worst = max(worst, _compare(f"input {number} under a random cotangent", product.ravel(),
+                                    cotangent.ravel() @ numeric, tolerance))
+    return worst
+
+
+def _check_direction(function, inputs, checked, output, cotangent, eps, tolerance, random):
+    xp = module_of(cotangent)
+    worst = 0.0
+    for number, (x, g) in enumerate(zip(checked, _gradients(checked, output, cotangent))):
+        d = xp.asarray(random.standard_normal(x.shape))
+        here = x.array.copy()
+        x.array[...] = here + eps * d
+        above = _value(function, inputs)
+        x.array[...] = here - eps * d
+        below = _value(function, inputs)
+        x.array[...] = here
+        numeric = xp.vdot(cotangent, (above - below) / (2 * eps))
+        worst = max(worst, _compare(f"input {number} along a random direction",
+                                    xp.vdot(g, d), numeric, tolerance))
+    return worst
+
+
+def _gradients(checked, output, cotangent):
+    """What backward says, for each checked input, under one cotangent."""
+    for x in checked:
+        x.gradient = None
+    output.backward(cotangent, retain_graph=True)
+    for number, x in enumerate(checked):
+        if x.gradient is None:
+            raise GradcheckError(f"input {number}: backward gave it no gradient")
+    gradients = [x.gradient.copy() for x in checked]
+    for x in checked:
+        x.gradient = None
+    return gradients
+
+
+def _jacobian(function, inputs, x, outputs, eps):
+    """Central differences: entry (k, i) is d output[k] / d x[i]."""
+    xp = module_of(x.array)
+    columns = xp.empty((outputs, x.numel()))
+    for i, index in enumerate(numpy.ndindex(x.shape)):
+        here = float(x.array[index])
+        x.array[index] = here + eps
+        above = _value(function, inputs)
+        x.array[index] = here - eps
+        below = _value(function, inputs)
+        x.array[index] = here
+        columns[:, i] = (above - below).ravel() / (2 * eps)
+    return columns
+
+
+def _value(function, inputs):
+    with no_grad():
+        # A copy: the function may hand back a view of the input that is about to change.
+        return function(*inputs).array.copy()
+
+
+def _compare(what, analytic, numeric, tolerance):
+    difference = abs(analytic - numeric)
+    size = max(float(abs(analytic).max(initial=0)), float(abs(numeric).max(initial=0)))
+    if size == 0:
+        raise GradcheckError(f"{what}: the gradient is zero everywhere, so the check proves "
+                             f"nothing; choose other inputs")
+    error = float(difference.max()) / size
+    if not error <= tolerance:  # nan fails too
+        worst = int(difference.argmax())
+        raise GradcheckError(
+            f"{what}: relative error {error:.1e}, allowed {tolerance:.1e}; worst at entry "
+            f"{worst}: backward {float(analytic.ravel()[worst]):.8g}, finite difference "
+            f"{float(numeric.ravel()[worst]):.8g}")
+    return error
