@@ -228,21 +228,27 @@ class Tensor:
             raise RuntimeError(f"{what}: a tensor that requires a gradient cannot be changed in "
                                f"place; use no_grad() for a leaf, a new tensor otherwise")
 
-    def __setitem__(self, index, value):
-        self.check_changeable("item assignment")
+    def _assign(self, what, index, value):
+        self.check_changeable(what)
+        array = value
         if isinstance(value, Tensor):
             if value.requires_grad and _recording.enabled:
-                raise NotImplementedError("item assignment: the value requires a gradient; "
-                                          "build the tensor with cat or stack instead")
-            value = value.array
-        self.array[plain_index(index)] = value
-        self.changed()
-
-    def copy_(self, source):
-        self.check_changeable("copy_")
-        self.array[...] = source.array if isinstance(source, Tensor) else source
+                raise NotImplementedError(f"{what}: the value requires a gradient; build the "
+                                          f"tensor with cat or stack instead")
+            array = value.array
+        try:
+            self.array[plain_index(index)] = array
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"{what}: {error}; the tensor has shape {self.shape}, the value is "
+                             f"{describe(value)}") from error
         self.changed()
         return self
+
+    def __setitem__(self, index, value):
+        self._assign("item assignment", index, value)
+
+    def copy_(self, source):
+        return self._assign("copy_", ..., source)
 
     def fill_(self, value):
         return self.copy_(value)
@@ -302,7 +308,11 @@ def _first_gradient(tensor, gradient):
         return module_of(array).ones_like(array)
     if isinstance(gradient, Tensor):
         gradient = gradient.array
-    gradient = module_of(array).asarray(gradient, dtype=array.dtype)
+    try:
+        gradient = module_of(array).asarray(gradient, dtype=array.dtype)
+    except (TypeError, ValueError):
+        raise TypeError(f"backward: gradient must be a Tensor, an array or numbers, "
+                        f"got {describe(gradient)}") from None
     if gradient.shape != array.shape and gradient.size * array.size != 1:
         raise ValueError(f"backward: expected a gradient of shape {array.shape}, "
                          f"got {gradient.shape}")

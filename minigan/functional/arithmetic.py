@@ -19,16 +19,16 @@ KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 def operands(input, other):
     """Two Tensors of one dtype out of Tensors, arrays and numbers (at least one a Tensor)."""
-    if isinstance(input, Tensor) and isinstance(other, Tensor):
-        if input.array.dtype is other.array.dtype:
-            return input, other
-        dtype = promoted(input.array, other.array)
-        return input.to(dtype=dtype), other.to(dtype=dtype)
-    if isinstance(input, Tensor):
-        return input, like(other, input)
-    if isinstance(other, Tensor):
-        return like(input, other), other
-    raise TypeError("one of the two must be a Tensor")
+    if not isinstance(other, Tensor):
+        if not isinstance(input, Tensor):
+            raise TypeError("one of the two must be a Tensor")
+        other = like(other, input)
+    elif not isinstance(input, Tensor):
+        input = like(input, other)
+    if input.array.dtype is other.array.dtype:
+        return input, other
+    dtype = promoted(input.array, other.array)
+    return input.to(dtype=dtype), other.to(dtype=dtype)
 
 
 def like(value, tensor_):

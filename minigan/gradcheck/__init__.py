@@ -21,7 +21,7 @@ class GradcheckError(RuntimeError):
     """A gradient that differs from finite differences, or a check that could not fail."""
 
 
-def gradcheck(function, inputs, eps=1e-5, tolerance=1e-6, direction=False, seed=0):
+def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=0):
     """The worst error of function's gradients, at most `tolerance`; otherwise GradcheckError.
 
     function   called with the inputs, gives one Tensor; it must give the same every time

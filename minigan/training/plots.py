@@ -16,11 +16,13 @@ from minigan.training.arrays import as_numpy
 COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
 
 
-def plot_losses(losses, path, every=10, title="Training loss"):
+def plot_losses(losses, path, every=10, title="Training loss", log=False):
     """Each recorded loss as a faint point, their running mean as a line.
 
     losses  numbers (R,), or a dict that gives such a series to each name
     every   how many training steps lie between two records
+    log     a logarithmic axis for the loss, for losses of very different sizes; losses of 0 or
+            less have no place on it
     """
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
@@ -34,12 +36,15 @@ def plot_losses(losses, path, every=10, title="Training loss"):
                              f"got {values.shape}")
         colour = COLOURS[index % len(COLOURS)]
         steps = every * numpy.arange(len(values))
-        axes.plot(steps, values, ".", color=colour, markersize=4, alpha=0.25, markeredgewidth=0)
+        axes.plot(steps, values, ".", color=colour, markersize=4, markeredgewidth=0,
+                  alpha=min(0.3, max(0.06, 600 / len(values))))
         window = max(1, len(values) // 50)
         means = numpy.convolve(values, numpy.full(window, 1 / window), "valid")
         middle = steps[window // 2:][:len(means)]
         label = f"{name}, running mean of {window} points".removeprefix(", ")
         axes.plot(middle, means, color=colour, linewidth=1.8, label=label)
+    if log:
+        axes.set_yscale("log")
     axes.set(title=title, xlabel="training step", ylabel="loss")
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
@@ -81,7 +86,8 @@ def plot_predictions(images, labels, predictions, probabilities, path,
         block.suptitle(f"{name}: {chosen.sum()} of {n}", fontsize=12)
         for axes in block.subplots(5, 5).flat:
             axes.axis("off")
-            # An unseen title in the empty cells, so that the rows of both blocks are level.
+            # Empty cells take the same room, an unseen title too, so that all rows are level.
+            axes.set_box_aspect(images.shape[1] / images.shape[2])
             axes.set_title("0\n0 %", fontsize=9, alpha=0)
         for axes, index in zip(block.axes, numpy.flatnonzero(chosen)):
             true, said = labels[index], predictions[index]
@@ -109,7 +115,7 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
                          f"got {image.shape} and {[m.shape for _, m in maps]}")
     columns = min(10, max(len(channels) for _, channels in maps))
     rows = [math.ceil(len(channels) / columns) for _, channels in maps]
-    figure = _figure(1.1 * columns + 1, 2.4 + sum(1.15 * count + 0.5 for count in rows))
+    figure = _figure(max(5, 1.1 * columns + 1), 2.4 + sum(1.15 * count + 0.5 for count in rows))
     figure.suptitle(title, fontsize=14)
     blocks = figure.subfigures(1 + len(maps), 1,
                                height_ratios=[1.9, *(1.15 * count + 0.5 for count in rows)])
@@ -119,7 +125,7 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
     for block, count, (name, channels) in zip(blocks[1:], rows, maps):
         block.suptitle(f"{name}: {len(channels)} maps of {channels.shape[1]} x "
                        f"{channels.shape[2]}", fontsize=11)
-        limit = numpy.abs(channels).max() or 1
+        limit = numpy.abs(channels[numpy.isfinite(channels)]).max(initial=0) or 1
         for axes in block.subplots(count, columns, squeeze=False).flat:
             axes.axis("off")
         for axes, channel in zip(block.axes, channels):

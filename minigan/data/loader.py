@@ -1,0 +1,121 @@
+"""Data sets as sequences of items, and batches of them."""
+
+import numpy
+
+from minigan.autograd import Tensor
+from minigan.device import generator, module_of, moved
+
+
+class Dataset:
+    """A sequence of items: subclasses define `__len__` and `__getitem__`.
+
+    `__getitem__` raises IndexError past the end, which is what ends a `for` loop. A subclass that
+    can gather many items at once also defines `batch(indices)`, of an int64 array (N,), which
+    returns what `collate` would make of these items.
+    """
+
+    def __len__(self):
+        raise NotImplementedError(f"{type(self).__name__} does not define __len__")
+
+    def __getitem__(self, index):
+        raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
+
+
+class DataLoader:
+    """Goes through a data set in batches, once for every `for` loop over it.
+
+    dataset     anything with `__len__` and `__getitem__`, and `batch` if it has one
+    batch_size  items in a batch; the last batch has the rest
+    shuffle     whether each epoch goes in an order of its own
+    drop_last   leave out a last batch that is not full
+    seed        fixes the sequence of orders; without it `minigan.manual_seed` does
+
+    Raises ValueError for a batch size that is not a whole number of at least 1, and for a data
+    set that has not a single batch.
+    """
+
+    def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None):
+        if not _is_whole(batch_size) or batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size must be a whole number of at least 1, "
+                             f"got {batch_size!r}")
+        if seed is not None and (not _is_whole(seed) or seed < 0):
+            raise ValueError(f"DataLoader: seed must be None or a whole number of at least 0, "
+                             f"got {seed!r}")
+        if len(dataset) < (batch_size if drop_last else 1):
+            raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
+                             f"one batch (batch_size {batch_size}, drop_last {drop_last})")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self._random = None if seed is None else numpy.random.default_rng(seed)
+
+    def __len__(self):
+        """The number of batches in an epoch."""
+        full, rest = divmod(len(self.dataset), self.batch_size)
+        return full + bool(rest and not self.drop_last)
+
+    def __iter__(self):
+        order = numpy.arange(len(self.dataset))
+        if self.shuffle:
+            (self._random or generator("cpu")).shuffle(order)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            indices = order[start:start + self.batch_size]
+            if hasattr(self.dataset, "batch"):
+                yield self.dataset.batch(indices)
+            else:
+                yield collate([self.dataset[index] for index in indices.tolist()])
+
+
+def _is_whole(value):
+    return isinstance(value, (int, numpy.integer)) and not isinstance(value, bool)
+
+
+def collate(items):
+    """One batch of a list of items, on the default device.
+
+    Tensors and arrays are stacked along a new first axis, ints become an int64 Tensor and floats
+    a float32 one, of shape (N,); tuples and lists are taken place by place, into a tuple.
+
+    Raises ValueError for items of different shapes or lengths, TypeError for any other kind.
+    """
+    first = items[0]
+    if isinstance(first, (tuple, list)):
+        lengths = {len(item) for item in items}
+        if len(lengths) > 1:
+            raise ValueError(f"collate: items of different lengths: {sorted(lengths)}")
+        return tuple(collate(place) for place in zip(*items))
+    if isinstance(first, (int, float)):
+        numbers = numpy.array(items)
+        if numbers.dtype.kind not in "biuf":
+            raise TypeError(f"collate: expected numbers, got {_kinds(items)}")
+        return Tensor(moved(numbers.astype("float32") if numbers.dtype.kind == "f" else numbers,
+                            None))
+    arrays = [item.array if isinstance(item, Tensor) else item for item in items]
+    if not all(hasattr(array, "shape") for array in arrays):
+        raise TypeError(f"collate: expected Tensors, arrays, numbers or tuples of them, "
+                        f"got {_kinds(items)}")
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise ValueError(f"collate: items of different shapes: {sorted(shapes)}")
+    return Tensor(moved(module_of(arrays[0]).stack(arrays), None))
+
+
+def _kinds(items):
+    return ", ".join(sorted({type(item).__name__ for item in items}))
+
+
+def one_hot(labels, num_classes=10):
+    """A one in the place that the label names, zeros elsewhere: float32 (..., num_classes).
+
+    labels  whole numbers from 0 to num_classes - 1: a number, a list, an array or a Tensor
+
+    Raises TypeError for labels that are not whole numbers, ValueError for one out of range.
+    """
+    labels = moved(labels.array, "cpu") if isinstance(labels, Tensor) else numpy.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: labels must be whole numbers, got {labels.dtype}")
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
+        raise ValueError(f"one_hot: labels must be 0 to {num_classes - 1}, got {wrong.flat[0]}")
+    return Tensor(moved(numpy.eye(num_classes, dtype="float32")[labels], None))
