@@ -34,7 +34,7 @@ class Tensor:
 
     The others serve the walk back: `inputs` and `_backward` (None for a leaf), `number` (the order
     of creation), `version` (a one-item list shared by all tensors on the same memory, raised by
-    every change in place), `versions` (the inputs' versions when the operation was recorded) and
+    every change in place), `versions` (the sum of the inputs' versions when the operation was recorded) and
     `slot` (where an optimiser wants a leaf's gradient written).
     """
 
@@ -46,9 +46,9 @@ class Tensor:
     def __init__(self, array, requires_grad=False):
         self.array = array
         self.requires_grad = requires_grad
-        self.gradient = self._backward = self.slot = self.versions = None
+        self.gradient = self._backward = self.slot = None
         self.inputs = ()
-        self.number = 0
+        self.number = self.versions = 0
         self.version = [0]
 
     # What an array knows of itself
@@ -199,13 +199,13 @@ class Tensor:
         return self.to("cuda")
 
     def float(self):
-        return self.to("float32")
+        return self.to(dtype="float32")
 
     def double(self):
-        return self.to("float64")
+        return self.to(dtype="float64")
 
     def long(self):
-        return self.to("int64")
+        return self.to(dtype="int64")
 
     def __deepcopy__(self, memo):
         if self._backward is not None:
@@ -346,12 +346,12 @@ def _check_usable(tensor):
     if tensor._backward is _used_up:
         raise RuntimeError("backward: the graph was already walked and its memory freed; "
                            "use retain_graph=True in the first backward")
-    for x, version in zip(tensor.inputs, tensor.versions):
-        if x.version[0] != version:
-            raise RuntimeError(
-                f"backward: an input of {operation_name(tensor._backward)}, shape {x.shape}, was "
-                f"changed in place after the forward pass (by an optimiser step, an assignment or "
-                f"load_state_dict), so its gradient would be wrong")
+    if versions_of(tensor.inputs) != tensor.versions:
+        raise RuntimeError(
+            f"backward: an input of {operation_name(tensor._backward)}, one of shapes "
+            f"{', '.join(str(x.shape) for x in tensor.inputs)}, was changed in place after the "
+            f"forward pass (by an optimiser step, an assignment or load_state_dict), so its "
+            f"gradient would be wrong")
 
 
 def accumulate(leaf, g):
@@ -396,11 +396,19 @@ def node(array, inputs, backward, name=None):
                 result.inputs = inputs
                 result._backward = backward
                 result.number = next(_numbers)
-                result.versions = [x.version[0] for x in inputs]
+                result.versions = versions_of(inputs)
                 if name is not None:
                     backward.__qualname__ = name
                 break
     return result
+
+
+def versions_of(tensors):
+    """The sum of their versions: versions only rise, so it stays the same only if all do."""
+    total = 0
+    for x in tensors:
+        total += x.version[0]
+    return total
 
 
 def view_node(array, input, backward):

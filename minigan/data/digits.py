@@ -169,8 +169,8 @@ def _draw(fields, extents, random):
     a, b, c, d = (back[:, i, j, None, None] for i in (0, 1) for j in (0, 1))
     distance = _sampled(fields, a * bent_x + b * bent_y, c * bent_x + d * bent_y)
 
-    # From here on in pixels of the image. A pixel's brightness is how much of it the ink covers; noise is
-    # added to the distance, so that it roughens the edges and leaves the background black.
+    # From here on in pixels of the image. A pixel's brightness is how much of it the ink covers;
+    # noise is added to the distance, so that it roughens the edges and leaves the background black.
     distance = distance * scale[:, None, None] + thickness[:, None, None]
     distance += 0.15 * random.standard_normal(distance.shape, dtype=numpy.float32)
     return (255 * (distance + 0.5).clip(0, 1)).round().astype(numpy.uint8)

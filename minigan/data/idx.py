@@ -44,7 +44,11 @@ def read_idx(path):
         raise ValueError(f"{path}: expected {expected} bytes after the header for {dtype.name} "
                          f"of shape {shape}, found {len(data) - start}")
     array = numpy.frombuffer(data, dtype, offset=start).astype(dtype.newbyteorder("="))
-    return array.reshape(shape)
+    try:
+        return array.reshape(shape)
+    except ValueError as error:
+        # Zeros among the dimensions let the others be larger than any array's.
+        raise ValueError(f"{path}: expected a shape that NumPy can hold, found {shape}") from error
 
 
 def write_idx(path, array):

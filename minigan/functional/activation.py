@@ -8,7 +8,7 @@ from minigan.autograd import Tensor, node
 from minigan.device import device_of, generator, module_of
 from minigan.errors import operation
 from minigan.functional.arithmetic import axis_of, fractional
-from minigan.kernels.activation import normal_cdf
+from minigan.kernels import activation as kernels
 
 
 def logistic(x):
@@ -44,9 +44,8 @@ def relu(input: Tensor, inplace=False):
 def leaky_relu(input: Tensor, negative_slope=0.01, inplace=False):
     """x above 0, negative_slope * x elsewhere. `inplace` is accepted and changes nothing."""
     x = fractional(input).array
-    slope = x.dtype.type(negative_slope)
-    factor = module_of(x).where(x > 0, x.dtype.type(1), slope)
-    return node(x * factor, (input,), lambda g: (g * factor,))
+    y = kernels.leaky_relu(x, negative_slope)
+    return node(y, (input,), lambda g: (kernels.leaky_relu_backward(g, x, negative_slope),))
 
 
 @operation
@@ -59,7 +58,7 @@ def gelu(input: Tensor, approximate="none"):
     x = fractional(input).array
     xp = module_of(x)
     if approximate == "none":
-        phi, bell = normal_cdf(x)
+        phi, bell = kernels.normal_cdf(x)
 
         def backward(g):
             return (g * (phi + x * bell * (1 / math.sqrt(2 * math.pi))),)

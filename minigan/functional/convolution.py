@@ -20,6 +20,9 @@ from minigan.kernels.lowering import col2im, im2col
 
 def pair(name, argument, value, least):
     """A whole number or a pair of them as a pair, each at least `least`."""
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and (
+            value[0] >= least <= value[1]):
+        return value  # as layers hand it on, in every step
     both = (value, value) if isinstance(value, Integral) else value
     if not isinstance(both, (tuple, list)) or not 1 <= len(both) <= 2 or not all(
             isinstance(v, Integral) and not isinstance(v, bool) for v in both):

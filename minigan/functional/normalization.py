@@ -12,30 +12,7 @@ import numpy
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
-
-
-def normalized(rows, eps):
-    """Rows (R,P) shifted and scaled each: xhat (R,P), 1/sqrt(var + eps), mean and var (R,1)."""
-    xp = module_of(rows)
-    per_item = rows.dtype.type(1 / rows.shape[1])
-    mean = rows.sum(axis=1, keepdims=True) * per_item
-    xhat = rows - mean
-    # A row's product with itself: the sum of squares without an array of squares.
-    var = xp.einsum("ij,ij->i", xhat, xhat)[:, None] * per_item
-    scale = 1 / xp.sqrt(var + rows.dtype.type(eps))
-    xhat *= scale
-    return xhat, scale, mean, var
-
-
-def normalized_backward(h, xhat, scale):
-    """The formula above for rows (R,P); h is dL/dxhat."""
-    xp = module_of(h)
-    per_item = h.dtype.type(1 / h.shape[1])
-    along = xp.einsum("ij,ij->i", h, xhat)[:, None] * per_item
-    gx = h - h.sum(axis=1, keepdims=True) * per_item
-    gx -= xhat * along
-    gx *= scale
-    return gx
+from minigan.kernels.rows import row_dot
 
 
 def check_affine(name, x, shape, weight, bias):
@@ -69,54 +46,63 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     for argument, value in (("running_mean", running_mean), ("running_var", running_var)):
         if value is not None and value.array.shape != (C,):
             raise ValueError(f"batch_norm: {argument} must have shape ({C},), got {value.shape}")
+    xp = module_of(x)
     # (N,C,H,W) -> (C,H,W,N) -> (C,P): a convolution's result already lies like that in memory.
     order = tuple(range(1, x.ndim)) + (0,)
+    back = (x.ndim - 1,) + tuple(range(x.ndim - 1))
     rows = x.transpose(order)
     shape = rows.shape
-    back = (x.ndim - 1,) + tuple(range(x.ndim - 1))
-    rows = rows.reshape(C, x.size // C if C else 0)
-    P = rows.shape[1]
-    w = None if weight is None else weight.array[:, None]
+    P = x.size // C if C else 0
+    rows = rows.reshape(C, P)
 
     if training:
         if P < 2:
             raise ValueError(f"batch_norm: training needs more than one value a channel, "
                              f"got input of shape {x.shape}")
-        xhat, scale, mean, var = normalized(rows, eps)
+        mean = rows.sum(axis=1) / P
+        centred = rows - mean[:, None]
+        var = row_dot(centred, centred) / P
         if running_mean is not None:
-            blend(running_mean, mean[:, 0], momentum)
+            blend(running_mean, mean, momentum)
         if running_var is not None:
-            blend(running_var, var[:, 0] * (P / (P - 1)), momentum)
+            blend(running_var, var, momentum, P / (P - 1))
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running_mean and running_var")
-        scale = (1 / module_of(x).sqrt(running_var.array + eps))[:, None].astype(x.dtype)
-        xhat = (rows - running_mean.array[:, None].astype(x.dtype)) * scale
-    y = xhat * w if w is not None else xhat.copy()
+        centred = rows - running_mean.array.astype(x.dtype, copy=False)[:, None]
+        var = running_var.array.astype(x.dtype, copy=False)
+    scale = 1 / xp.sqrt(var + eps)  # (C,)
+    a = scale if weight is None else scale * weight.array
+    y = centred * a[:, None]
     if bias is not None:
         y += bias.array[:, None]
 
     def backward(g):
         g = g.transpose(order).reshape(C, P)
+        g_sum, g_dot = g.sum(axis=1), row_dot(g, centred)
         gx = None
         if input.requires_grad:
-            h = g * w if w is not None else g
-            gx = normalized_backward(h, xhat, scale) if training else h * scale
+            if training:  # the formula above with h = g * weight, the weight drawn out to the front
+                gx = g - (g_sum / P)[:, None]
+                gx -= centred * (g_dot * (scale * scale) / P)[:, None]
+                gx *= a[:, None]
+            else:
+                gx = g * a[:, None]
             gx = gx.reshape(shape).transpose(back)
         gradients = [gx]
         if weight is not None:
-            gradients.append(module_of(g).einsum("ij,ij->i", g, xhat))
+            gradients.append(g_dot * scale)
         if bias is not None:
-            gradients.append(g.sum(axis=1))
+            gradients.append(g_sum)
         return gradients
 
     return node(y.reshape(shape).transpose(back), given(input, weight, bias), backward)
 
 
-def blend(running, value, momentum):
-    """running = (1 - momentum) * running + momentum * value, in place."""
+def blend(running, value, momentum, factor=1):
+    """running = (1 - momentum) * running + momentum * factor * value, in place."""
     running.array *= 1 - momentum
-    running.array += (momentum * value).astype(running.array.dtype, copy=False)
+    running.array += value * (momentum * factor)
     running.changed()
 
 
@@ -139,7 +125,10 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
         P *= size
     if P == 0:
         raise ValueError(f"layer_norm: normalized_shape {tail} holds no element")
-    xhat, scale, _, _ = normalized(x.reshape(x.size // P, P), eps)
+    rows = x.reshape(x.size // P, P)
+    xhat = rows - rows.sum(axis=1, keepdims=True) / P
+    scale = 1 / module_of(x).sqrt(row_dot(xhat, xhat)[:, None] / P + eps)  # (R,1)
+    xhat *= scale
     w = None if weight is None else weight.array.reshape(P)
     y = xhat * w if w is not None else xhat.copy()
     if bias is not None:
@@ -149,7 +138,11 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
         before, g = g.shape, g.reshape(-1, P)
         gx = None
         if input.requires_grad:
-            gx = normalized_backward(g * w if w is not None else g, xhat, scale).reshape(before)
+            h = g if w is None else g * w
+            gx = h - h.sum(axis=1, keepdims=True) / P
+            gx -= xhat * (row_dot(h, xhat)[:, None] / P)
+            gx *= scale
+            gx = gx.reshape(before)
         gradients = [gx]
         if weight is not None:
             gradients.append((g * xhat).sum(axis=0).reshape(tail))

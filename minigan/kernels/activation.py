@@ -1,4 +1,4 @@
-"""The normal distribution's cumulative function, for GELU: NumPy has no erf."""
+"""Activations as a device wants them, and the normal distribution: NumPy has no erf."""
 
 import numpy
 
@@ -33,3 +33,17 @@ def normal_cdf(x):
     bell = xp.exp(-0.5 * xp.minimum(size, 100) ** 2)  # held at 100: the square cannot overflow
     tail *= bell
     return xp.where(x < 0, tail, 1 - tail), bell
+
+
+def leaky_relu(x, slope):
+    """x above 0, slope * x elsewhere. Written without `where`, which is many times slower."""
+    xp = module_of(x)
+    return (xp.maximum if slope <= 1 else xp.minimum)(x, x * slope)
+
+
+def leaky_relu_backward(g, x, slope):
+    """g above 0, slope * g elsewhere."""
+    xp = module_of(x)
+    if 0 <= slope <= 1:
+        return g * xp.maximum(x > 0, x.dtype.type(slope))  # the maximum of (1 or 0) and slope
+    return g * xp.where(x > 0, x.dtype.type(1), x.dtype.type(slope))

@@ -46,16 +46,22 @@ def im2col(x, kernel, stride, padding, dilation, output):
 
 
 def col2im(columns, shape, kernel, stride, padding, dilation, output):
-    """The adjoint: columns (C*KH*KW, OH*OW*N) summed back where they were read, (C,H,W,N)."""
+    """The adjoint: columns (C*KH*KW, OH*OW*N) summed back where they were read, (C,H,W,N).
+
+    First along the width, then along the height: KW + KH additions of arrays instead of KH * KW.
+    """
     C, H, W, N = shape
     (top, bottom), (left, right) = padding
     KH, KW = kernel
     OH, OW = output
+    xp = module_of(columns)
     columns = columns.reshape(C, KH, KW, OH, OW, N)
-    x = module_of(columns).zeros((C, top + H + bottom, left + W + right, N), columns.dtype)
+    rows = xp.zeros((C, KH, OH, left + W + right, N), columns.dtype)
+    for kw in range(KW):
+        start = kw * dilation[1]
+        rows[:, :, :, start:start + OW * stride[1]:stride[1]] += columns[:, :, kw]
+    x = xp.zeros((C, top + H + bottom, left + W + right, N), columns.dtype)
     for kh in range(KH):
-        rows = slice(kh * dilation[0], kh * dilation[0] + OH * stride[0], stride[0])
-        for kw in range(KW):
-            start = kw * dilation[1]
-            x[:, rows, start:start + OW * stride[1]:stride[1]] += columns[:, kh, kw]
+        start = kh * dilation[0]
+        x[:, start:start + OH * stride[0]:stride[0]] += rows[:, kh]
     return x[:, top:top + H, left:left + W]

@@ -14,7 +14,7 @@ class ArgumentParser(argparse.ArgumentParser):
                          formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
     def error(self, message):
-        message = message.replace("\n", " ")
+        message = " ".join(line.strip() for line in message.splitlines())
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
@@ -47,6 +47,9 @@ def output_folder(path):
     results are not lost after it.
     """
     folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OSError(f"{folder}: no folder to write results to: {error.strerror}") from error

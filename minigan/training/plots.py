@@ -21,7 +21,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
 
     losses  numbers (R,), or a dict that gives such a series to each name
     every   how many training steps lie between two records
-    log     a logarithmic axis for the loss, for losses of very different sizes; losses of 0 or
+    log     a logarithmic axis for the loss, for losses of very different sizes; those of 0 or
             less have no place on it
     """
     series = losses if isinstance(losses, dict) else {"": losses}
@@ -37,13 +37,13 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
         colour = COLOURS[index % len(COLOURS)]
         steps = every * numpy.arange(len(values))
         axes.plot(steps, values, ".", color=colour, markersize=4, markeredgewidth=0,
-                  alpha=min(0.3, max(0.06, 600 / len(values))))
+                  alpha=min(0.3, max(0.12, 600 / len(values))))
         window = max(1, len(values) // 50)
         means = numpy.convolve(values, numpy.full(window, 1 / window), "valid")
         middle = steps[window // 2:][:len(means)]
         label = f"{name}, running mean of {window} points".removeprefix(", ")
         axes.plot(middle, means, color=colour, linewidth=1.8, label=label)
-    if log:
+    if log and axes.dataLim.minposy < math.inf:  # there is a loss above 0
         axes.set_yscale("log")
     axes.set(title=title, xlabel="training step", ylabel="loss")
     axes.grid(color="0.9")

@@ -1,0 +1,160 @@
+"""A convolutional network learns to read handwritten digits, one image at a time.
+
+    python examples/mnist_cnn.py                  on digits that minigan draws itself
+    python examples/mnist_cnn.py --data mnist     on the real MNIST, downloaded once
+    python examples/mnist_cnn.py --help           everything else
+
+Prints the accuracy on test images the training never saw and which digits are taken for which,
+and saves three pictures: the losses, right and wrong predictions, the convolutions' feature maps.
+"""
+
+import sys
+import time
+
+import minigan
+from minigan import nn, optim
+from minigan.data import DataLoader, MnistDataset
+from minigan.training import (
+    ArgumentParser, Progress, confusion_matrix, format_confusion, output_folder,
+    plot_feature_maps, plot_losses, plot_predictions, positive_float, positive_int)
+
+STEPS_BETWEEN_RECORDS = 10
+
+
+def make_model():
+    """From images (N,1,28,28) to the ten outputs (N,10), each between 0 and 1."""
+    return nn.Sequential(
+        nn.Conv2d(1, 10, kernel_size=5, stride=2),   # (N,10,12,12)
+        nn.LeakyReLU(0.02),
+        nn.BatchNorm2d(10),
+        nn.Conv2d(10, 10, kernel_size=3, stride=2),  # (N,10,5,5)
+        nn.LeakyReLU(0.02),
+        nn.BatchNorm2d(10),
+        nn.View(250),
+        nn.Linear(250, 10),
+        nn.Sigmoid(),
+    )
+
+
+def train(model, loader, epochs, lr):
+    """Train the model on the loader's batches, and return every tenth loss."""
+    loss_function = nn.BCELoss()
+    optimiser = optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    step = 0
+    model.train()
+    for epoch in range(1, epochs + 1):
+        with Progress(len(loader.dataset), f"epoch {epoch}/{epochs}") as progress:
+            for labels, images, targets in loader:
+                outputs = model(images.view(-1, 1, 28, 28))
+                loss = loss_function(outputs, targets)
+
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+
+                if step % STEPS_BETWEEN_RECORDS == 0:
+                    # Not loss.item(): that would make a GPU wait for Python.
+                    losses.append(loss.detach())
+                step += 1
+                progress.advance(len(labels), loss=loss)
+    return losses
+
+
+@minigan.no_grad()
+def outputs_for(model, loader):
+    """What the model says to all of the loader's images, batch by batch: (len(dataset), 10)."""
+    return minigan.cat([model(images.view(-1, 1, 28, 28)) for _, images, _ in loader])
+
+
+@minigan.no_grad()
+def feature_maps(model, image):
+    """What each convolution of the model makes of one image (1,28,28): a list of names and maps."""
+    maps = []
+    x = image.view(1, 1, 28, 28)
+    for layer in model:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d):
+            maps.append((f"Convolution {len(maps) + 1}", x[0]))
+    return maps
+
+
+def percent_right(confusion):
+    """The part of all images that are on the diagonal, where the answer is the true class."""
+    return f"{100 * confusion.trace() / confusion.sum():.2f} %"
+
+
+def prepare():
+    """The arguments, the training and the test data in batches, and the folder for results.
+
+    Whatever can be wrong with them is told here, before the training.
+    """
+    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser.add_argument("--data", default="digits",
+                        help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
+    parser.add_argument("--epochs", type=positive_int, default=3)
+    parser.add_argument("--batch-size", type=positive_int, default=1)
+    parser.add_argument("--lr", type=positive_float, default=0.001, help="Adam's learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="decides the initial weights")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--out", default="runs/mnist_cnn", help="the folder for the pictures")
+    args = parser.parse_args()
+    try:
+        minigan.set_device(args.device)
+        minigan.manual_seed(args.seed)
+        folder = output_folder(args.out)
+        # In the data's own order, which is mixed already. The test batches are of the same size:
+        # that matters to batch-norms, see below.
+        train_loader, test_loader = (
+            DataLoader(MnistDataset(args.data, train=train), batch_size=args.batch_size)
+            for train in (True, False))
+    except (OSError, RuntimeError, ValueError) as error:
+        parser.error(str(error))
+    return args, train_loader, test_loader, folder
+
+
+def main():
+    args, train_loader, test_loader, folder = prepare()
+    model = make_model()
+
+    # Progress's last line reads the last loss, so a GPU's work is in this time too.
+    start = time.perf_counter()
+    losses = train(model, train_loader, args.epochs, args.lr)
+    seconds = time.perf_counter() - start
+    count = args.epochs * len(train_loader.dataset)
+    print(f"trained on {count} images in {seconds:.1f} s: {count / seconds:.0f} images/s")
+
+    # A batch-norm normalises in two ways. In training it uses the statistics of the batch at hand,
+    # with batches of one image those of that image alone; it only keeps running averages of them.
+    # With eval() it uses these averages for every image. The weights were fitted to the first way,
+    # so after training with single images eval() is another function, and usually a worse one.
+    # With larger batches the batch's statistics are close to the averages and so are the figures.
+    #
+    # eval() comes first: scoring as trained passes test images through batch-norms in training
+    # mode, which moves their running averages.
+    labels, images, _ = test_loader.dataset.batch(range(len(test_loader.dataset)))
+    model.eval()
+    with_eval = confusion_matrix(labels, outputs_for(model, test_loader).argmax(dim=1))
+    model.train()
+    outputs = outputs_for(model, test_loader)
+    predictions = outputs.argmax(dim=1)
+    as_trained = confusion_matrix(labels, predictions)
+    print(f"test accuracy as trained (statistics of each batch of {args.batch_size}): "
+          f"{percent_right(as_trained)}")
+    print(f"test accuracy with eval() (running statistics): {percent_right(with_eval)}")
+    print(f"\nas trained:\n{format_confusion(as_trained)}\n")
+
+    # The model stays in training mode: the second convolution sees what it was trained on.
+    images = images.view(-1, 1, 28, 28)
+    print(plot_losses(losses, folder / "losses.png", every=STEPS_BETWEEN_RECORDS, log=True))
+    print(plot_predictions(images, labels, predictions, outputs, folder / "predictions.png"))
+    print(plot_feature_maps(images[0], feature_maps(model, images[0]),
+                            folder / "feature_maps.png"))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
