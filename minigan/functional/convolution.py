@@ -16,6 +16,7 @@ from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
 from minigan.kernels.lowering import col2im, im2col
+from minigan.kernels.products import outer_product
 
 
 def pair(name, argument, value, least):
@@ -115,7 +116,7 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
             gx = gx.transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = (g @ columns.T).reshape(O, C, KH, KW)
+            gw = outer_product(g, columns).reshape(O, C, KH, KW)
         return gx, gw, g.sum(axis=1) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)
@@ -174,7 +175,7 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
             gx = (w2 @ columns).reshape(C, H, W, N).transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = (x2 @ columns.T).reshape(C, O, KH, KW)
+            gw = outer_product(x2, columns).reshape(C, O, KH, KW)
         return gx, gw, g.sum(axis=(1, 2, 3)) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)

@@ -1,0 +1,158 @@
+"""Batches of data sets, one-hot labels, random inputs."""
+
+import subprocess
+import sys
+
+import numpy
+import pytest
+
+import minigan
+from minigan import data
+
+
+class Squares(data.Dataset):
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return index, index / 2, numpy.full((2, 3), index ** 2, "float64")
+
+
+def orders(loader, epochs):
+    return [[number for batch in loader for number in batch[0].tolist()] for _ in range(epochs)]
+
+
+def test_loader_collates_items():
+    batches = list(data.DataLoader(Squares(5), batch_size=2))
+    assert [batch[0].tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
+    assert [part.dtype for part in batches[0]] == ["int64", "float32", "float64"]
+    assert batches[1][1].tolist() == [1, 1.5]
+    assert batches[2][2].shape == (1, 2, 3) and batches[2][2].tolist()[0][1][2] == 16
+
+
+def test_loader_asks_the_data_set_for_a_batch(folder):
+    dataset = data.MnistDataset(folder)
+    loader = data.DataLoader(dataset, batch_size=3, shuffle=True, seed=1)
+    seen = []
+    for labels, images, targets in loader:
+        assert images.shape == (len(labels), 784) and targets.shape == (len(labels), 10)
+        for label, image in zip(labels.tolist(), images.numpy()):
+            index, = (dataset.images.reshape(7, 784) == (image * 255).round()).all(axis=1).nonzero()[0]
+            assert dataset.labels[index] == label
+            seen.append(index)
+    assert sorted(seen) == list(range(7))
+
+
+def test_loader_counts_batches():
+    for count in (4, 5, 6):
+        for drop_last in (False, True):
+            loader = data.DataLoader(Squares(count), batch_size=2, drop_last=drop_last)
+            assert len(loader) == len(list(loader)) == (count // 2 if drop_last else -(-count // 2))
+    assert orders(data.DataLoader(Squares(5), batch_size=2, drop_last=True), 1) == [[0, 1, 2, 3]]
+
+
+def test_loader_shuffles_by_its_seed():
+    first, second = orders(data.DataLoader(Squares(50), 8, shuffle=True, seed=3), 2)
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert first != second and first != sorted(first)
+    assert orders(data.DataLoader(Squares(50), 8, shuffle=True, seed=3), 2) == [first, second]
+    assert orders(data.DataLoader(Squares(50), 8, shuffle=True, seed=4), 1) != [first]
+
+
+def test_loader_without_a_seed_follows_manual_seed():
+    loader = data.DataLoader(Squares(50), shuffle=True)
+    minigan.manual_seed(1)
+    first = orders(loader, 2)
+    minigan.manual_seed(1)
+    assert orders(loader, 2) == first and first[0] != first[1]
+
+
+@pytest.mark.parametrize("count, options, reason", [
+    (5, {"batch_size": 0}, "batch_size must be .* got 0"),
+    (5, {"batch_size": -2}, "batch_size must be .* got -2"),
+    (5, {"batch_size": 2.0}, "batch_size must be .* got 2.0"),
+    (5, {"batch_size": True}, "batch_size must be .* got True"),
+    (5, {"seed": -1}, "seed must be .* got -1"),
+    (5, {"seed": "a"}, "seed must be .* got 'a'"),
+    (0, {}, "0 items"),
+    (5, {"batch_size": 6, "drop_last": True}, "5 items"),
+])
+def test_loader_refuses_what_gives_no_batches(count, options, reason):
+    with pytest.raises(ValueError, match=f"DataLoader: .*{reason}"):
+        data.DataLoader(Squares(count), **options)
+
+
+def test_collate_keeps_kinds_apart():
+    images, flags = data.collate([(minigan.tensor([1., 2.]), True),
+                                  (minigan.tensor([3., 4.]), False)])
+    assert images.tolist() == [[1, 2], [3, 4]] and images.dtype == "float32"
+    assert flags.dtype == "bool"
+    with pytest.raises(ValueError, match=r"shapes: \[\(2,\), \(3,\)\]"):
+        data.collate([numpy.zeros(2), numpy.zeros(3)])
+    with pytest.raises(ValueError, match=r"lengths: \[1, 2\]"):
+        data.collate([(1, 2), (1,)])
+    for items in (["a", "b"], [{}], [1, "a"], [1, None], [numpy.zeros(1), 2]):
+        with pytest.raises(TypeError, match="collate: .*got"):
+            data.collate(items)
+
+
+def test_a_data_set_must_say_what_it_holds():
+    with pytest.raises(NotImplementedError, match="Dataset does not define __len__"):
+        len(data.Dataset())
+    with pytest.raises(NotImplementedError, match="Dataset does not define __getitem__"):
+        data.Dataset()[0]
+
+
+def test_one_hot():
+    result = data.one_hot([[0, 2], [1, 0]], 3)
+    assert result.dtype == "float32"
+    assert result.tolist() == [[[1, 0, 0], [0, 0, 1]], [[0, 1, 0], [1, 0, 0]]]
+    assert data.one_hot(7).tolist() == [0] * 7 + [1, 0, 0]
+    assert data.one_hot(minigan.tensor([1]), 2).tolist() == [[0, 1]]
+    for wrong in (-1, 10):
+        with pytest.raises(ValueError, match=f"0 to 9, got {wrong}"):
+            data.one_hot([3, wrong])
+    for wrong in ([1.0], [True], ["1"]):
+        with pytest.raises(TypeError, match="whole numbers"):
+            data.one_hot(wrong)
+
+
+# Random inputs
+
+def test_random_inputs():
+    minigan.manual_seed(0)
+    image, seed = data.generate_random_image(5000), data.generate_random_seed((50, 100))
+    assert image.shape == (5000,) and seed.shape == (50, 100)
+    assert image.dtype == seed.dtype == "float32"
+    pixels, numbers = image.numpy(), seed.numpy()
+    assert 0 <= pixels.min() and pixels.max() < 1
+    assert abs(pixels.mean() - 0.5) < 0.03 and abs(pixels.var() - 1 / 12) < 0.01
+    assert abs(numbers.mean()) < 0.06 and abs(numbers.std() - 1) < 0.05
+    places = set()
+    for _ in range(200):
+        hot = data.generate_random_one_hot(10)
+        assert hot.dtype == "float32" and sorted(hot.tolist()) == [0] * 9 + [1]
+        places.add(int(hot.numpy().argmax()))
+    assert places == set(range(10))
+    minigan.manual_seed(0)
+    assert numpy.array_equal(data.generate_random_image(5000).numpy(), pixels)
+
+
+@pytest.mark.parametrize("make", [data.generate_random_image, data.generate_random_seed,
+                                  data.generate_random_one_hot])
+def test_random_inputs_need_a_size(make):
+    for size in (0, -3, 2.5, "4"):
+        with pytest.raises(ValueError, match=f"{make.__name__}: size must be .* got {size!r}"):
+            make(size)
+    with pytest.raises(ValueError, match=f"{make.__name__}: size must be .* got"):
+        make((4, 0))
+
+
+def test_importing_data_is_light():
+    code = ("import sys, minigan.data; "
+            "print([name for name in ('matplotlib', 'h5py') if name in sys.modules])")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
