@@ -34,8 +34,8 @@ class Tensor:
 
     The others serve the walk back: `inputs` and `_backward` (None for a leaf), `number` (the order
     of creation), `version` (a one-item list shared by all tensors on the same memory, raised by
-    every change in place), `versions` (the sum of the inputs' versions when the operation was recorded) and
-    `slot` (where an optimiser wants a leaf's gradient written).
+    every change in place), `versions` (the sum of the inputs' versions when the operation was
+    recorded) and `slot` (where an optimiser wants a leaf's gradient written).
     """
 
     __slots__ = ("array", "requires_grad", "gradient", "inputs", "_backward", "number",
@@ -261,7 +261,7 @@ class Tensor:
     def backward(self, gradient=None, retain_graph=False):
         """Add d(self)/d(leaf), weighted by `gradient`, to the `grad` of every leaf below.
 
-        gradient      a Tensor, array or number of this tensor's shape; 1 for a tensor of one element
+        gradient      a Tensor, array or number of this tensor's shape; None for 1
         retain_graph  keep what a second backward needs
 
         Raises RuntimeError if nothing here requires a gradient, if the graph was already used up,

@@ -40,7 +40,8 @@ def test_loader_asks_the_data_set_for_a_batch(folder):
     for labels, images, targets in loader:
         assert images.shape == (len(labels), 784) and targets.shape == (len(labels), 10)
         for label, image in zip(labels.tolist(), images.numpy()):
-            index, = (dataset.images.reshape(7, 784) == (image * 255).round()).all(axis=1).nonzero()[0]
+            same = dataset.images.reshape(7, 784) == (image * 255).round()
+            index, = same.all(axis=1).nonzero()[0]
             assert dataset.labels[index] == label
             seen.append(index)
     assert sorted(seen) == list(range(7))

@@ -2,12 +2,10 @@
 
 import gzip
 import struct
-import sys
 
 import numpy
 import pytest
 
-import minigan
 from minigan import data
 
 IMAGES = numpy.random.default_rng(5).integers(0, 256, (7, 28, 28)).astype("uint8")

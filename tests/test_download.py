@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import http.server
-import sys
 import threading
 
 import pytest

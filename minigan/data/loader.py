@@ -10,8 +10,8 @@ class Dataset:
     """A sequence of items: subclasses define `__len__` and `__getitem__`.
 
     `__getitem__` raises IndexError past the end, which is what ends a `for` loop. A subclass that
-    can gather many items at once also defines `batch(indices)`, of an int64 array (N,), which
-    returns what `collate` would make of these items.
+    can gather many items at once also defines `batch(indices)`, of an int64 array (N,) or a slice,
+    which returns what `collate` would make of these items.
     """
 
     def __len__(self):
@@ -56,15 +56,18 @@ class DataLoader:
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self):
-        order = numpy.arange(len(self.dataset))
+        count = len(self.dataset)
+        order = None
         if self.shuffle:
+            order = numpy.arange(count)
             (self._random or generator("cpu")).shuffle(order)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            indices = order[start:start + self.batch_size]
+            end = min(start + self.batch_size, count)
             if hasattr(self.dataset, "batch"):
-                yield self.dataset.batch(indices)
+                yield self.dataset.batch(slice(start, end) if order is None else order[start:end])
             else:
-                yield collate([self.dataset[index] for index in indices.tolist()])
+                indices = range(start, end) if order is None else order[start:end].tolist()
+                yield collate([self.dataset[index] for index in indices])
 
 
 def _is_whole(value):

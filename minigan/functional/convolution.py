@@ -153,7 +153,7 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
                          f"or dilation {dilation}")
     OH = (H - 1) * stride[0] - 2 * p[0] + dilation[0] * (KH - 1) + extra[0] + 1
     OW = (W - 1) * stride[1] - 2 * p[1] + dilation[1] * (KW - 1) + extra[1] + 1
-    if OH < 1 or OW < 1:
+    if OH < 1 or OW < 1 or not KH or not KW:
         raise ValueError(f"{name}: the output would have size ({OH}, {OW}); input {x.shape}, "
                          f"kernel {kernel}, padding {p}")
     padding = ((p[0], p[0]), (p[1], p[1]))

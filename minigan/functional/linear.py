@@ -7,12 +7,16 @@ from minigan.errors import operation
 
 @operation
 def linear(input: Tensor, weight: Tensor, bias=None):
-    """x @ weight.T + bias: input (...,in), weight (out,in), bias (out,) or None, gives (...,out)."""
+    """x @ weight.T + bias: (...,in) -> (...,out).
+
+    input (...,in), weight (out,in), bias (out,) or None, all of one dtype. ValueError for shapes
+    that do not fit, TypeError for dtypes that differ.
+    """
     x, w = input.array, weight.array
     b = None if bias is None else bias.array
     if w.ndim != 2 or x.ndim == 0 or x.shape[-1] != w.shape[1]:
-        raise ValueError(f"linear: input of shape {x.shape} does not fit weight of shape {w.shape}; "
-                         f"needed are (..., in) and (out, in)")
+        raise ValueError(f"linear: input of shape {x.shape} does not fit weight of shape "
+                         f"{w.shape}; needed are (..., in) and (out, in)")
     if b is not None and b.shape != w.shape[:1]:
         raise ValueError(f"linear: bias must have shape {w.shape[:1]}, got {b.shape}")
     if x.dtype != w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype != x.dtype):

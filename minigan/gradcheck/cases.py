@@ -4,13 +4,13 @@ A case is its operation's name, what is special about it, the function, and how 
 arrays are drawn in NumPy, so that every device sees the same numbers.
 """
 
+import math
 from typing import Callable, NamedTuple
 
 import numpy
 
 from minigan import functional as F
 from minigan import nn
-from minigan.autograd import Tensor
 from minigan.creation import tensor
 from minigan.device import float64, manual_seed
 
@@ -41,7 +41,7 @@ def off_zero(*shape):
 
 def apart(*shape):
     """All at least 0.1 from one another: no ties in max."""
-    return lambda random: random.permutation(numpy.prod(shape, dtype=int)).reshape(shape) * 0.1 - 0.5
+    return lambda random: random.permutation(math.prod(shape)).reshape(shape) * 0.1 - 0.5
 
 
 def whole(values):
@@ -247,7 +247,8 @@ def losses():
                                                   pos_weight=counting(x, 2, 0.4)),
                (normal(3, 2), probability))
     yield Case("cross_entropy", "one item", F.cross_entropy, (normal(4), whole(2)))
-    yield Case("cross_entropy", "(N,C,d)", F.cross_entropy, (normal(2, 3, 2), whole([[0, 2], [1, 1]])))
+    yield Case("cross_entropy", "(N,C,d)", F.cross_entropy,
+               (normal(2, 3, 2), whole([[0, 2], [1, 1]])))
 
 
 def layers():
