@@ -292,7 +292,7 @@ class Adam(Optimizer):
         beta1, beta2 = group["betas"]
         xp = module_of(p)
         if group["weight_decay"]:
-            g += group["weight_decay"] * p
+            g = g + group["weight_decay"] * p
         m *= beta1
         xp.multiply(g, 1 - beta1, out=d)
         m += d

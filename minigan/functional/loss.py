@@ -4,6 +4,8 @@ A backward gets the gradient with respect to the reduced loss: a number for 'mea
 array for 'none'. Multiplied by `share` (1 / count for a mean) it is the one of each single loss.
 """
 
+from numbers import Integral
+
 import numpy
 
 from minigan.autograd import Tensor, node
@@ -157,6 +159,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     if x.ndim == 0 or x.dtype.kind != "f":
         raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...), "
                          f"got {x.dtype} of shape {x.shape}")
+    if not isinstance(ignore_index, Integral):
+        raise TypeError(f"{name}: ignore_index must be a whole number, got {ignore_index!r}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must lie in 0..1, got {label_smoothing}")
     axis = 0 if x.ndim == 1 else 1

@@ -159,7 +159,8 @@ class Module:
             if moved.array is not tensor.array:
                 gradient = tensor.grad
                 tensor.data = moved
-                tensor.grad = gradient and gradient.to(device=device, dtype=wanted)
+                if gradient is not None:
+                    tensor.grad = gradient.to(device=device, dtype=wanted)
         return self
 
     def cpu(self):

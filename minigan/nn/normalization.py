@@ -1,6 +1,8 @@
 """Layers that normalize: BatchNorm1d, BatchNorm2d, LayerNorm."""
 
+from minigan.autograd import Tensor
 from minigan.creation import ones, tensor, zeros
+from minigan.errors import describe
 from minigan.functional import batch_norm, layer_norm
 from minigan.nn.layers import count
 from minigan.nn.module import Module, Parameter
@@ -22,10 +24,10 @@ class _BatchNorm(Module):
         self.register_buffer("num_batches_tracked", tensor(0) if tracked else None)
 
     def forward(self, input):
-        if input.ndim not in self.dimensions:
-            wanted = " or ".join(f"{n} dimensions" for n in self.dimensions)
-            raise ValueError(f"{type(self).__name__}: input must have {wanted}, "
-                             f"got shape {input.shape}")
+        if not isinstance(input, Tensor) or input.array.ndim not in self.dimensions:
+            wanted = " or ".join(str(n) for n in self.dimensions)
+            raise ValueError(f"{type(self).__name__}: input must be a Tensor of {wanted} "
+                             f"dimensions, got {describe(input)}")
         momentum = self.momentum
         if self.training and self.track_running_stats:
             self.num_batches_tracked.array += 1

@@ -1,0 +1,72 @@
+"""Layers that change the shape: flatten, unflatten, view, upsample."""
+
+from minigan import functional
+from minigan.autograd import Tensor
+from minigan.errors import describe, operation
+from minigan.nn.module import Module
+
+
+class Flatten(Module):
+    """Dimensions start_dim to end_dim made one; by default all but the batch's."""
+
+    def __init__(self, start_dim=1, end_dim=-1):
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, input):
+        return functional.flatten(input, self.start_dim, self.end_dim)
+
+    def extra_repr(self):
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+@operation
+def unflatten(input: Tensor, dim, sizes):
+    """One dimension made several."""
+    axis = functional.arithmetic.axis_of("unflatten", dim, input.ndim)
+    return input.view(*input.shape[:axis], *sizes, *input.shape[axis + 1:])
+
+
+class Unflatten(Module):
+    """Dimension `dim` made several, of the sizes in unflattened_size."""
+
+    def __init__(self, dim, unflattened_size):
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, input):
+        return unflatten(input, self.dim, self.unflattened_size)
+
+    def extra_repr(self):
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class View(Module):
+    """Another shape for each item: View(250) gives (N,250), View(3, 11, 11) (N,3,11,11)."""
+
+    def __init__(self, *shape):
+        self.shape = tuple(shape[0]) if len(shape) == 1 and isinstance(
+            shape[0], (tuple, list)) else shape
+
+    def forward(self, input):
+        if not isinstance(input, Tensor) or not input.array.ndim:
+            raise ValueError(f"View: input must be a Tensor with a batch axis, "
+                             f"got {describe(input)}")
+        return input.view(input.array.shape[0], *self.shape)
+
+    def extra_repr(self):
+        return ", ".join(map(str, self.shape))
+
+
+class Upsample(Module):
+    """(N,C,H,W) -> (N,C,H*s,W*s), each pixel repeated; only mode='nearest'."""
+
+    def __init__(self, size=None, scale_factor=None, mode="nearest"):
+        if mode != "nearest" or size is not None:
+            raise NotImplementedError("Upsample: only mode='nearest' with a whole scale_factor is "
+                                      "supported")
+        self.scale_factor, self.mode = scale_factor, mode
+
+    def forward(self, input):
+        return functional.interpolate(input, scale_factor=self.scale_factor, mode=self.mode)
+
+    def extra_repr(self):
+        return f"scale_factor={self.scale_factor}, mode={self.mode!r}"
