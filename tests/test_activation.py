@@ -106,6 +106,23 @@ def test_no_warning_at_the_largest_numbers(name, dtype):
     assert numpy.isfinite(plain(y)).all() and numpy.isfinite(plain(x.grad)).all()
 
 
+
+def test_gelu_is_exact_in_both_precisions():
+    x = numpy.linspace(-12, 12, 4801)
+    exact = reference.each(reference.gelu, x)
+    numpy.testing.assert_allclose(plain(F.gelu(minigan.tensor(x))), exact, rtol=1e-12, atol=1e-14)
+    single = x.astype("float32")
+    numpy.testing.assert_allclose(plain(F.gelu(minigan.tensor(single))),
+                                  reference.each(reference.gelu, single), rtol=2e-6, atol=3e-7)
+
+
+def test_nan_stays_visible():
+    for name, (operation, _) in ELEMENTWISE.items():
+        assert numpy.isnan(operation(minigan.tensor([numpy.nan], dtype="float64")).item()), name
+    for operation in (F.softmax, F.log_softmax):
+        assert numpy.isnan(plain(operation(minigan.tensor([1.0, numpy.nan]), 0))).all()
+
+
 @pytest.mark.parametrize("operation, slope", [
     (F.relu, 0), (F.leaky_relu, 0.01), (lambda x: F.leaky_relu(x, -2.0), -2.0)])
 def test_slope_at_zero(operation, slope):

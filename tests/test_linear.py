@@ -56,6 +56,8 @@ def test_embedding_layer():
     (lambda: F.linear(minigan.ones(3), minigan.ones(5, 3), 1.0), ["bias"]),
     (lambda: F.embedding(tensor([0, 4]), minigan.ones(4, 2)), ["0..3", "4"]),
     (lambda: F.embedding(tensor([-1]), minigan.ones(4, 2)), ["0..3", "-1"]),
+    (lambda: F.embedding(tensor([0]), minigan.ones(4, 2, requires_grad=True), 7).sum().backward(),
+     ["padding_idx", "7"]),
     (lambda: F.embedding(tensor([0.5]), minigan.ones(4, 2)), ["whole"]),
     (lambda: F.embedding(tensor([0]), minigan.ones(4)), ["(4,)"])])
 def test_bad_arguments_are_named(call, said):

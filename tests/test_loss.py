@@ -99,6 +99,27 @@ def test_means_of_nothing_are_nan():
     assert F.mse_loss(empty, empty, reduction="sum").item() == 0
 
 
+def test_ignored_targets_get_no_gradient():
+    x = minigan.ones(2, 3, dtype="float64", requires_grad=True)
+    F.cross_entropy(x, tensor([1, 1]), ignore_index=1).backward()  # the loss is nan
+    assert not plain(x.grad).any()
+
+
+def test_a_class_ruled_out_by_its_logit():
+    x = tensor(numpy.array([[1.0, -math.inf, 2.0]]), requires_grad=True)
+    loss = F.cross_entropy(x, tensor([0]))
+    loss.backward()
+    close(loss, math.log(1 + math.e))
+    p = 1 / (1 + math.e)
+    close(x.grad, [[p - 1, 0, 1 - p]])
+
+
+def test_weights_do_not_change_the_precision():
+    x, wide = minigan.full((2, 3), 0.5), minigan.ones(3, dtype="float64")
+    for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits):
+        assert loss(x, x, wide).dtype == "float32"
+
+
 def test_targets_are_differentiated_too():
     for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.mse_loss,
                  F.cross_entropy):

@@ -165,6 +165,12 @@ def test_load_without_num_batches_tracked():
     net.load_state_dict(state)
 
 
+@pytest.mark.parametrize("state", [None, [1.0], 3, "weights"])
+def test_load_of_no_dictionary_is_refused(state):
+    with pytest.raises((TypeError, ValueError), match="load_state_dict"):
+        nn.Linear(2, 1).load_state_dict(state)
+
+
 def test_load_that_is_not_strict():
     net = nn.Linear(2, 1)
     left = net.load_state_dict({"bias": [5.0], "other": [1.0]}, strict=False)

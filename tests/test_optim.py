@@ -115,6 +115,26 @@ def test_a_gradient_set_by_hand_is_used():
     assert plain(p).tolist() == [0.5, 1.75]
 
 
+def test_a_gradient_changed_in_place_is_used():
+    p = leaf([1.0, 2.0])
+    optimiser = optim.SGD([p], lr=1.0)
+    give([p], [numpy.array([4.0, 8.0])])
+    p.grad.mul_(0.25)
+    optimiser.step()
+    assert plain(p).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.Adam])
+def test_a_step_between_forward_and_backward_is_found_out(make):
+    p = leaf([1.0, 2.0])
+    optimiser = make([p])
+    give([p], [numpy.ones(2)])
+    loss = (p * p).sum()
+    optimiser.step()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
 def test_two_optimisers_on_the_same_parameters():
     start = random.standard_normal(3)
     p = leaf(start)
@@ -258,6 +278,7 @@ def used_up():
 
 @pytest.mark.parametrize("call, error, named", [
     (lambda: optim.Adam(used_up()), ValueError, "Adam: no parameters"),
+    (lambda: optim.SGD([{"params": used_up()}]), ValueError, "SGD: no parameters"),
     (lambda: optim.SGD([]), ValueError, "SGD: no parameters"),
     (lambda: optim.Adam(leaf([1.0])), TypeError, "Adam: params"),
     (lambda: optim.Adam([numpy.ones(2)]), TypeError, "Adam: expected parameters"),

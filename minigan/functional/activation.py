@@ -67,8 +67,9 @@ def gelu(input: Tensor, approximate="none"):
     if approximate != "tanh":
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
     scale = math.sqrt(2 / math.pi)
-    square = x * x
-    h = xp.tanh(scale * x * (1 + 0.044715 * square))
+    held = xp.clip(x, -100, 100)  # far beyond where tanh is 1; the square cannot overflow
+    square = held * held
+    h = xp.tanh(scale * held * (1 + 0.044715 * square))
 
     def backward(g):
         slope = (1 - h * h) * (scale * (1 + 3 * 0.044715 * square))
