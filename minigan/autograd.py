@@ -34,8 +34,8 @@ class Tensor:
 
     The others serve the walk back: `inputs` and `_backward` (None for a leaf), `number` (the order
     of creation), `version` (a one-item list shared by all tensors on the same memory, raised by
-    every change in place), `versions` (the sum of the inputs' versions when the operation was
-    recorded) and `slot` (where an optimiser wants a leaf's gradient written).
+    every change in place), `versions` (the sum of its own and its inputs' when the operation
+    was recorded) and `slot` (where an optimiser wants a leaf's gradient written).
     """
 
     __slots__ = ("array", "requires_grad", "gradient", "inputs", "_backward", "number",
@@ -145,6 +145,8 @@ class Tensor:
 
     @data.setter
     def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data: expected a Tensor, got {describe(value)}")
         self.array = value.array
         self.version = [self.version[0] + 1]
 
@@ -157,9 +159,9 @@ class Tensor:
         if value is None:
             self.gradient = None
             return
-        if not isinstance(value, Tensor) or value.shape != self.shape:
-            raise ValueError(f"grad: expected None or a Tensor of shape {self.shape}, "
-                             f"got {describe(value)}")
+        if not isinstance(value, Tensor) or (value.shape, value.dtype) != (self.shape, self.dtype):
+            raise ValueError(f"grad: expected None or a {self.dtype} Tensor of shape "
+                             f"{self.shape}, got {describe(value)}")
         self.gradient = value.array
 
     def requires_grad_(self, requires_grad=True):
@@ -346,12 +348,12 @@ def _check_usable(tensor):
     if tensor._backward is _used_up:
         raise RuntimeError("backward: the graph was already walked and its memory freed; "
                            "use retain_graph=True in the first backward")
-    if versions_of(tensor.inputs) != tensor.versions:
+    if versions_of(tensor) != tensor.versions:
         raise RuntimeError(
             f"backward: an input of {operation_name(tensor._backward)}, one of shapes "
-            f"{', '.join(str(x.shape) for x in tensor.inputs)}, was changed in place after the "
-            f"forward pass (by an optimiser step, an assignment or load_state_dict), so its "
-            f"gradient would be wrong")
+            f"{', '.join(str(x.shape) for x in tensor.inputs)}, or its result was changed in "
+            f"place after the forward pass (by an optimiser step, an assignment or "
+            f"load_state_dict), so its gradient would be wrong")
 
 
 def accumulate(leaf, g):
@@ -396,17 +398,17 @@ def node(array, inputs, backward, name=None):
                 result.inputs = inputs
                 result._backward = backward
                 result.number = next(_numbers)
-                result.versions = versions_of(inputs)
+                result.versions = versions_of(result)
                 if name is not None:
                     backward.__qualname__ = name
                 break
     return result
 
 
-def versions_of(tensors):
-    """The sum of their versions: versions only rise, so it stays the same only if all do."""
-    total = 0
-    for x in tensors:
+def versions_of(result):
+    """The versions of a result and its inputs, summed: they only rise, so the sum tells."""
+    total = result.version[0]
+    for x in result.inputs:
         total += x.version[0]
     return total
 
@@ -415,6 +417,7 @@ def view_node(array, input, backward):
     """A `node` whose array may share memory with its only input."""
     result = node(array, (input,), backward)
     result.version = input.version
+    result.versions += input.version[0]
     return result
 
 

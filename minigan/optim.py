@@ -74,24 +74,29 @@ class Block:
 class Optimizer:
     """What optimisers have in common: groups of parameters, laid flat, stepped and saved.
 
-    A subclass names what it remembers of each parameter (`remembers`) and defines
-    `update(group, step, values, gradients, scratch, *moments)` for flat arrays.
+    A subclass names what it remembers of each parameter (`remembers`) and which options are
+    numbers, and defines `update(group, step, values, gradients, scratch, *moments)` for flat
+    arrays.
     """
 
     remembers = ()
+    numbers = ()
 
     def __init__(self, params, defaults):
         self.name = type(self).__name__
         self.defaults = defaults
         self.param_groups = []
         self.blocks = []  # (group, Block)
-        if isinstance(params, (Tensor, dict)):
+        if isinstance(params, (Tensor, dict)):  # both iterable, neither what is meant
             raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
                             f"got {describe(params)}")
-        params = list(params)
-        if not params:
-            raise ValueError(f"{self.name}: no parameters given (a generator can be used once)")
-        for group in params if isinstance(params[0], dict) else [{"params": params}]:
+        try:
+            params = list(params)
+        except TypeError:
+            raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
+                            f"got {describe(params)}") from None
+        groups = params if params and isinstance(params[0], dict) else [{"params": params}]
+        for group in groups:
             self.add_param_group(group)
 
     def add_param_group(self, group):
@@ -101,6 +106,8 @@ class Optimizer:
                             f"got {describe(group)}")
         params = group["params"]
         params = [params] if isinstance(params, Tensor) else list(params)
+        if not params:
+            raise ValueError(f"{self.name}: no parameters given (a generator can be used once)")
         known = {id(p) for before in self.param_groups for p in before["params"]}
         for p in params:
             if not isinstance(p, Tensor):
@@ -120,9 +127,10 @@ class Optimizer:
         self._lay_out()
 
     def check(self, group):
-        for option, least in (("lr", 0), ("weight_decay", 0)):
-            if not isinstance(group[option], Real) or not group[option] >= least:
-                raise ValueError(f"{self.name}: {option} must be a number of at least {least}, "
+        """ValueError for an option that is no number of at least 0; subclasses check theirs."""
+        for option in self.numbers:
+            if not isinstance(group[option], Real) or not group[option] >= 0:
+                raise ValueError(f"{self.name}: {option} must be a number of at least 0, "
                                  f"got {group[option]!r}")
 
     def _lay_out(self):
@@ -187,18 +195,26 @@ class Optimizer:
 
     def load_state_dict(self, state_dict):
         """Take over a copy of another's state. ValueError if groups or shapes do not fit."""
-        groups = state_dict["param_groups"]
-        sizes = [len(group["params"]) for group in groups]
+        try:
+            groups, states = state_dict["param_groups"], state_dict["state"]
+            sizes = [len(group["params"]) for group in groups]
+        except (KeyError, TypeError):
+            raise ValueError(f"load_state_dict: {self.name}: expected a dict with 'state' and "
+                             f"'param_groups', got {describe(state_dict)}") from None
         own = [len(group["params"]) for group in self.param_groups]
         if sizes != own:
             raise ValueError(f"load_state_dict: {self.name} has groups of {own} parameters, the "
                              f"state has {sizes}")
         params = [p for group in self.param_groups for p in group["params"]]
         numbers = [i for group in groups for i in group["params"]]
-        state = {id(p): state_dict["state"][i] for p, i in zip(params, numbers)
-                 if i in state_dict["state"]}
+        state = {id(p): states[i] for p, i in zip(params, numbers) if i in states}
         for p in params:
-            for name in self.remembers if id(p) in state else ():
+            if id(p) not in state:
+                continue
+            if "step" not in state[id(p)]:
+                raise ValueError(f"load_state_dict: {self.name}: step of a parameter of shape "
+                                 f"{p.shape} is missing")
+            for name in self.remembers:
                 moment = state[id(p)].get(name)
                 if moment is None or tuple(moment.shape) != p.shape:
                     found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
@@ -236,6 +252,7 @@ class SGD(Optimizer):
     """
 
     remembers = ("momentum_buffer",)
+    numbers = ("lr", "momentum", "weight_decay")
 
     def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False):
         super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay,
@@ -243,8 +260,6 @@ class SGD(Optimizer):
 
     def check(self, group):
         super().check(group)
-        if not group["momentum"] >= 0:
-            raise ValueError(f"SGD: momentum must be at least 0, got {group['momentum']}")
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
 
@@ -276,17 +291,17 @@ class Adam(Optimizer):
     """
 
     remembers = ("exp_avg", "exp_avg_sq")
+    numbers = ("lr", "eps", "weight_decay")
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
 
     def check(self, group):
         super().check(group)
-        if len(group["betas"]) != 2 or not all(0 <= beta < 1 for beta in group["betas"]):
-            raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, "
-                             f"got {group['betas']!r}")
-        if not group["eps"] >= 0:
-            raise ValueError(f"Adam: eps must be at least 0, got {group['eps']}")
+        betas = group["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(
+                isinstance(beta, Real) and 0 <= beta < 1 for beta in betas):
+            raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, got {betas!r}")
 
     def update(self, group, step, p, g, d, m, v):
         beta1, beta2 = group["betas"]

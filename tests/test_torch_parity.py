@@ -105,7 +105,8 @@ def test_batch_norm(shape, training):
 @pytest.mark.parametrize("options", [
     {}, dict(momentum=None), dict(affine=False), dict(track_running_stats=False)], ids=str)
 def test_batch_norm_layer(options):
-    ours, theirs = nn.BatchNorm2d(3, **options).double(), torch.nn.BatchNorm2d(3, **options).double()
+    ours = nn.BatchNorm2d(3, **options).double()
+    theirs = torch.nn.BatchNorm2d(3, **options).double()
     for _ in range(3):
         x = normal(2, 3, 4, 4)
         check(ours, theirs, x)

@@ -91,9 +91,12 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0):
 
 def log_softmax_of(x, axis):
     """The logarithm of softmax, shifted by the largest entry so that nothing overflows."""
+    if not x.shape[axis]:
+        return x
     xp = module_of(x)
-    shifted = x - x.max(axis=axis, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+    with numpy.errstate(invalid="ignore"):  # nan where the largest entry is infinite
+        shifted = x - x.max(axis=axis, keepdims=True)
+        return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 @operation

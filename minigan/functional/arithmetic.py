@@ -58,6 +58,11 @@ def promoted(a, b):
     return numpy.promote_types(a.dtype, b.dtype)
 
 
+def quiet():
+    """Where infinities and nan are results like others, as IEEE 754 and PyTorch have it."""
+    return numpy.errstate(all="ignore")
+
+
 def fractional(input):
     """The tensor itself, or as float32 if it holds whole numbers."""
     return input if input.array.dtype.kind == "f" else input.to(dtype="float32")
@@ -101,10 +106,12 @@ def div(input, other):
     x, y = a.array, b.array
 
     def backward(g):
-        gx = g / y
-        return gx, -gx * (x / y) if b.requires_grad else None
+        with quiet():
+            gx = g / y
+            return gx, -gx * (x / y) if b.requires_grad else None
 
-    return node(x / y, (a, b), backward)
+    with quiet():
+        return node(x / y, (a, b), backward)
 
 
 @operation
@@ -117,20 +124,23 @@ def neg(input: Tensor):
 def pow(input, exponent):
     """input ** exponent, broadcast; both have gradients.
 
-    Where the input is 0 the exponent's gradient is 0, as in PyTorch.
+    Where the input is 0 and the exponent is not negative, the exponent's gradient is 0, as in
+    PyTorch.
     """
     a, b = operands(input, exponent)
     x, y = a.array, b.array
     xp = module_of(x)
-    result = x ** y
+    with quiet():
+        result = x ** y
 
     def backward(g):
         gx = gy = None
-        if a.requires_grad:
-            # x^(y-1) at x = 0, y = 0 would be infinite; the derivative of x^0 is 0.
-            gx = g * xp.where(y == 0, 0, y * x ** xp.where(y == 0, 1, y - 1)).astype(x.dtype)
-        if b.requires_grad:
-            gy = g * result * xp.log(xp.where(x == 0, 1, x))
+        with quiet():
+            if a.requires_grad:
+                # x^(y-1) at x = 0, y = 0 would be infinite; the derivative of x^0 is 0.
+                gx = g * xp.where(y == 0, 0, y * x ** xp.where(y == 0, 1, y - 1)).astype(x.dtype)
+            if b.requires_grad:
+                gy = g * xp.where((x == 0) & (y >= 0), 0, result * xp.log(x)).astype(y.dtype)
         return gx, gy
 
     return node(result, (a, b), backward)
@@ -140,7 +150,8 @@ def pow(input, exponent):
 def exp(input: Tensor):
     """e ** input."""
     input = fractional(input)
-    y = module_of(input.array).exp(input.array)
+    with quiet():
+        y = module_of(input.array).exp(input.array)
     return node(y, (input,), lambda g: (g * y,))
 
 
@@ -149,18 +160,28 @@ def log(input: Tensor):
     """The natural logarithm; -inf at 0 and nan below, as IEEE 754 has it."""
     input = fractional(input)
     x = input.array
-    with numpy.errstate(divide="ignore", invalid="ignore"):
+    with quiet():
         y = module_of(x).log(x)
-    return node(y, (input,), lambda g: (g / x,))
+
+    def backward(g):
+        with quiet():
+            return (g / x,)
+
+    return node(y, (input,), backward)
 
 
 @operation
 def sqrt(input: Tensor):
     """The square root; nan below 0."""
     input = fractional(input)
-    with numpy.errstate(invalid="ignore"):
+    with quiet():
         y = module_of(input.array).sqrt(input.array)
-    return node(y, (input,), lambda g: (g / (2 * y),))
+
+    def backward(g):
+        with quiet():
+            return (g / (2 * y),)
+
+    return node(y, (input,), backward)
 
 
 @operation
@@ -178,9 +199,11 @@ def clamp(input: Tensor, min=None, max=None):
         raise NotImplementedError("clamp: min and max must be numbers; Tensors are not supported")
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max is needed")
+    if isinstance(min, float) or isinstance(max, float):
+        input = fractional(input)
     x = input.array
     y = module_of(x).clip(x, min, max)
-    inside = x == y
+    inside = (x >= (y if min is None else min)) & (x <= (y if max is None else max))
     return node(y, (input,), lambda g: (g * inside,))
 
 
@@ -212,11 +235,12 @@ def kept(shape, axes):
 def sum(input: Tensor, dim=None, keepdim=False):
     """The sum over one, several or (None, ()) all dimensions; whole numbers give int64."""
     x = input.array
+    dtype = None if x.dtype.kind == "f" else numpy.int64
     if dim is None:
-        y, axes = x.sum(keepdims=keepdim), tuple(range(x.ndim))
+        y, axes = x.sum(dtype=dtype, keepdims=keepdim), tuple(range(x.ndim))
     else:
         axes = reduced_axes("sum", dim, x.ndim)
-        y = x.sum(axis=axes if x.ndim else None, keepdims=keepdim)
+        y = x.sum(axis=axes if x.ndim else None, dtype=dtype, keepdims=keepdim)
     xp = module_of(x)
     shape, kept_shape = x.shape, kept(x.shape, axes)
 
@@ -238,11 +262,11 @@ def mean(input: Tensor, dim=None, keepdim=False):
     count = 1
     for axis in axes if x.ndim else ():
         count *= shape[axis]
-    with numpy.errstate(divide="ignore", invalid="ignore"):
-        y = xp.asarray(x.sum(axis=axes if x.ndim else None, keepdims=keepdim)) / x.dtype.type(count)
+    count = count or float("nan")  # the mean of nothing is nan
+    y = xp.asarray(x.sum(axis=axes if x.ndim else None, keepdims=keepdim)) / count
 
     def backward(g):
-        return (xp.broadcast_to((g / g.dtype.type(count)).reshape(kept_shape), shape),)
+        return (xp.broadcast_to((g / count).reshape(kept_shape), shape),)
 
     return node(xp.asarray(y), (input,), backward)
 
@@ -259,7 +283,9 @@ def _extreme(name, input, dim, keepdim):
     if x.size == 0:
         raise ValueError(f"{name}: expected at least one element, got shape {x.shape}")
     axes = reduced_axes(name, dim, x.ndim)
-    single = dim is not None and not isinstance(dim, (tuple, list)) and x.ndim > 0
+    single = dim is not None and not isinstance(dim, (tuple, list))
+    if single and not x.ndim:
+        return Extreme(node(x, (input,), lambda g: (g,), name), Tensor(xp.zeros((), numpy.int64)))
     shape = kept(x.shape, axes)
     if single:
         where = xp.expand_dims((x.argmax if name == "max" else x.argmin)(axis=axes[0]), axes[0])

@@ -3,6 +3,7 @@
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
+from minigan.kernels.products import outer_product
 
 
 @operation
@@ -29,7 +30,9 @@ def linear(input: Tensor, weight: Tensor, bias=None):
     def backward(g):
         gx = g @ w if input.requires_grad else None
         g2 = g.reshape(-1, w.shape[0]) if w.shape[0] else g.reshape(0, 0)
-        gw = g2.T @ x.reshape(g2.shape[0], w.shape[1]) if weight.requires_grad else None
+        gw = None
+        if weight.requires_grad:
+            gw = outer_product(g2.T, x.reshape(g2.shape[0], w.shape[1]).T)
         return gx, gw, g2.sum(axis=0) if b is not None else None
 
     return node(y, (input, weight) if bias is None else (input, weight, bias), backward)
@@ -46,6 +49,9 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None):
         raise TypeError(f"embedding: input must hold whole numbers, got {i.dtype}")
     if w.ndim != 2:
         raise ValueError(f"embedding: weight must have shape (V,D), got {w.shape}")
+    if padding_idx is not None and not -w.shape[0] <= padding_idx < w.shape[0]:
+        raise ValueError(f"embedding: padding_idx must lie within {w.shape[0]} rows, "
+                         f"got {padding_idx}")
     if i.size and (i.min() < 0 or i.max() >= w.shape[0]):
         raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
                          f"{int(i.min())} to {int(i.max())}")

@@ -4,6 +4,7 @@ A backward gets the gradient with respect to the reduced loss: a number for 'mea
 array for 'none'. Multiplied by `share` (1 / count for a mean) it is the one of each single loss.
 """
 
+import math
 from numbers import Integral
 
 import numpy
@@ -23,7 +24,7 @@ def check_pair(name, x, t):
                         f"got {x.dtype} and {t.dtype}")
 
 
-def constant(name, argument, value, shape):
+def constant(name, argument, value, shape, dtype):
     """The array of a weight that must broadcast to `shape`, or None. It gets no gradient."""
     if value is None:
         return None
@@ -37,7 +38,7 @@ def constant(name, argument, value, shape):
         n in (1, m) for n, m in zip(w.shape[::-1], shape[::-1]))
     if not fits:
         raise ValueError(f"{name}: {argument} of shape {w.shape} does not broadcast to {shape}")
-    return w
+    return w.astype(dtype, copy=False)
 
 
 def reduced(name, losses, reduction, divisor=None):
@@ -48,11 +49,13 @@ def reduced(name, losses, reduction, divisor=None):
         return module_of(losses).asarray(losses.sum()), 1
     if reduction != "mean":
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    xp = module_of(losses)
     if divisor is None:
-        divisor = losses.size
-    # The mean of nothing is nan, as in PyTorch.
-    share = 1 / divisor if not isinstance(divisor, int) or divisor else float("nan")
-    return module_of(losses).asarray(losses.sum() * share, dtype=losses.dtype), share
+        divisor = losses.size or math.nan  # the mean of nothing is nan, as in PyTorch
+        return xp.asarray(losses.sum() / divisor), 1 / divisor
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        # Where nothing counts the loss is nan, but the gradients stay 0: they are shares of 0.
+        return xp.asarray(losses.sum() / divisor), 1 / (divisor + (divisor == 0))
 
 
 @operation
@@ -64,7 +67,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reductio
     """
     p, t = input.array, target.array
     check_pair("binary_cross_entropy", p, t)
-    w = constant("binary_cross_entropy", "weight", weight, p.shape)
+    w = constant("binary_cross_entropy", "weight", weight, p.shape, p.dtype)
     xp = module_of(p)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         log_p = xp.maximum(xp.log(p), -100)
@@ -102,12 +105,13 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None,
     name = "binary_cross_entropy_with_logits"
     x, t = input.array, target.array
     check_pair(name, x, t)
-    w = constant(name, "weight", weight, x.shape)
-    extra = constant(name, "pos_weight", pos_weight, x.shape)
+    w = constant(name, "weight", weight, x.shape, x.dtype)
+    extra = constant(name, "pos_weight", pos_weight, x.shape, x.dtype)
     extra = 0 if extra is None else extra - 1
     xp = module_of(x)
     low = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)  # log(1 + e^-x)
-    losses = (1 - t) * x + (1 + extra * t) * low
+    with numpy.errstate(invalid="ignore"):  # nan for infinite logits
+        losses = (1 - t) * x + (1 + extra * t) * low
     if w is not None:
         losses = losses * w
     loss, share = reduced(name, losses, reduction)
@@ -168,7 +172,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     column = (C,) + (1,) * (x.ndim - 1 - axis)  # broadcasts along the class axis
     w = None
     if weight is not None:
-        w = constant(name, "weight", weight, (C,)).reshape(column)
+        w = constant(name, "weight", weight, (C,), x.dtype).reshape(column)
 
     one_each = x.shape[:axis] + x.shape[axis + 1:]  # the shape of the losses
     if t.dtype.kind == "f":
@@ -177,7 +181,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
         if label_smoothing:
             q = q * (1 - label_smoothing) + label_smoothing / C
         q = q if w is None else q * w
-        divisor = x.size // C if C else 0
+        divisor = numpy.float64(x.size // C if C else 0)
     else:
         if t.dtype.kind not in "iu" or t.shape != one_each:
             raise ValueError(f"{name}: for input of shape {x.shape}, target must hold whole "
@@ -186,9 +190,9 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
         q, divisor = wanted(name, t, x.dtype, axis, column, w, ignore_index, label_smoothing)
 
     log_p = log_softmax_of(x, axis)
-    losses = -(q * log_p).sum(axis=axis)
-    with numpy.errstate(divide="ignore", invalid="ignore"):  # all ignored: nan, as in PyTorch
-        loss, share = reduced(name, xp.asarray(losses), reduction, divisor)
+    # A class that is not wanted counts for nothing, even one that is impossible: log p = -inf.
+    losses = -(q * xp.where(q == 0, 0, log_p)).sum(axis=axis)
+    loss, share = reduced(name, xp.asarray(losses), reduction, divisor)
 
     def backward(g):
         g = xp.expand_dims(g * share, axis) if reduction == "none" else g * share

@@ -24,13 +24,13 @@ def normal_cdf(x):
     """(Phi(x), exp(-x^2 / 2)), the second because a backward needs it too; in x's dtype."""
     xp = module_of(x)
     coefficients = DOUBLE if x.dtype == numpy.float64 else SINGLE
-    size = xp.abs(x)
+    size = xp.minimum(xp.abs(x), 100)  # beyond, everything is 0 or 1, and no square overflows
     t = (size - 4) / (size + 4)
     tail = xp.full_like(t, coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         tail *= t
         tail += coefficient
-    bell = xp.exp(-0.5 * xp.minimum(size, 100) ** 2)  # held at 100: the square cannot overflow
+    bell = xp.exp(-0.5 * size ** 2)
     tail *= bell
     return xp.where(x < 0, tail, 1 - tail), bell
 

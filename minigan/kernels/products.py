@@ -1,4 +1,4 @@
-"""Matrix products of the shapes that convolutions make."""
+"""Matrix products of the shapes that weight gradients have."""
 
 import numpy
 
@@ -12,9 +12,11 @@ FEW = 4096
 
 
 def outer_product(a, b):
-    """a (M,L) @ b.T for b (K,L): sums over the long side."""
+    """a (M,L) @ b.T for b (K,L)."""
     M, L = a.shape
     K = b.shape[0]
+    if L == 1:
+        return a * b.T  # a quarter of the time of the matrix product
     if module_of(a) is not numpy or M * K > FEW or M * K * L <= DIRECT:
         return a @ b.T
     piece = DIRECT // (M * K)

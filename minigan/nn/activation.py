@@ -1,5 +1,7 @@
 """Activations and dropout as layers."""
 
+from numbers import Real
+
 from minigan import functional
 from minigan.nn.module import Module
 
@@ -32,6 +34,8 @@ class GELU(Module):
     """x Phi(x), or its tanh approximation with approximate='tanh'."""
 
     def __init__(self, approximate="none"):
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', got {approximate!r}")
         self.approximate = approximate
 
     def forward(self, input):
@@ -59,8 +63,8 @@ class Dropout(Module):
     """In training each element is zeroed with probability p; `inplace` changes nothing."""
 
     def __init__(self, p=0.5, inplace=False):
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must lie between 0 and 1, got {p}")
+        if not isinstance(p, Real) or not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p must be a number between 0 and 1, got {p!r}")
         self.p, self.inplace = p, inplace
 
     def forward(self, input):

@@ -1,5 +1,7 @@
 """Layers that hold a weight: linear, both convolutions, embedding."""
 
+from numbers import Integral
+
 from minigan.creation import zeros
 from minigan.functional import conv2d, conv_transpose2d, embedding, linear
 from minigan.functional.convolution import pair
@@ -106,8 +108,9 @@ class Embedding(Module):
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None):
         self.num_embeddings = count("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = count("Embedding", "embedding_dim", embedding_dim)
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(f"Embedding: padding_idx must lie within {num_embeddings} rows, "
+        if padding_idx is not None and not (isinstance(padding_idx, Integral)
+                                            and -num_embeddings <= padding_idx < num_embeddings):
+            raise ValueError(f"Embedding: padding_idx must name one of {num_embeddings} rows, "
                              f"got {padding_idx}")
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
         self.weight = Parameter(zeros(num_embeddings, embedding_dim))

@@ -1,6 +1,9 @@
 """Module: a part of a network that knows its parameters, its buffers and the parts inside it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+import numpy
 
 from minigan.autograd import Tensor
 from minigan.creation import as_array
@@ -153,6 +156,9 @@ class Module:
             else:
                 dtype = target
         device = None if device is None else device_named(device)
+        if dtype is not None and numpy.dtype(dtype).kind != "f":
+            raise TypeError(f"to: a module can only be turned into a floating-point dtype, "
+                            f"got {dtype}")
         for tensor in (*self.parameters(), *self.buffers()):
             wanted = dtype if tensor.dtype.kind == "f" else None
             moved = tensor.detach().to(device=device, dtype=wanted)
@@ -199,6 +205,9 @@ class Module:
         `num_batches_tracked` is complete: the count serves only batch-norm's momentum=None.
         Nothing is changed if anything is wrong.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"load_state_dict: expected a dict of names and Tensors, "
+                            f"got {describe(state_dict)}")
         own = self._state()
         missing = [key for key in own if key not in state_dict
                    and key.rpartition(".")[2] != "num_batches_tracked"]

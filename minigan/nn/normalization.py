@@ -57,6 +57,8 @@ class LayerNorm(Module):
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
         shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (
             normalized_shape,)
+        if not shape:
+            raise ValueError("LayerNorm: normalized_shape must name at least one dimension")
         self.normalized_shape = tuple(count("LayerNorm", "normalized_shape", n) for n in shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine

@@ -30,6 +30,9 @@ class Unflatten(Module):
     """Dimension `dim` made several, of the sizes in unflattened_size."""
 
     def __init__(self, dim, unflattened_size):
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise TypeError(f"Unflatten: unflattened_size must be a tuple, "
+                            f"got {describe(unflattened_size)}")
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, input):

@@ -1,11 +1,17 @@
-"""What surrounds a training loop: its command line, a progress line, plots, a confusion table."""
+"""What surrounds a training loop: its command line, a progress line, measures and pictures."""
 
 from minigan.training.arguments import (
     ArgumentParser, output_folder, positive_float, positive_int)
 from minigan.training.confusion import confusion_matrix, format_confusion
-from minigan.training.plots import plot_feature_maps, plot_losses, plot_predictions
+from minigan.training.metrics import (
+    LabelShare, features_of, frechet_distance, label_share, mean_distance, spread_ratio)
+from minigan.training.plots import (
+    plot_feature_maps, plot_history, plot_losses, plot_predictions)
 from minigan.training.progress import Progress
+from minigan.training.samples import plot_sample_grid, save_animation
 
-__all__ = ["ArgumentParser", "Progress", "confusion_matrix", "format_confusion", "output_folder",
-           "plot_feature_maps", "plot_losses", "plot_predictions", "positive_float",
-           "positive_int"]
+__all__ = ["ArgumentParser", "LabelShare", "Progress", "confusion_matrix", "features_of",
+           "format_confusion", "frechet_distance", "label_share", "mean_distance",
+           "output_folder", "plot_feature_maps", "plot_history", "plot_losses",
+           "plot_predictions", "plot_sample_grid", "positive_float", "positive_int",
+           "save_animation", "spread_ratio"]

@@ -5,6 +5,7 @@ file's Path. Figures are drawn without pyplot: no display, no state shared with 
 plots. Matplotlib is imported by the first plot, not before.
 """
 
+import contextlib
 import math
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy
 from minigan.training.arrays import as_numpy
 
 COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
+DPI = 120
 
 
 def plot_losses(losses, path, every=10, title="Training loss", log=False):
@@ -23,12 +25,16 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     every   how many training steps lie between two records
     log     a logarithmic axis for the loss, for losses of very different sizes; those of 0 or
             less have no place on it
+
+    A linear axis reaches over the lines and 98 % of each series' points: a few far ones would
+    press all the others flat.
     """
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
         raise ValueError("plot_losses: expected at least one series, got an empty dict")
     figure = _figure(8, 4.5)
     axes = figure.add_subplot()
+    ranges = []
     for index, (name, values) in enumerate(series.items()):
         values = as_numpy(values).astype("float64")
         if values.ndim != 1 or not values.size:
@@ -42,14 +48,53 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
         means = numpy.convolve(values, numpy.full(window, 1 / window), "valid")
         middle = steps[window // 2:][:len(means)]
         label = f"{name}, running mean of {window} points".removeprefix(", ")
-        axes.plot(middle, means, color=colour, linewidth=1.8, label=label)
+        # Above the points of all series, those still to come as well.
+        axes.plot(middle, means, color=colour, linewidth=1.8, label=label, zorder=3)
+        finite = values[numpy.isfinite(values)]
+        if finite.size:
+            ranges += [*numpy.percentile(finite, (1, 99)), *means[numpy.isfinite(means)]]
     if log and axes.dataLim.minposy < math.inf:  # there is a loss above 0
         axes.set_yscale("log")
+    elif ranges and min(ranges) < max(ranges):
+        margin = 0.05 * (max(ranges) - min(ranges))
+        axes.set_ylim(min(ranges) - margin, max(ranges) + margin)
     axes.set(title=title, xlabel="training step", ylabel="loss")
-    axes.grid(color="0.9")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper right")
-    return _save(figure, path)
+    _open_frame(axes)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
+    return save_png(figure, path)
+
+
+def plot_history(series, path, references=None, title="After each epoch"):
+    """Figures taken after each epoch, a panel for each: the share of right labels, a distance.
+
+    series      a dict that gives numbers (E,) to each name, the first taken after epoch 1; a nan
+                stands for an epoch without a figure
+    references  a dict that gives some of the names the figure that real images reach, which is
+                drawn as a dashed line
+    """
+    series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
+    references = references or {}
+    if not series or any(v.ndim != 1 or not v.size for v in series.values()):
+        raise ValueError(f"plot_history: expected one or more series (E,) with E > 0, "
+                         f"got {[v.shape for v in series.values()]}")
+    if not references.keys() <= series.keys():
+        raise ValueError(f"plot_history: references {list(references)} must be names of series, "
+                         f"{list(series)}")
+    figure = _figure(4.2 * len(series), 3.4)
+    figure.suptitle(title, fontsize=14)
+    panels = figure.subplots(1, len(series), squeeze=False)[0]
+    for index, (axes, (name, values)) in enumerate(zip(panels, series.items())):
+        colour = COLOURS[index % len(COLOURS)]
+        axes.axhline(0, color="0.8", linewidth=1)  # so that 0 is always in sight
+        axes.plot(numpy.arange(1, len(values) + 1), values, "o-", color=colour, markersize=4)
+        if name in references:
+            axes.axhline(float(references[name]), color="0.4", linewidth=1.2, linestyle="--",
+                         label=f"real images: {float(references[name]):.3g}")
+            axes.legend(frameon=False, fontsize=9)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel="epoch", ylabel=name)
+        _open_frame(axes)
+    return save_png(figure, path)
 
 
 def plot_predictions(images, labels, predictions, probabilities, path,
@@ -95,7 +140,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
             answer = f"{true}" if true == said else f"{true} read as {said}"
             axes.set_title(f"{answer}\n{100 * probabilities[index, said]:.0f} %", fontsize=9,
                            alpha=1, color="0.2" if true == said else COLOURS[1])
-    return _save(figure, path)
+    return save_png(figure, path)
 
 
 def plot_feature_maps(image, maps, path, title="Feature maps"):
@@ -132,7 +177,7 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
             drawn = axes.imshow(channel, cmap="RdBu_r", vmin=-limit, vmax=limit,
                                 interpolation="nearest")
         block.colorbar(drawn, ax=block.axes, fraction=0.02, pad=0.01)
-    return _save(figure, path)
+    return save_png(figure, path)
 
 
 def _figure(width, height):
@@ -143,11 +188,26 @@ def _figure(width, height):
     return figure
 
 
-def _save(figure, path):
+def _open_frame(axes):
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save_png(figure, path):
+    with finished_file(path, ".png") as unfinished:
+        figure.savefig(unfinished, dpi=DPI)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def finished_file(path, ending):
+    """Another name to write to, in the same folder; the file gets its path when it is whole.
+
+    So whoever looks at the file meanwhile never sees half of it. The other name's ending tells
+    its writer the format, whatever the path's own ending is.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Under another name first: whoever looks at the file meanwhile never sees half of it.
-    unfinished = path.with_name(path.name + ".part")
-    figure.savefig(unfinished, format="png", dpi=120)
+    unfinished = path.with_name(f"{path.name}.part{ending}")
+    yield unfinished
     os.replace(unfinished, path)
-    return path

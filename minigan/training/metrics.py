@@ -1,0 +1,168 @@
+"""How good generated samples are: do they show what was asked for, are they like real ones, and
+are they as different from each other as real ones are?
+
+None of these figures says much alone. Beside each belongs what real images reach: a classifier is
+not right about all of them, and two sets of real images are a distance apart as well.
+"""
+
+from typing import NamedTuple
+
+import numpy
+
+from minigan.autograd import Tensor, no_grad
+from minigan.creation import tensor
+from minigan.training.arrays import as_numpy
+
+
+class LabelShare(NamedTuple):
+    """overall: a float in 0..1; per_class: float64 (classes,), nan for a class without samples."""
+
+    overall: float
+    per_class: numpy.ndarray
+
+
+@no_grad()
+def features_of(function, images, batch_size=256):
+    """What a function makes of many images, batch by batch: a NumPy array (N,...).
+
+    function  from a Tensor (n,...) to a Tensor (n,...), such as a network or the part of it up to
+              some layer; no gradients are recorded. A network is used in the mode it is in: call
+              its eval() first where a batch-norm would mix the images of a batch.
+    images    (N,...) with N > 0: a Tensor, or an array, which is moved to the default device
+
+    ValueError for no images, a batch size below 1, and a result that has not a row for each image.
+    """
+    images = images if isinstance(images, Tensor) else tensor(images)
+    if not images.ndim or not len(images) or batch_size < 1:
+        raise ValueError(f"features_of: expected images (N,...) with N > 0 and a batch size of at "
+                         f"least 1, got {images.shape} and {batch_size}")
+    parts = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start:start + batch_size]
+        part = as_numpy(function(batch))
+        if part.shape[:1] != (len(batch),):
+            raise ValueError(f"features_of: expected a row for each of {len(batch)} images, "
+                             f"the function returned {part.shape}")
+        parts.append(part)
+    return numpy.concatenate(parts)
+
+
+def label_share(classifier, images, labels, classes=10):
+    """The share of the samples that show the label they were asked to show: a LabelShare.
+
+    classifier  from images (n,...) to scores (n,classes), the highest for what it sees; called as
+                `features_of` says
+    images      samples (N,...): a Tensor or an array
+    labels      the labels asked for, whole numbers (N,) in 0..classes-1
+
+    ValueError for other shapes or values, and for scores that are nan.
+    """
+    labels = as_numpy(labels)
+    scores = features_of(classifier, images)
+    if scores.ndim != 2 or scores.shape[1] != classes or labels.shape != scores.shape[:1]:
+        raise ValueError(f"label_share: expected scores (N,{classes}) and labels (N,), "
+                         f"got {scores.shape} and {labels.shape}")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"label_share: labels must be whole numbers in 0..{classes - 1}, "
+                         f"got {labels.dtype} from {labels.min()} to {labels.max()}")
+    if numpy.isnan(scores).any():
+        raise ValueError("label_share: the classifier's scores have nan among them")
+    shown = scores.argmax(axis=1) == labels
+    asked = numpy.bincount(labels, minlength=classes)
+    per_class = numpy.full(classes, numpy.nan)
+    numpy.divide(numpy.bincount(labels, shown, classes), asked, out=per_class, where=asked > 0)
+    return LabelShare(float(shown.mean()), per_class)
+
+
+def frechet_distance(a, b):
+    """The Fréchet distance (squared, as usual) between two sets of features: a float, 0 or more.
+
+    a, b  features (N,D) and (M,D), of at least two samples each; Tensors or arrays
+
+    Each set is described by a normal distribution with its mean m and its covariance C (the sum
+    divided by N-1); the distance between the two is
+
+        |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))
+
+    D. C. Dowson and B. V. Landau, "The Fréchet distance between multivariate normal
+    distributions", 1982; as a measure of generated images: M. Heusel et al., "GANs trained by a
+    two time-scale update rule converge to a local Nash equilibrium", 2017.
+
+    Covariances estimated from few samples make it too large. So compare distances only between
+    sets of the same sizes, and take the distance between two sets of real images of these sizes
+    as the lowest to hope for. Sets with fewer samples than features work, with more of that bias.
+
+    Computed in float64. ValueError for other shapes and for numbers that are not finite.
+    """
+    a, b = as_numpy(a).astype("float64"), as_numpy(b).astype("float64")
+    if (a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or not a.shape[1]
+            or len(a) < 2 or len(b) < 2):
+        raise ValueError(f"frechet_distance: expected features (N,D) and (M,D) with N and M of at "
+                         f"least 2, got {a.shape} and {b.shape}")
+    if not (numpy.isfinite(a).all() and numpy.isfinite(b).all()):
+        raise ValueError("frechet_distance: the features must be finite, there are inf or nan")
+    shift = a.mean(axis=0) - b.mean(axis=0)
+    covariance_a, covariance_b = _covariance(a), _covariance(b)
+    # C_a C_b is not symmetric, but has the eigenvalues of R C_b R with R = C_a^(1/2), which is.
+    root = _square_root(covariance_a)
+    eigenvalues = numpy.linalg.eigvalsh(root @ covariance_b @ root)
+    trace_of_root = numpy.sqrt(eigenvalues.clip(min=0)).sum()
+    distance = (shift @ shift + covariance_a.trace() + covariance_b.trace() - 2 * trace_of_root)
+    # Rounding can take equal sets below 0.
+    return max(0.0, float(distance))
+
+
+def mean_distance(samples, pairs=2000, seed=0):
+    """The mean Euclidean distance between two samples, over random pairs: a float.
+
+    samples  (N,...) with N of at least 2; a Tensor or an array
+    pairs    how many pairs are drawn, each of two different samples; seed decides which
+
+    Small where a generator gives much the same for every noise. ValueError for fewer samples, no
+    pairs, and numbers that are not finite.
+    """
+    samples = as_numpy(samples)
+    if not samples.ndim or len(samples) < 2 or pairs < 1:
+        raise ValueError(f"mean_distance: expected samples (N,...) with N of at least 2 and at "
+                         f"least one pair, got {samples.shape} and {pairs} pairs")
+    if not numpy.isfinite(samples).all():
+        raise ValueError("mean_distance: the samples must be finite, there are inf or nan")
+    rng = numpy.random.default_rng(seed)
+    first = rng.integers(len(samples), size=pairs)
+    second = (first + rng.integers(1, len(samples), size=pairs)) % len(samples)
+    # Pair by pair: all the differences at once would not fit into memory for large images.
+    distances = [numpy.linalg.norm(numpy.subtract(samples[i], samples[j], dtype="float64"))
+                 for i, j in zip(first, second)]
+    return float(numpy.mean(distances))
+
+
+def spread_ratio(generated, real, pairs=2000, seed=0):
+    """The mean distance between generated samples over that between real ones: a float.
+
+    generated, real  (N,...) and (M,...), alike but for their number
+
+    Near 1 for samples as different from each other as real ones, 0 for a generator that has
+    collapsed to one image. ValueError for other shapes, for real samples that are all the same,
+    and as `mean_distance` says.
+    """
+    generated, real = as_numpy(generated), as_numpy(real)
+    if generated.shape[1:] != real.shape[1:]:
+        raise ValueError(f"spread_ratio: expected samples of one shape, got {generated.shape} "
+                         f"and {real.shape}")
+    yardstick = mean_distance(real, pairs, seed)
+    if not yardstick:
+        raise ValueError("spread_ratio: the real samples are all the same")
+    return mean_distance(generated, pairs, seed) / yardstick
+
+
+def _covariance(features):
+    """(D,D), of features (N,D)."""
+    deviations = features - features.mean(axis=0)
+    return deviations.T @ deviations / (len(features) - 1)
+
+
+def _square_root(covariance):
+    """The symmetric R with R R = covariance."""
+    eigenvalues, vectors = numpy.linalg.eigh(covariance)
+    # The zeros of a singular covariance come out as tiny numbers of either sign.
+    return (vectors * numpy.sqrt(eigenvalues.clip(min=0))) @ vectors.T

@@ -1,0 +1,116 @@
+"""Pictures of what a generator makes: a grid of samples, and how it changes over the epochs."""
+
+import math
+from pathlib import Path
+
+import numpy
+
+from minigan.training.arrays import as_numpy
+from minigan.training.plots import DPI, finished_file, save_png
+
+# In dots of the picture, of which DPI are an inch.
+MARGIN = 8          # around the grid
+TITLE_HEIGHT = 36
+LETTER_WIDTH = 12   # of the row labels
+LONGEST_SIDE = 900  # what the grid of small images is enlarged to
+GREY_OF_GAPS = 0.75
+
+
+def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
+    """Images side by side, row after row, saved as a PNG file.
+
+    images      floats in 0..1, what lies beyond is cut off: grey (N,H,W), (N,1,H,W) or, for square
+                images, (N,H*H), 0 drawn white and 1 black; or colour (N,3,H,W)
+    rows        how many rows there are; None for as many as row_labels, or else about as many
+                as columns. The last ones may have places left.
+    row_labels  a text, or anything that makes one, for each row
+
+    Images of a few pixels are enlarged by a whole number, so that all their pixels are drawn alike.
+    A pixel that is nan is drawn like 0.5. ValueError for other shapes, whole numbers, and rows
+    that do not fit.
+    """
+    grid = _grid("plot_sample_grid", images, rows, row_labels)
+    figure, _, _ = _figure(grid, row_labels, title)
+    return save_png(figure, path)
+
+
+def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds=0.5):
+    """Grids of images, such as each epoch's samples from the same noise, as an animated GIF.
+
+    grids    a list: for each frame, images as `plot_sample_grid` takes them, of one shape
+    titles   a text for each frame; None for "epoch 1", "epoch 2" and so on
+    seconds  how long a frame is shown
+
+    ValueError as for `plot_sample_grid`, for no frames, and for titles of another number.
+    """
+    grids = [_grid("save_animation", images, rows, row_labels) for images in grids]
+    if titles is None:
+        titles = [f"epoch {number}" for number in range(1, len(grids) + 1)]
+    if not grids or len(titles) != len(grids) or len({grid.shape for grid in grids}) != 1:
+        raise ValueError(f"save_animation: expected at least one frame, a title for each and "
+                         f"images of one shape, got {len(titles)} titles and grids of pixels "
+                         f"{[grid.shape for grid in grids]}")
+    from matplotlib.animation import PillowWriter
+
+    figure, drawn, heading = _figure(grids[0], row_labels, titles[0])
+    writer = PillowWriter(fps=1 / seconds)
+    with finished_file(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
+        for grid, title in zip(grids, titles):
+            drawn.set_data(grid)
+            heading.set_text(title)
+            writer.grab_frame()
+    return Path(path)
+
+
+def _grid(caller, images, rows, row_labels):
+    """One picture (height,width,3) of all images, enlarged, with gaps between them."""
+    images = as_numpy(images)
+    shape = images.shape
+    if images.ndim == 2 and math.isqrt(shape[1]) ** 2 == shape[1]:
+        images = images.reshape(len(images), math.isqrt(shape[1]), -1)
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:
+        raise ValueError(f"{caller}: expected grey images (N,H,W), (N,1,H,W) or (N,H*H) or "
+                         f"colour images (N,3,H,W), with N > 0, got {shape}")
+    if images.dtype.kind != "f":
+        raise ValueError(f"{caller}: expected floats from 0 to 1, got {images.dtype}")
+    count, channels, height, width = images.shape
+    if rows is None:
+        rows = math.isqrt(count) if row_labels is None else len(row_labels)
+    if not 1 <= rows <= count or row_labels is not None and len(row_labels) != rows:
+        raise ValueError(f"{caller}: expected 1 to {count} rows for {count} images and a label for "
+                         f"each, got {rows} rows and the labels {row_labels}")
+    columns = math.ceil(count / rows)
+    images = numpy.nan_to_num(images, nan=0.5).clip(0, 1)
+    if channels == 1:
+        images = 1 - images.repeat(3, axis=1)  # ink on paper
+    scale = max(1, LONGEST_SIDE // max(rows * height, columns * width))
+    images = images.repeat(scale, axis=2).repeat(scale, axis=3).transpose(0, 2, 3, 1)
+    # A frame of one dot around each image; places that are left over stay white.
+    places = numpy.ones((rows * columns, scale * height + 2, scale * width + 2, 3))
+    places[:count] = GREY_OF_GAPS
+    places[:count, 1:-1, 1:-1] = images
+    picture = places.reshape(rows, columns, *places.shape[1:]).swapaxes(1, 2)
+    return picture.reshape(rows * places.shape[1], columns * places.shape[2], 3)
+
+
+def _figure(grid, row_labels, title):
+    """A figure of one grid; and the image and the title in it, which an animation changes."""
+    from matplotlib.figure import Figure
+
+    labels = [str(label) for label in row_labels or ()]
+    left = MARGIN + LETTER_WIDTH * max(map(len, labels), default=0) + (MARGIN if labels else 0)
+    width = left + grid.shape[1] + MARGIN
+    height = MARGIN + grid.shape[0] + (TITLE_HEIGHT if title else MARGIN)
+    # Half a dot more than needed: it is cut off, a rounding error below would cost a whole dot.
+    figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
+    # Dot for dot: nothing is resampled.
+    drawn = figure.figimage(grid, left, MARGIN, origin="upper")
+    heading = figure.text((left + grid.shape[1] / 2) / width, 1 - TITLE_HEIGHT / 2 / height,
+                          title or "", ha="center", va="center", fontsize=12)
+    for row, label in enumerate(labels):
+        y = MARGIN + grid.shape[0] * (1 - (row + 0.5) / len(labels))
+        figure.text((left - MARGIN) / width, y / height, label, ha="right", va="center_baseline",
+                    fontsize=11)
+    return figure, drawn, heading
