@@ -4,7 +4,7 @@ Read it in this order: autograd.py, functional/activation.py, functional/convolu
 optim.py, then the examples.
 """
 
-from minigan.autograd import Tensor, enable_grad, is_grad_enabled, no_grad
+from minigan.autograd import Tensor
 from minigan.creation import (
     FloatTensor, full, ones, ones_like, rand, randn, tensor, zeros, zeros_like)
 from minigan.device import (
@@ -14,6 +14,7 @@ from minigan.functional import (
     abs, add, argmax, cat, clamp, div, exp, flatten, log, log_softmax, matmul, max, mean, min, mul,
     neg, permute, pow, relu, reshape, sigmoid, softmax, sqrt, squeeze, stack, sub, sum, t, tanh,
     transpose, unsqueeze, view)
+from minigan.recording import enable_grad, is_grad_enabled, no_grad
 from minigan import nn, optim
 from minigan.gradcheck import gradcheck
 from minigan.kernels.memory import keep_freed_memory

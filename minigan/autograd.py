@@ -6,22 +6,17 @@ this tensor into the gradients with respect to those. Operations live in `miniga
 each ends with `return node(result, inputs, backward)`.
 """
 
-import functools
 import itertools
-import threading
 from operator import attrgetter
 
 import numpy
 
 from minigan.device import device_of, module_of, moved
 from minigan.errors import describe
+from minigan.indexing import numbers_first, plain_index
+from minigan.recording import recording
 
 
-class _Recording(threading.local):
-    enabled = True
-
-
-_recording = _Recording()
 _numbers = itertools.count()
 
 
@@ -226,7 +221,7 @@ class Tensor:
 
     def check_changeable(self, what):
         """RuntimeError if a change in place would escape a recorded graph."""
-        if self.requires_grad and (self._backward is not None or _recording.enabled):
+        if self.requires_grad and (self._backward is not None or recording.enabled):
             raise RuntimeError(f"{what}: a tensor that requires a gradient cannot be changed in "
                                f"place; use no_grad() for a leaf, a new tensor otherwise")
 
@@ -234,12 +229,16 @@ class Tensor:
         self.check_changeable(what)
         array = value
         if isinstance(value, Tensor):
-            if value.requires_grad and _recording.enabled:
+            if value.requires_grad and recording.enabled:
                 raise NotImplementedError(f"{what}: the value requires a gradient; build the "
                                           f"tensor with cat or stack instead")
             array = value.array
         try:
-            self.array[plain_index(index)] = array
+            first, then = numbers_first(plain_index(index))
+            if then is None:
+                self.array[first] = array
+            else:
+                self.array[first][then] = array
         except (IndexError, TypeError, ValueError) as error:
             raise ValueError(f"{what}: {error}; the tensor has shape {self.shape}, the value is "
                              f"{describe(value)}") from error
@@ -391,7 +390,7 @@ def node(array, inputs, backward, name=None):
               result, so that no reference cycle keeps memory alive.
     """
     result = Tensor(array)
-    if _recording.enabled:
+    if recording.enabled:
         for x in inputs:
             if x.requires_grad:
                 result.requires_grad = True
@@ -423,62 +422,3 @@ def view_node(array, input, backward):
 
 def operation_name(backward):
     return backward.__qualname__.partition(".")[0]
-
-
-def plain_index(index):
-    """An index with the Tensors in it taken as arrays."""
-    if isinstance(index, tuple):
-        return tuple(plain_index(part) for part in index)
-    if isinstance(index, Tensor):
-        return index.array
-    if isinstance(index, list):
-        return numpy.asarray(index) if index else numpy.zeros(0, dtype="int64")
-    return index
-
-
-class _recording_as:
-    """Sets whether operations are recorded; a context and a decorator.
-
-    >>> with no_grad(): ...
-    >>> @no_grad()
-    ... def sample(): ...
-    """
-
-    def __init__(self, function=None):
-        self.before = []
-        self.function = function
-
-    def __enter__(self):
-        self.before.append(_recording.enabled)
-        _recording.enabled = self.enabled
-        return self
-
-    def __exit__(self, *exception):
-        _recording.enabled = self.before.pop()
-
-    def __call__(self, *args, **kwargs):
-        if self.function is not None:  # used as @no_grad, without brackets
-            with self:
-                return self.function(*args, **kwargs)
-        function, = args
-
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with self:
-                return function(*args, **kwargs)
-
-        return wrapped
-
-
-class no_grad(_recording_as):
-    """Operations inside are not recorded."""
-    enabled = False
-
-
-class enable_grad(_recording_as):
-    """Operations inside are recorded, even within no_grad."""
-    enabled = True
-
-
-def is_grad_enabled():
-    return _recording.enabled

@@ -99,7 +99,7 @@ def test_same_tensor_twice_in_cat():
 INDICES = [0, -1, slice(1, None), (slice(None), 1), (Ellipsis, 0), (0, slice(None, None, 2)),
            (slice(None), None, 2), ([0, 0, 1],), (slice(None), [2, 0, 2, 2]),
            numpy.array([1, 0, 1]), (numpy.array([0, 1]), numpy.array([2, 2])), A > 11.5,
-           (0, 1, 2), (slice(None, None, -1),), (1, [0, 0])]
+           (0, 1, 2), (slice(None, None, -1),), ([0, 0], [1, 2])]
 
 
 @pytest.mark.parametrize("index", INDICES, ids=lambda i: repr(i).replace("\n", "")[:40])
@@ -115,7 +115,13 @@ def test_indexing_with_tensors():
     x = tensor(A)
     same(x[tensor([1, 0])], A[[1, 0]])
     same(x[x > 5], A[A > 5])
-    same(x[tensor(1), :, tensor([0, 3])], A[1, :, [0, 3]])
+    # Numbers are taken first, as in PyTorch; NumPy would put the common dimension in front.
+    for one in (1, tensor(1)):
+        same(x[one, :, tensor([0, 3])], A[1][:, [0, 3]])
+        same(x[..., [0, 2], one], A[..., 1][..., [0, 2]])
+        y = tensor(A)
+        y[one, :, tensor([0, 3])] = 0.0
+        assert not y[1][:, [0, 3]].numpy().any() and y.numpy().astype(bool).sum() == 17
 
 
 def test_item_assignment():

@@ -2,11 +2,12 @@
 
 import operator
 
-from minigan.autograd import Tensor, is_grad_enabled, no_grad
+from minigan.autograd import Tensor
 from minigan.device import float32, generator
 from minigan.errors import operation
 from minigan.functional import activation, arithmetic, shape
 from minigan.functional.arithmetic import comparison, operands
+from minigan.recording import is_grad_enabled, no_grad
 
 METHODS = {
     arithmetic: ("add", "sub", "mul", "div", "neg", "pow", "exp", "log", "sqrt", "abs", "clamp",

@@ -2,10 +2,11 @@
 
 import numpy
 
-from minigan.autograd import Tensor, node, plain_index, view_node
+from minigan.autograd import Tensor, node, view_node
 from minigan.device import module_of
 from minigan.errors import operation
 from minigan.functional.arithmetic import axis_of
+from minigan.indexing import numbers_first, plain_index
 
 
 def sizes_of(name, sizes):
@@ -152,9 +153,16 @@ def index(input: Tensor, index):
 
     An element taken twice gets both gradients.
     """
+    index, then = numbers_first(plain_index(index))
+    if then is not None:
+        return take(take(input, index), then)
+    return take(input, index)
+
+
+def take(input, index):
+    """input[index] by NumPy's rules."""
     x = input.array
     xp = module_of(x)
-    index = plain_index(index)
     parts = index if isinstance(index, tuple) else (index,)
     shares_memory = all(part is None or part is Ellipsis or isinstance(part, (int, slice))
                         for part in parts)
@@ -169,6 +177,7 @@ def index(input: Tensor, index):
         return (gx,)
 
     y = xp.asarray(x[index])
+    backward.__qualname__ = "index"
     return view_node(y, input, backward) if shares_memory else node(y, (input,), backward)
 
 

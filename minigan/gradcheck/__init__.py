@@ -12,9 +12,10 @@ and prints a table. What a check needs to be worth something:
 
 import numpy
 
-from minigan.autograd import Tensor, no_grad
+from minigan.autograd import Tensor
 from minigan.device import module_of
 from minigan.errors import describe
+from minigan.recording import no_grad
 
 
 class GradcheckError(RuntimeError):

@@ -2,7 +2,7 @@
 
 import math
 
-from minigan.autograd import no_grad
+from minigan.recording import no_grad
 
 
 def uniform_(tensor, a=0.0, b=1.0):

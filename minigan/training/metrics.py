@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import Tensor, no_grad
+from minigan.autograd import Tensor
 from minigan.creation import tensor
+from minigan.recording import no_grad
 from minigan.training.arrays import as_numpy
 
 

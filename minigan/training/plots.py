@@ -32,7 +32,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
         raise ValueError("plot_losses: expected at least one series, got an empty dict")
-    figure = _figure(8, 4.5)
+    figure = _figure(8, 5)
     axes = figure.add_subplot()
     ranges = []
     for index, (name, values) in enumerate(series.items()):
@@ -92,7 +92,7 @@ def plot_history(series, path, references=None, title="After each epoch"):
                          label=f"real images: {float(references[name]):.3g}")
             axes.legend(frameon=False, fontsize=9)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(xlabel="epoch", ylabel=name)
+        axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(values) + 0.5))
         _open_frame(axes)
     return save_png(figure, path)
 

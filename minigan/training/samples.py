@@ -13,7 +13,7 @@ MARGIN = 8          # around the grid
 TITLE_HEIGHT = 36
 LETTER_WIDTH = 12   # of the row labels
 LONGEST_SIDE = 900  # what the grid of small images is enlarged to
-GREY_OF_GAPS = 0.75
+GREY_OF_FRAMES = 0.75
 
 
 def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
@@ -41,15 +41,18 @@ def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds
     titles   a text for each frame; None for "epoch 1", "epoch 2" and so on
     seconds  how long a frame is shown
 
-    ValueError as for `plot_sample_grid`, for no frames, and for titles of another number.
+    ValueError as for `plot_sample_grid`, for no frames, for titles of another number and for no
+    time.
     """
     grids = [_grid("save_animation", images, rows, row_labels) for images in grids]
     if titles is None:
         titles = [f"epoch {number}" for number in range(1, len(grids) + 1)]
-    if not grids or len(titles) != len(grids) or len({grid.shape for grid in grids}) != 1:
+    if len(titles) != len(grids) or len({grid.shape for grid in grids}) != 1:
         raise ValueError(f"save_animation: expected at least one frame, a title for each and "
                          f"images of one shape, got {len(titles)} titles and grids of pixels "
                          f"{[grid.shape for grid in grids]}")
+    if not seconds > 0:
+        raise ValueError(f"save_animation: seconds must be above 0, got {seconds}")
     from matplotlib.animation import PillowWriter
 
     figure, drawn, heading = _figure(grids[0], row_labels, titles[0])
@@ -63,7 +66,7 @@ def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds
 
 
 def _grid(caller, images, rows, row_labels):
-    """One picture (height,width,3) of all images, enlarged, with gaps between them."""
+    """One picture of all images, enlarged, with gaps between them: uint8 (height,width,3)."""
     images = as_numpy(images)
     shape = images.shape
     if images.ndim == 2 and math.isqrt(shape[1]) ** 2 == shape[1]:
@@ -87,10 +90,12 @@ def _grid(caller, images, rows, row_labels):
         images = 1 - images.repeat(3, axis=1)  # ink on paper
     scale = max(1, LONGEST_SIDE // max(rows * height, columns * width))
     images = images.repeat(scale, axis=2).repeat(scale, axis=3).transpose(0, 2, 3, 1)
-    # A frame of one dot around each image; places that are left over stay white.
-    places = numpy.ones((rows * columns, scale * height + 2, scale * width + 2, 3))
-    places[:count] = GREY_OF_GAPS
-    places[:count, 1:-1, 1:-1] = images
+    # Around each image a grey and a white line of one dot: one of them is seen beside any image.
+    # Places that are left over stay white.
+    places = numpy.ones((rows * columns, scale * height + 4, scale * width + 4, 3), "float32")
+    places[:count, 1:-1, 1:-1] = GREY_OF_FRAMES
+    places[:count, 2:-2, 2:-2] = images
+    places = numpy.rint(255 * places).astype("uint8")
     picture = places.reshape(rows, columns, *places.shape[1:]).swapaxes(1, 2)
     return picture.reshape(rows * places.shape[1], columns * places.shape[2], 3)
 
@@ -99,10 +104,10 @@ def _figure(grid, row_labels, title):
     """A figure of one grid; and the image and the title in it, which an animation changes."""
     from matplotlib.figure import Figure
 
-    labels = [str(label) for label in row_labels or ()]
+    labels = [] if row_labels is None else [str(label) for label in row_labels]
     left = MARGIN + LETTER_WIDTH * max(map(len, labels), default=0) + (MARGIN if labels else 0)
     width = left + grid.shape[1] + MARGIN
-    height = MARGIN + grid.shape[0] + (TITLE_HEIGHT if title else MARGIN)
+    height = MARGIN + grid.shape[0] + (MARGIN if title is None else TITLE_HEIGHT)
     # Half a dot more than needed: it is cut off, a rounding error below would cost a whole dot.
     figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
     # Dot for dot: nothing is resampled.

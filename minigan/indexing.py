@@ -1,0 +1,37 @@
+"""What stands in the brackets of x[...], made ready for NumPy."""
+
+import numbers
+
+import numpy
+
+
+def plain_index(index):
+    """An index with the Tensors in it taken as arrays, those of one whole number as numbers."""
+    if isinstance(index, tuple):
+        return tuple(plain_index(part) for part in index)
+    if hasattr(index, "array"):  # a Tensor
+        array = index.array
+        return array.item() if not array.ndim and array.dtype.kind in "iu" else array
+    if isinstance(index, list):
+        return numpy.asarray(index) if index else numpy.zeros(0, dtype="int64")
+    return index
+
+
+def numbers_first(index):
+    """(index, None), or the two steps that PyTorch takes for numbers and arrays together.
+
+    It takes the numbers first: x[0, :, [1, 1]] is x[0][:, [1, 1]]. NumPy counts a number among
+    the arrays, which puts their common dimension elsewhere.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    is_array = [hasattr(part, "ndim") and part.ndim > 0 for part in parts]
+    is_number = [isinstance(part, numbers.Integral) for part in parts]
+    if not (any(is_array) and any(is_number)):
+        return index, None
+    first, then = [], []
+    for part, array, number in zip(parts, is_array, is_number):
+        whole = [slice(None)] * (part.ndim if array and part.dtype.kind == "b" else 1)
+        first += whole if array else [part]
+        if not number:
+            then += [part] if array or part is Ellipsis else whole
+    return tuple(first), tuple(then)
