@@ -6,7 +6,7 @@ optim.py, then the examples.
 
 from minigan.autograd import Tensor
 from minigan.creation import (
-    FloatTensor, full, ones, ones_like, rand, randn, tensor, zeros, zeros_like)
+    FloatTensor, eye, full, ones, ones_like, rand, randint, randn, tensor, zeros, zeros_like)
 from minigan.device import (
     bool, cuda, device, float16, float32, float64, int8, int16, int32, int64, manual_seed,
     set_device, uint8)
@@ -17,6 +17,7 @@ from minigan.functional import (
 from minigan.recording import enable_grad, is_grad_enabled, no_grad
 from minigan import nn, optim
 from minigan.gradcheck import gradcheck
+from minigan.serialization import load, save
 from minigan.kernels.memory import keep_freed_memory
 
 keep_freed_memory()

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy
 
 from minigan.autograd import Tensor
-from minigan.device import float32, generator, module_for, moved
+from minigan.device import float32, generator, int64, module_for, moved
 from minigan.errors import describe
 
 
@@ -106,3 +106,18 @@ def randn(*size, dtype=float32, device=None, requires_grad=False):
     """Normal random numbers, mean 0 and variance 1, from the device's stream."""
     drawn = generator(device).standard_normal(sizes("randn", size), dtype=numpy.dtype(dtype))
     return finished(module_for(device).asarray(drawn), requires_grad)
+
+
+def randint(low, high, size, dtype=int64, device=None):
+    """Whole random numbers, low <= x < high, from the device's stream; ValueError for low >= high."""
+    shape = sizes("randint", (tuple(size),))
+    if not low < high:
+        raise ValueError(f"randint: low must be below high, got {low} and {high}")
+    drawn = generator(device).integers(low, high, shape)
+    return Tensor(module_for(device).asarray(drawn, dtype=dtype))
+
+
+def eye(n, dtype=float32, device=None):
+    """The unit matrix (n,n); its rows are the one-hot vectors: eye(10)[labels]."""
+    count, = sizes("eye", (n,))
+    return Tensor(module_for(device).eye(count, dtype=dtype))

@@ -118,3 +118,11 @@ def test_sizes_and_types():
     x = minigan.zeros(2, 3)
     assert x.size() == (2, 3) and x.size(1) == 3 and x.shape == (2, 3)
     assert x.numel() == 6 and x.dim() == x.ndim == 2
+
+
+def test_randint_and_eye(device):
+    x = minigan.randint(2, 5, (1000,))
+    assert x.dtype == "int64" and set(x.tolist()) == {2, 3, 4}
+    assert minigan.eye(3)[minigan.tensor([2, 0])].tolist() == [[0, 0, 1], [1, 0, 0]]
+    with pytest.raises(ValueError, match="randint: "):
+        minigan.randint(3, 3, (1,))

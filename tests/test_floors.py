@@ -8,11 +8,11 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A room may import from its own floor and all below.
 FLOORS = [
-    {"errors", "indexing", "recording", "device", "kernels"},
+    {"errors", "files", "indexing", "recording", "device", "kernels"},
     {"autograd", "creation"},
     {"functional"},
     {"nn", "optim"},
-    {"gradcheck", "data", "training"},
+    {"gradcheck", "serialization", "data", "training"},
 ]
 
 

@@ -6,8 +6,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from minigan.data.cache import write_whole
 from minigan.data.idx import unpacked
+from minigan.files import write_whole
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

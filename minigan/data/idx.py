@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy
 
-from minigan.data.cache import write_whole
+from minigan.files import write_whole
+
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_DIMENSIONS = 32  # what every version of NumPy can hold

@@ -91,7 +91,7 @@ def plot_history(series, path, references=None, title="After each epoch"):
             axes.axhline(float(references[name]), color="0.4", linewidth=1.2, linestyle="--",
                          label=f"real images: {float(references[name]):.3g}")
             axes.legend(frameon=False, fontsize=9)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(values) + 0.5))
         _open_frame(axes)
     return save_png(figure, path)

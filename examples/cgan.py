@@ -1,0 +1,264 @@
+"""A conditional GAN learns to draw the digit it is asked for.
+
+    python examples/cgan.py                             on digits that minigan draws itself
+    python examples/cgan.py --data mnist                on the real MNIST, downloaded once
+    python examples/cgan.py --label 7 --from runs/cgan  new sevens from what was learned
+    python examples/cgan.py --help                      everything else
+
+Two networks play against each other. The generator makes an image from a seed of random numbers
+and a label; the discriminator is shown an image with a label and says whether it is a real one
+of that label. Each learns from the other's mistakes.
+
+Saves the losses, a grid of samples after each epoch and all of them as an animation, and the
+generator. At the end a classifier tells how many samples show the digit that was asked for.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import minigan
+from minigan import nn, optim
+from minigan.data import DataLoader, MnistDataset
+from minigan.nn import functional as F
+from minigan.training import (
+    ArgumentParser, Progress, features_of, frechet_distance, label_share, output_folder,
+    plot_history, plot_losses, plot_sample_grid, positive_float, positive_int, save_animation,
+    spread_ratio)
+
+SEED_SIZE = 100
+STEPS_BETWEEN_RECORDS = 10
+SAMPLES_TO_MEASURE = 10_000
+
+
+def make_discriminator():
+    """From an image and a label, (N,784) and (N,10) side by side, to (N,1): 1 for real."""
+    return nn.Sequential(
+        nn.Linear(784 + 10, 200),
+        nn.LeakyReLU(0.02),
+        nn.LayerNorm(200),
+        nn.Linear(200, 1),
+        nn.Sigmoid(),
+    )
+
+
+def make_generator():
+    """From a seed and a label, (N,100) and (N,10) side by side, to an image (N,784)."""
+    return nn.Sequential(
+        nn.Linear(SEED_SIZE + 10, 200),
+        nn.LeakyReLU(0.02),
+        nn.LayerNorm(200),
+        nn.Linear(200, 784),
+        nn.Sigmoid(),
+    )
+
+
+def one_hot(labels):
+    return minigan.eye(10)[labels]
+
+
+def random_labels(count):
+    return one_hot(minigan.randint(0, 10, (count,)))
+
+
+def random_seeds(count):
+    return minigan.randn(count, SEED_SIZE)
+
+
+class Game:
+    """Both networks, their optimisers and the three parts of a training step."""
+
+    def __init__(self, lr):
+        self.discriminator = make_discriminator()
+        self.generator = make_generator()
+        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr=lr)
+        self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
+        self.loss_function = nn.BCELoss()
+
+    def judge(self, images, labels):
+        return self.discriminator(minigan.cat((images, labels), dim=1))
+
+    def draw(self, labels):
+        return self.generator(minigan.cat((random_seeds(len(labels)), labels), dim=1))
+
+    def step(self, images, labels):
+        """One step on real images (N,784) with their labels (N,10): the losses of its parts."""
+        count = len(images)
+        real, fake = minigan.ones(count, 1), minigan.zeros(count, 1)
+
+        # 1. The discriminator looks at real images: its answer should be 1.
+        on_real = self.loss_function(self.judge(images, labels), real)
+        self.discriminator_optimiser.zero_grad()
+        on_real.backward()
+        self.discriminator_optimiser.step()
+
+        # 2. It looks at drawn ones, of any label: its answer should be 0. detach() cuts the
+        #    graph: here the images are given, and only the discriminator learns.
+        labels = random_labels(count)
+        on_fake = self.loss_function(self.judge(self.draw(labels).detach(), labels), fake)
+        self.discriminator_optimiser.zero_grad()
+        on_fake.backward()
+        self.discriminator_optimiser.step()
+
+        # 3. The generator draws anew, and should make the discriminator say 1. The gradient comes
+        #    to it through the discriminator, which itself is not changed.
+        labels = random_labels(count)
+        on_drawn = self.loss_function(self.judge(self.draw(labels), labels), real)
+        self.generator_optimiser.zero_grad()
+        on_drawn.backward()
+        self.generator_optimiser.step()
+
+        return {"D on real": on_real, "D on fake": on_fake, "G": on_drawn}
+
+
+@minigan.no_grad()
+def samples_of_all(generator, seeds):
+    """All ten digits, each from the same seeds (S,100): (10 * S, 784)."""
+    labels = minigan.cat([one_hot(minigan.full((len(seeds),), digit)) for digit in range(10)])
+    return generator(minigan.cat((minigan.cat([seeds] * 10), labels), dim=1))
+
+
+@minigan.no_grad()
+def plot_images(generator, label, path):
+    """Six new images of one label, in two rows of three."""
+    labels = one_hot(minigan.full((6,), label))
+    images = generator(minigan.cat((random_seeds(6), labels), dim=1))
+    return plot_sample_grid(images, path, rows=2, title=f"label {label}")
+
+
+class Judge:
+    """A classifier, trained on the same images, that tells how good the drawn ones are."""
+
+    def __init__(self, train_set, test_set, epochs=3):
+        self.features = nn.Sequential(
+            nn.View(1, 28, 28),
+            nn.Conv2d(1, 16, 5, stride=2), nn.BatchNorm2d(16), nn.GELU(),
+            nn.Conv2d(16, 32, 3, stride=2), nn.BatchNorm2d(32), nn.GELU(),
+            nn.View(32 * 5 * 5), nn.Linear(32 * 5 * 5, 64), nn.GELU())
+        self.classifier = nn.Sequential(self.features, nn.Linear(64, 10))
+        optimiser = optim.Adam(self.classifier.parameters())
+        loader = DataLoader(train_set, batch_size=64, shuffle=True, seed=0)
+        with Progress(epochs * len(train_set), "classifier to measure with") as progress:
+            for _ in range(epochs):
+                for labels, images, _ in loader:
+                    loss = F.cross_entropy(self.classifier(images), labels)
+                    optimiser.zero_grad()
+                    loss.backward()
+                    optimiser.step()
+                    progress.advance(len(labels), loss=loss)
+        self.classifier.eval()
+
+        # What real images reach is what drawn ones can be held against.
+        count = min(SAMPLES_TO_MEASURE, len(test_set), len(train_set))
+        labels, self.real, _ = test_set.batch(slice(0, count))
+        _, others, _ = train_set.batch(slice(0, count))
+        self.real_features = features_of(self.features, self.real)
+        share = label_share(self.classifier, self.real, labels)
+        floor = frechet_distance(features_of(self.features, others), self.real_features)
+        print(f"classifier: {100 * share.overall:.2f} % of real test images recognised; Fréchet "
+              f"distance of real from real {floor:.2f}")
+
+    @minigan.no_grad()
+    def measure(self, generator):
+        """The samples' label share, their Fréchet distance to real images, and their spread."""
+        labels = minigan.randint(0, 10, (len(self.real),))
+        images = generator(minigan.cat((random_seeds(len(labels)), one_hot(labels)), dim=1))
+        share = label_share(self.classifier, images, labels)
+        distance = frechet_distance(features_of(self.features, images), self.real_features)
+        return share, distance, spread_ratio(images, self.real)
+
+
+def told(share, distance, spread):
+    return (f"label share {100 * share.overall:.1f} % (lowest {100 * min(share.per_class):.1f} %), "
+            f"Fréchet distance {distance:.1f}, spread {spread:.2f} of real images'")
+
+
+def train(game, dataset, args, folder, judge):
+    """All epochs; saves what the generator draws after each, and the losses."""
+    loader = DataLoader(dataset, batch_size=args.batch_size)
+    losses = {"D on real": [], "D on fake": [], "G": []}
+    fixed_seeds = random_seeds(8)
+    grids, history = [], {"label share, %": [], "Fréchet distance": []}
+    step = 0
+    for epoch in range(1, args.epochs + 1):
+        with Progress(len(dataset), f"epoch {epoch}/{args.epochs}") as progress:
+            for _, images, labels in loader:
+                step_losses = game.step(images, labels)
+                if step % STEPS_BETWEEN_RECORDS == 0:
+                    for name, loss in step_losses.items():
+                        losses[name].append(loss.detach())
+                step += 1
+                progress.advance(len(images), **step_losses)
+        grids.append(samples_of_all(game.generator, fixed_seeds))
+        plot_sample_grid(grids[-1], folder / "samples" / f"epoch_{epoch:02d}.png", rows=10,
+                         title=f"epoch {epoch}")
+        minigan.save(game.generator, folder / "generator.npz")
+        if args.measure:
+            share, distance, spread = judge.measure(game.generator)
+            history["label share, %"].append(100 * share.overall)
+            history["Fréchet distance"].append(distance)
+            print(f"epoch {epoch}: {told(share, distance, spread)}")
+    print(plot_losses(losses, folder / "losses.png", every=STEPS_BETWEEN_RECORDS))
+    print(save_animation(grids, folder / "samples.gif", rows=10))
+    if args.measure:
+        print(plot_history(history, folder / "history.png"))
+
+
+def prepare():
+    """The arguments and the folder for results; what is wrong with them is told here."""
+    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser.add_argument("--data", default="digits",
+                        help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
+    parser.add_argument("--epochs", type=positive_int, default=12)
+    parser.add_argument("--batch-size", type=positive_int, default=1)
+    parser.add_argument("--lr", type=positive_float, default=0.0001, help="Adam's learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="decides all that is random")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--out", default="runs/cgan", help="the folder for the results")
+    parser.add_argument("--measure", action="store_true", help="measure the samples every epoch")
+    parser.add_argument("--label", type=int, choices=range(10),
+                        help="train nothing; draw this digit")
+    parser.add_argument("--from", dest="source", type=Path, help="the folder of a run, for --label")
+    args = parser.parse_args()
+    if (args.label is None) != (args.source is None):
+        parser.error("--label and --from belong together")
+    try:
+        minigan.set_device(args.device)
+        minigan.manual_seed(args.seed)
+        if args.label is not None:
+            args.generator = make_generator()
+            args.generator.load_state_dict(minigan.load(args.source / "generator.npz"))
+            return args, output_folder(args.source)
+        args.train_set, args.test_set = (MnistDataset(args.data, train=t) for t in (True, False))
+        DataLoader(args.train_set), DataLoader(args.test_set)  # an empty set is an error
+        return args, output_folder(args.out)
+    except (OSError, RuntimeError, ValueError) as error:
+        parser.error(str(error))
+
+
+def main():
+    args, folder = prepare()
+    if args.label is not None:
+        print(plot_images(args.generator, args.label, folder / f"label_{args.label}.png"))
+        return
+
+    judge = Judge(args.train_set, args.test_set) if args.measure else None
+    game = Game(args.lr)
+    start = time.perf_counter()
+    train(game, args.train_set, args, folder, judge)
+    print(f"trained for {time.perf_counter() - start:.0f} s")
+
+    judge = judge or Judge(args.train_set, args.test_set)
+    share, distance, spread = judge.measure(game.generator)
+    print("at the end: " + told(share, distance, spread))
+    print("label share per digit: " + "  ".join(
+        f"{digit}: {100 * part:.1f} %" for digit, part in enumerate(share.per_class)))
+    print(plot_images(game.generator, 7, folder / "label_7.png"))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
