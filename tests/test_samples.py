@@ -101,6 +101,7 @@ def test_row_labels_and_title_are_beside_the_grid(tmp_path):
 
 @pytest.mark.parametrize("images, rows, row_labels", [
     (numpy.zeros((0, 28, 28)), None, None), (numpy.zeros(784), None, None),
+    (numpy.zeros((0, 784)), None, None), (numpy.zeros((4, 0)), None, None),
     (numpy.zeros((4, 783)), None, None), (numpy.zeros((4, 2, 8, 8)), None, None),
     (numpy.zeros((4, 8, 0)), None, None), (numpy.zeros((4, 8, 8), "uint8"), None, None),
     (numpy.zeros((4, 8, 8)), 0, None), (numpy.zeros((4, 8, 8)), 5, None),

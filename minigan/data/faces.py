@@ -93,7 +93,7 @@ def _draw(random):
     _paint_brows(middle, look)
     if look.glasses:
         _paint_glasses(middle, look)
-    return numpy.rint(255 * picture.pixels.clip(0, 1)).astype(numpy.uint8)
+    return numpy.rint(255 * picture.pixels.clip(0, 1)).astype(numpy.uint8).transpose(1, 2, 0)
 
 
 def _random_look(random):
@@ -103,15 +103,15 @@ def _random_look(random):
     def colour(choices, spread=0.04):
         return _colour(choices[random.integers(len(choices))]) * numbers(1 - spread, 1 + spread)
 
-    def numbers(low, high, size=3):
+    def numbers(low, high, size=(3, 1, 1)):
         return uniform(low, high, size).astype(numpy.float32)
 
     look = SimpleNamespace(
         shift=numbers(-0.05, 0.05, 2), turn=uniform(-0.07, 0.07),
         gaze=numbers((-0.07, -0.03), (0.07, 0.03), 2), light=uniform(-1, 1),
-        backgrounds=numbers(0.35, 0.9, (2, 1)) + numbers(-0.15, 0.15, (2, 3)), skin=colour(SKINS), shirt=numbers(0.1, 0.9),
+        backgrounds=numbers(0.35, 0.9, (2, 1, 1, 1)) + numbers(-0.15, 0.15, (2, 3, 1, 1)), skin=colour(SKINS), shirt=numbers(0.1, 0.9),
         wide=uniform(0.74, 0.86), jaw=uniform(0.02, 0.24), square=uniform(2.0, 2.6),
-        hair=colour(HAIRS, 0.1), style=str(random.choice(STYLES)), volume=uniform(0.06, 0.16),
+        hair=colour(HAIRS, 0.06), style=str(random.choice(STYLES)), volume=uniform(0.06, 0.16),
         side=int(random.choice((-1, 1))), line=uniform(-0.08, 0.06), strands=uniform(14, 26),
         apart=uniform(0.30, 0.37), eye=uniform(0.125, 0.165), open=uniform(0.55, 0.85),
         iris=colour(IRISES), brow=uniform(0.025, 0.055), arch=uniform(-0.09, 0.0),
@@ -128,11 +128,11 @@ def _random_look(random):
 
 
 def _colour(bytes_of_colour):
-    return numpy.array(bytes_of_colour, numpy.float32) / 255
+    return numpy.array(bytes_of_colour, numpy.float32)[:, None, None] / 255
 
 
 class _Picture:
-    """Pixels float32 (H,W,3) in 0..1 and where they are: x to the right, y down, from the middle.
+    """Pixels float32 (3,H,W) in 0..1 and where they are: x to the right, y down, from the middle.
 
     x, y are upright; u, v move and turn with the head; f, g (for the features) also follow the
     gaze, as the middle of a face does when the head turns.
@@ -146,9 +146,9 @@ class _Picture:
         cos, sin = math.cos(look.turn), math.sin(look.turn)
         self.u, self.v = dx * cos + dy * sin, dy * cos - dx * sin
         self.f, self.g = self.u - look.gaze[0], self.v - look.gaze[1]
-        self.pixels = numpy.empty((height, width, 3), numpy.float32)
+        self.pixels = numpy.empty((3, height, width), numpy.float32)
         # One light for head and hair: from the side, and from above.
-        self.light = (1 + look.shadow * (look.light * self.u - 0.7 * self.v))[..., None]
+        self.light = 1 + look.shadow * (look.light * self.u - 0.7 * self.v)
         self.head = _head(self.u, self.v, look)
 
     def middle(self):
@@ -158,13 +158,13 @@ class _Picture:
         rows, columns = (inside.any(axis).nonzero()[0] for axis in (1, 0))
         window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         for name, array in vars(self).items():
-            setattr(part, name, array[window])
+            setattr(part, name, array[(..., *window)])
         return part
 
     def paint(self, distance, colour, opacity=1.0, softness=1.0):
-        """Cover a shape with a colour (3,) or (H,W,3); its edge is so many pixels wide."""
+        """Cover a shape with a colour (3,1,1) or (3,H,W); its edge is so many pixels wide."""
         share = (0.5 - distance * (UNIT / softness)).clip(0, 1) * opacity
-        self.pixels += share[..., None] * (colour - self.pixels)
+        self.pixels += share * (colour - self.pixels)
 
 
 def _head(u, v, look):
@@ -192,13 +192,13 @@ def _arc(x, y, centre_x, centre_y, half_width, rise, thickness):
 
 
 def _paint_background(picture, look):
-    across = (0.5 + 0.22 * (picture.y + 0.6 * look.light * picture.x)).clip(0, 1)[..., None]
+    across = (0.5 + 0.22 * (picture.y + 0.6 * look.light * picture.x)).clip(0, 1)
     picture.pixels[:] = look.backgrounds[0] * (1 - across) + look.backgrounds[1] * across
 
 
 def _hair_colour(picture, look):
     strands = numpy.sin(look.strands * numpy.arctan2(picture.u, picture.v + 1.5))
-    return look.hair * picture.light * (1 + 0.08 * strands)[..., None]
+    return look.hair * picture.light * (1 + 0.08 * strands)
 
 
 def _paint_hair_behind(picture, look):
@@ -238,7 +238,7 @@ def _paint_head(picture, look):
         picture.paint(_ellipse(u, v, ear, 0.06, 0.055, 0.11), 0.78 * skin)
     # Darker towards the edge, so that the head looks round.
     round_ = 1 - 0.13 * numpy.exp(5 * picture.head.clip(None, 0))
-    picture.paint(picture.head, skin * round_[..., None])
+    picture.paint(picture.head, skin * round_)
     for side in (-1, 1):
         picture.paint(_ellipse(picture.f, picture.g, 0.45 * side, 0.36, 0.12, 0.1),
                       _colour((235, 110, 100)), look.blush, 12)

@@ -69,8 +69,9 @@ def _grid(caller, images, rows, row_labels):
     """One picture of all images, enlarged, with gaps between them: uint8 (height,width,3)."""
     images = as_numpy(images)
     shape = images.shape
-    if images.ndim == 2 and math.isqrt(shape[1]) ** 2 == shape[1]:
-        images = images.reshape(len(images), math.isqrt(shape[1]), -1)
+    side = math.isqrt(shape[-1]) if images.ndim == 2 else 0
+    if side and side * side == shape[1]:
+        images = images.reshape(-1, side, side)
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:

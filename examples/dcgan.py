@@ -1,0 +1,215 @@
+"""A DCGAN learns to draw colour pictures, 128 x 128 pixels, like those it is shown.
+
+    python examples/dcgan.py --channels 32          on faces that minigan draws, for a CPU
+    python examples/dcgan.py                        at full width; for a GPU, or much patience
+    python examples/dcgan.py --data pictures.h5     on pictures of your own, see
+                                                    python -m minigan.data pack --help
+    python examples/dcgan.py --help                 everything else
+
+The generator turns a seed of 100 random numbers into a picture, by transposed convolutions that
+double its size three times; the discriminator turns a picture into one number, 1 for a real one,
+by convolutions that halve it. Each learns from the other's mistakes.
+
+Saves the losses, a grid of pictures from the same seeds as the training goes on, all of them as an
+animation, and the generator.
+"""
+
+import sys
+import time
+
+import minigan
+from minigan import nn, optim
+from minigan.data import DataLoader, ImageDataset, ReadAhead
+from minigan.training import (
+    ArgumentParser, Progress, output_folder, plot_losses, plot_sample_grid, positive_float,
+    positive_int, save_animation, spread_ratio)
+
+SEED_SIZE = 100
+
+
+def make_activation(name):
+    return nn.GELU() if name == "gelu" else nn.LeakyReLU(0.2)
+
+
+def make_discriminator(channels, activation):
+    """From pictures (N,3,128,128) to (N,1), each between 0 and 1."""
+    return nn.Sequential(
+        nn.Conv2d(3, channels, 8, stride=2),         # (N,channels,61,61)
+        nn.BatchNorm2d(channels),
+        make_activation(activation),
+
+        nn.Conv2d(channels, channels, 8, stride=2),  # (N,channels,27,27)
+        nn.BatchNorm2d(channels),
+        make_activation(activation),
+
+        nn.Conv2d(channels, 3, 8, stride=2),         # (N,3,10,10)
+        make_activation(activation),
+
+        nn.View(300),
+        nn.Linear(300, 1),
+        nn.Sigmoid(),
+    )
+
+
+def make_generator(channels, activation):
+    """From seeds (N,100) to pictures (N,3,128,128), each value between 0 and 1."""
+    return nn.Sequential(
+        nn.Linear(SEED_SIZE, 3 * 11 * 11),
+        make_activation(activation),
+        nn.View(3, 11, 11),
+
+        nn.ConvTranspose2d(3, channels, 8, stride=2),             # (N,channels,28,28)
+        nn.BatchNorm2d(channels),
+        make_activation(activation),
+
+        nn.ConvTranspose2d(channels, channels, 8, stride=2),      # (N,channels,62,62)
+        nn.BatchNorm2d(channels),
+        make_activation(activation),
+
+        nn.ConvTranspose2d(channels, 3, 8, stride=2, padding=1),  # (N,3,128,128)
+        nn.BatchNorm2d(3),
+        nn.Sigmoid(),
+    )
+
+
+def random_seeds(count):
+    return minigan.randn(count, SEED_SIZE)
+
+
+class Game:
+    """Both networks, their optimisers and the three parts of a training step."""
+
+    def __init__(self, channels, activation, lr):
+        self.discriminator = make_discriminator(channels, activation)
+        self.generator = make_generator(channels, activation)
+        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr=lr)
+        self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
+        self.loss_function = nn.BCELoss()
+
+    def step(self, images):
+        """One step on real pictures (N,3,128,128): the losses of its three parts."""
+        count = len(images)
+        real, fake = minigan.ones(count, 1), minigan.zeros(count, 1)
+
+        # 1. The discriminator looks at real pictures: its answer should be 1.
+        on_real = self.loss_function(self.discriminator(images), real)
+        self.discriminator_optimiser.zero_grad()
+        on_real.backward()
+        self.discriminator_optimiser.step()
+
+        # 2. It looks at drawn ones: its answer should be 0. detach() cuts the graph: here the
+        #    pictures are given, and only the discriminator learns.
+        drawn = self.generator(random_seeds(count)).detach()
+        on_fake = self.loss_function(self.discriminator(drawn), fake)
+        self.discriminator_optimiser.zero_grad()
+        on_fake.backward()
+        self.discriminator_optimiser.step()
+
+        # 3. The generator draws anew, and should make the discriminator say 1. The gradient comes
+        #    to it through the discriminator, which itself is not changed.
+        drawn = self.generator(random_seeds(count))
+        on_drawn = self.loss_function(self.discriminator(drawn), real)
+        self.generator_optimiser.zero_grad()
+        on_drawn.backward()
+        self.generator_optimiser.step()
+
+        return {"D on real": on_real, "D on fake": on_fake, "G": on_drawn}
+
+
+@minigan.no_grad()
+def draw(generator, seeds, batch_size):
+    """Pictures from seeds (S,100), as the training makes them: (S,3,128,128).
+
+    The generator stays in training mode, and draws in batches of the training's size: its
+    batch-norms then normalize by each batch's own statistics, which is what the discriminator was
+    shown. With eval() they would use running averages, under which nothing was trained; at batch
+    1 the pictures come out grey. The drawing does move these averages, but nobody reads them.
+    """
+    return minigan.cat([generator(seeds[start:start + batch_size])
+                        for start in range(0, len(seeds), batch_size)])
+
+
+def train(game, dataset, args, folder):
+    """All epochs, or --steps; saves pictures from the same seeds on the way."""
+    loader = DataLoader(dataset, args.batch_size, shuffle=True, seed=args.seed)
+    losses = {"D on real": [], "D on fake": [], "G": []}
+    # A multiple of the batch size: a smaller last batch would be normalized unlike the others.
+    fixed_seeds = random_seeds(-(-24 // args.batch_size) * args.batch_size)
+    grids, titles = [], []
+
+    def show(step):
+        grids.append(draw(game.generator, fixed_seeds, args.batch_size)[:24])
+        titles.append(f"step {step}")
+        plot_sample_grid(grids[-1], folder / "samples" / f"step_{step:06d}.png", rows=4,
+                         title=titles[-1])
+        minigan.save(game.generator, folder / "generator.npz")
+
+    step, start = 0, time.perf_counter()
+    steps = min(args.epochs * len(loader), args.steps or args.epochs * len(loader))
+    with Progress(steps, "training", unit="steps") as progress:
+        while step < steps:
+            for images in ReadAhead(loader):
+                if step % args.show_every == 0:
+                    show(step)
+                step_losses = game.step(images)
+                for name, loss in step_losses.items():
+                    losses[name].append(loss.detach())
+                step += 1
+                progress.advance(1, **step_losses)
+                if step == steps:
+                    break
+    seconds = time.perf_counter() - start
+    print(f"{steps} steps of {args.batch_size} in {seconds:.0f} s: "
+          f"{1000 * seconds / steps:.0f} ms a step, pictures included")
+    show(steps)
+    print(plot_losses(losses, folder / "losses.png", every=1))
+    print(save_animation(grids, folder / "samples.gif", rows=4, titles=titles))
+    return grids[-1]
+
+
+def prepare():
+    """The arguments, the pictures and the folder for results; what is wrong is told here."""
+    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser.add_argument("--data", default="faces",
+                        help="faces (drawn by minigan) or an HDF5 file of pictures")
+    parser.add_argument("--epochs", type=positive_int, default=5)
+    parser.add_argument("--steps", type=positive_int, help="stop after so many steps")
+    parser.add_argument("--batch-size", type=positive_int, default=1)
+    parser.add_argument("--channels", type=positive_int, default=256,
+                        help="width of the hidden layers")
+    parser.add_argument("--activation", choices=("gelu", "leaky_relu"), default="gelu")
+    parser.add_argument("--lr", type=positive_float, default=0.0001, help="Adam's learning rate")
+    parser.add_argument("--show-every", type=positive_int, default=100, metavar="STEPS")
+    parser.add_argument("--seed", type=int, default=0, help="decides all that is random")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--out", default="runs/dcgan", help="the folder for the results")
+    args = parser.parse_args()
+    try:
+        minigan.set_device(args.device)
+        minigan.manual_seed(args.seed)
+        dataset = ImageDataset(args.data, device="cpu")
+        if len(dataset) < args.batch_size:
+            raise ValueError(f"--batch-size {args.batch_size}: there are only {len(dataset)} "
+                             f"pictures")
+        return args, dataset, output_folder(args.out)
+    except (OSError, RuntimeError, ValueError) as error:
+        parser.error(str(error))
+
+
+def main():
+    args, dataset, folder = prepare()
+    game = Game(args.channels, args.activation, args.lr)
+    for name, network in (("discriminator", game.discriminator), ("generator", game.generator)):
+        print(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters")
+    samples = train(game, dataset, args, folder)
+    real = dataset.batch(slice(0, len(samples)))
+    print(f"spread: the pictures are {spread_ratio(samples, real):.2f} times as far from each "
+          f"other as real ones (near 0: the generator has collapsed)")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)

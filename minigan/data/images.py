@@ -1,0 +1,190 @@
+"""Colour images from an HDF5 file that may be larger than memory."""
+
+import re
+from pathlib import Path
+
+import numpy
+
+from minigan.autograd import Tensor
+from minigan.data.faces import open_faces
+from minigan.data.loader import Dataset
+from minigan.device import module_for
+
+FACES = 1200  # in the built-in set
+NAME = re.compile(r"(\d+)(\.png|\.jpe?g)?", re.IGNORECASE)
+CHECKED = 1000  # images whose form is checked at opening, which takes less than 0.1 ms each
+# What h5py raises where a file's bytes make no sense, or a link leads nowhere.
+DAMAGE = (OSError, RuntimeError, KeyError)
+
+
+class ImageDataset(Dataset):
+    """Images of one group of an HDF5 file: data sets 0.png, 1.png, ..., each uint8 (H,W,3).
+
+    source  "faces" for the built-in set of drawn faces, which needs no files and no network; or
+            the path of an HDF5 file. `python -m minigan.data pack` makes one of a folder.
+    size    height and width of the items: the middle of each image, which has to be at least as
+            large; images may differ in size
+    group   the name of the group; None if only one group, or only the file's root, has images
+    device  where the Tensors are; None for the default device
+
+    >>> for images in DataLoader(ImageDataset("faces"), batch_size=16, shuffle=True): ...
+
+    An item is a float32 Tensor (3,size,size) from 0 to 1. Items are in the order of their numbers,
+    of which some may be missing; `.jpg`, `.jpeg` or no ending at all do as well. Images are read
+    when they are asked for and not kept: at opening the file's names are read, and the form of
+    the first thousand images is checked. `names`, a list, and `group` tell what was found.
+
+    Raises FileNotFoundError for a missing file, and ValueError for one that is damaged or no HDF5
+    file, for no group with images or several, and, here or when it is read, for an image of another
+    form or damaged.
+    """
+
+    def __init__(self, source="faces", size=128, group=None, device=None):
+        if not isinstance(size, (int, numpy.integer)) or size < 1:
+            raise ValueError(f"ImageDataset: size must be a whole number of at least 1, "
+                             f"got {size!r}")
+        self.size = size
+        self.device = device
+        self._file = open_faces(FACES) if source == "faces" else _opened(source)
+        try:
+            self.group, self.names = _found(self._file, group)
+            self._images = self._file[self.group]
+        except DAMAGE as error:
+            raise ValueError(f"{self._file.filename}: expected a whole HDF5 file, found a damaged "
+                             f"one: {_line(error)}") from error
+        for index in range(min(CHECKED, len(self))):
+            self.shape(index)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        return Tensor(self._on_device(self.raw(index).transpose(2, 0, 1)))
+
+    def batch(self, indices):
+        """Many items at once, of an int64 array (N,) or a slice: float32 Tensor (N,3,size,size)."""
+        if isinstance(indices, slice):
+            indices = range(*indices.indices(len(self)))
+        pixels = numpy.empty((len(indices), self.size, self.size, 3), numpy.uint8)
+        for place, index in enumerate(indices):
+            pixels[place] = self.raw(index)
+        return Tensor(self._on_device(pixels.transpose(0, 3, 1, 2)))
+
+    def raw(self, index):
+        """The middle of an image as it is in the file: a NumPy array uint8 (size,size,3)."""
+        image = self._image(index)
+        try:
+            return crop_center(image, self.size, self.size)
+        except DAMAGE as error:
+            raise ValueError(f"{self._where(index)}: expected a whole image, found damaged data: "
+                             f"{_line(error)}") from error
+
+    def shape(self, index):
+        """Height, width and channels of an image as it is in the file: a tuple (H,W,3)."""
+        return self._image(index).shape
+
+    def plot_image(self, index):
+        """Show an image with its name as the title, in matplotlib's current axes."""
+        from matplotlib import pyplot
+
+        pyplot.imshow(self.raw(index))
+        pyplot.title(f"image {self.names[index]}")
+
+    def _image(self, index):
+        """The data set of an image, its form checked; no pixel is read yet."""
+        import h5py
+
+        where = self._where(index)
+        try:
+            image = self._images[self.names[index]]
+        except DAMAGE as error:
+            raise ValueError(f"{where}: expected an image, found no readable one: "
+                             f"{_line(error)}") from error
+        if not isinstance(image, h5py.Dataset):
+            raise ValueError(f"{where}: expected an image, found a {type(image).__name__.lower()}")
+        shape = image.shape or ()  # None where there is no data at all
+        if image.dtype != "uint8" or len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < self.size:
+            raise ValueError(f"{where}: expected a colour image, uint8 (H,W,3) with H and W at "
+                             f"least {self.size}, found {image.dtype} of shape {shape}")
+        return image
+
+    def _where(self, index):
+        return f"{self._file.filename}, {self.group.rstrip('/')}/{self.names[index]}"
+
+    def _on_device(self, pixels):
+        """Bytes (...,3,H,W) as an array from 0 to 1 on the device."""
+        xp = module_for(self.device)
+        # Moved as bytes and made float32 there: a quarter of the traffic to a GPU.
+        return xp.divide(xp.asarray(numpy.ascontiguousarray(pixels)), 255, dtype="float32")
+
+
+def crop_center(img, new_width, new_height):
+    """The middle of an image (H,W,...): new_height rows and new_width columns, a view of an array.
+
+    Where the margins cannot be equal, the lower and right ones differ from the others by 1.
+    ValueError for an image that is smaller.
+    """
+    height, width = img.shape[:2]
+    if new_height > height or new_width > width:
+        raise ValueError(f"crop_center: expected an image of at least {new_height} rows and "
+                         f"{new_width} columns, got {height} and {width}")
+    top = height // 2 - new_height // 2
+    left = width // 2 - new_width // 2
+    return img[top:top + new_height, left:left + new_width]
+
+
+def _opened(source):
+    import h5py
+
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file, and not 'faces' (the built-in set)")
+    if path.is_dir():
+        raise ValueError(f"{path}: expected an HDF5 file, found a folder; `python -m minigan.data "
+                         f"pack` makes such a file of a folder's images")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        # What the system refused, such as a file without permission, has a number and stays.
+        if error.errno:
+            raise
+        raise ValueError(f"{path}: expected a whole HDF5 file, found a truncated, damaged or "
+                         f"foreign one: {_line(error)}") from error
+
+
+def _found(file, wanted):
+    """The name of the group with images, and their names in order."""
+    import h5py
+
+    if wanted is None:
+        # The root, and the groups directly in it. An image's name is not looked up: there may be
+        # a hundred thousand.
+        groups = ["/"] + [name for name in file if not _is_image(name)
+                          and file.get(name, getclass=True) is h5py.Group]
+    else:
+        groups = [wanted] if isinstance(file.get(wanted), h5py.Group) else []
+    images = {name: sorted(filter(_is_image, file[name]), key=_number) for name in groups}
+    images = {name: names for name, names in images.items() if names}
+    if not images:
+        there = ", ".join(map(str, list(file)[:10])) or "nothing"
+        raise ValueError(f"{file.filename}: expected a group {wanted or 'of any name'} with data "
+                         f"sets 0.png, 1.png, ..., found none; in the file: {there}")
+    if len(images) > 1:
+        raise ValueError(f"{file.filename}: expected one group with images, found "
+                         f"{', '.join(images)}; choose one by group=")
+    return images.popitem()
+
+
+def _is_image(name):
+    # A name that is no text (UTF-8) comes as bytes.
+    return isinstance(name, str) and NAME.fullmatch(name)
+
+
+def _number(name):
+    # Of one number with several endings, always in the same order.
+    return int(NAME.fullmatch(name)[1]), name
+
+
+def _line(error):
+    """What went wrong, without line breaks and the quotes that a KeyError puts around it."""
+    return " ".join(str(error).split()).strip("'\"")
