@@ -1,6 +1,7 @@
 """Batches prepared while the last one is still being learned from."""
 
 import queue
+import sys
 import threading
 
 import numpy
@@ -55,7 +56,9 @@ class ReadAhead:
         finally:
             left.set()
             room.release()  # for a thread that waits for room, so that it sees the loop is left
-            thread.join()
+            # While Python exits, daemons are stopped for good: one would be waited for forever.
+            if not sys.is_finalizing():
+                thread.join()
 
 
 _END = object()

@@ -28,10 +28,12 @@ def pack_images(folder, out, group="images", force=False):
     import h5py
 
     folder, out = Path(folder), Path(out)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
-    if out.exists() and not force:
-        raise FileExistsError(f"{out}: is there already; --force replaces it")
+    for needed in (folder, out.parent):
+        if not needed.is_dir():
+            raise FileNotFoundError(f"{needed}: no such folder")
+    if out.exists() and not (force and out.is_file()):
+        raise FileExistsError(f"{out}: is there already; only a file is replaced, by force "
+                              f"(--force)")
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not any(
         part.startswith(".") for part in path.relative_to(folder).parts))
     if not paths:
@@ -40,14 +42,16 @@ def pack_images(folder, out, group="images", force=False):
     partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
         with h5py.File(partial, "w") as file, Progress(len(paths), "packing") as progress:
-            images = file.create_group(group)
+            images = file.require_group(group)
             for path in paths:
                 try:
-                    # Not compressed: photographs hardly get smaller, and take longer to read.
-                    images.create_dataset(f"{count}.png", data=_large_enough(path))
-                    count += 1
+                    image = _large_enough(path)
                 except ValueError as error:
                     skipped.append(str(error))
+                else:
+                    # Not compressed: photographs hardly get smaller, and take longer to read.
+                    images.create_dataset(f"{count}.png", data=image)
+                    count += 1
                 progress.advance()
         if not count:
             raise ValueError(f"{folder}: none of {len(paths)} files is an image that can be "

@@ -3,6 +3,8 @@
     conv2d            columns = im2col(x);  y = weight @ columns
     conv_transpose2d  columns = weight.T @ x;  y = col2im(columns)
 
+(kernels/convolution.py has these products, and a form of them that copies less.)
+
 Shapes: N batch, C channels in, O channels out, H W image, KH KW kernel, OH OW output. Inside,
 images lie in memory as (C,H,W,N), and results are handed on as transposed views of that: the next
 layer turns them back without moving anything.
@@ -15,8 +17,8 @@ from numbers import Integral
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
-from minigan.kernels.lowering import col2im, im2col
-from minigan.kernels.products import outer_product
+from minigan.kernels.convolution import correlate, lower, outer, scatter
+from minigan.kernels.lowering import Geometry
 
 
 def pair(name, argument, value, least):
@@ -100,9 +102,9 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
         raise ValueError(f"conv2d: the kernel {kernel} with dilation {dilation} is larger than the "
                          f"padded image ({H + sum(padding[0])}, {W + sum(padding[1])})")
 
-    columns = im2col(x.transpose(1, 2, 3, 0), kernel, stride, padding, dilation, (OH, OW))
-    w2 = w.reshape(O, C * KH * KW)
-    y = w2 @ columns  # (O, OH*OW*N)
+    geometry = Geometry((H, W), kernel, stride, padding, dilation, (OH, OW))
+    lowered = lower(x.transpose(1, 2, 3, 0), geometry)
+    y = correlate(w, lowered, geometry)  # (O, OH*OW*N)
     if b is not None:
         y += b[:, None]
     y = y.reshape(O, OH, OW, N).transpose(3, 0, 1, 2)
@@ -112,11 +114,10 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
         g = g.transpose(1, 2, 3, 0).reshape(O, OH * OW * N)
         gx = gw = None
         if input.requires_grad:
-            gx = col2im(w2.T @ g, (C, H, W, N), kernel, stride, padding, dilation, (OH, OW))
-            gx = gx.transpose(3, 0, 1, 2)
+            gx = scatter(w, g, N, geometry).transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = outer_product(g, columns).reshape(O, C, KH, KW)
+            gw = outer(g, lowered, w.shape, geometry)
         return gx, gw, g.sum(axis=1) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)
@@ -156,26 +157,24 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
     if OH < 1 or OW < 1 or not KH or not KW:
         raise ValueError(f"{name}: the output would have size ({OH}, {OW}); input {x.shape}, "
                          f"kernel {kernel}, padding {p}")
-    padding = ((p[0], p[0]), (p[1], p[1]))
-    xp = module_of(x)
+    # The geometry of the convolution that leads back: from the output to the input.
+    geometry = Geometry((OH, OW), kernel, stride, ((p[0], p[0]), (p[1], p[1])), dilation, (H, W))
 
     x2 = x.transpose(1, 2, 3, 0).reshape(C, H * W * N)
-    w2 = w.reshape(C, O * KH * KW)
-    y = col2im(w2.T @ x2, (O, OH, OW, N), kernel, stride, padding, dilation, (H, W))
-    y = xp.ascontiguousarray(y)
+    y = module_of(x).ascontiguousarray(scatter(w, x2, N, geometry))  # (O,OH,OW,N)
     if b is not None:
         y += b[:, None, None, None]
     y = y.transpose(3, 0, 1, 2)
 
     def backward(g):
         g = (g[None] if unbatched else g).transpose(1, 2, 3, 0)
-        columns = im2col(g, kernel, stride, padding, dilation, (H, W))  # (O*KH*KW, H*W*N)
+        lowered = lower(g, geometry)
         gx = gw = None
         if input.requires_grad:
-            gx = (w2 @ columns).reshape(C, H, W, N).transpose(3, 0, 1, 2)
+            gx = correlate(w, lowered, geometry).reshape(C, H, W, N).transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = outer_product(x2, columns).reshape(C, O, KH, KW)
+            gw = outer(x2, lowered, w.shape, geometry)
         return gx, gw, g.sum(axis=(1, 2, 3)) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)

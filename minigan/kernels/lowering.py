@@ -6,27 +6,46 @@ image. Reading is done through a view of the padded image; it moves no memory an
 """
 
 import functools
+from typing import NamedTuple
 
 import numpy
 
 from minigan.device import module_of
 
 
-def windows(x, kernel, stride, dilation, output):
-    """View of the padded image x (C,H,W,N) as (C,KH,KW,OH,OW,N): pixel (oh*s + kh*d, ...)."""
-    KH, KW = kernel
-    OH, OW = output
-    C, H, W, N = x.shape
-    c, h, w, n = x.strides
-    if (OH - 1) * stride[0] + (KH - 1) * dilation[0] >= H or (
-            OW - 1) * stride[1] + (KW - 1) * dilation[1] >= W:
-        raise ValueError(f"windows of {kernel} do not fit into the image of {(H, W)}")
-    strides = (c, h * dilation[0], w * dilation[1], h * stride[0], w * stride[1], n)
-    shape = (C, KH, KW, OH, OW, N)
+class Geometry(NamedTuple):
+    """Where a convolution looks: output pixel (oh, ow) sees, through kernel entry (kh, kw),
+    pixel (oh * stride + kh * dilation, ...) of the padded image."""
+    size: tuple      # H, W of the image
+    kernel: tuple    # KH, KW
+    stride: tuple
+    padding: tuple   # (top, bottom), (left, right)
+    dilation: tuple
+    output: tuple    # OH, OW
+
+    def padded_size(self):
+        (top, bottom), (left, right) = self.padding
+        return top + self.size[0] + bottom, left + self.size[1] + right
+
+
+def view_of(x, shape, strides):
+    """A view of a contiguous array in another shape, by strides in bytes."""
     if isinstance(x, numpy.ndarray):
         # The array's own constructor: as_strided does the same five times slower, unchecked.
         return numpy.ndarray(shape, x.dtype, x, 0, strides)
     return module_of(x).lib.stride_tricks.as_strided(x, shape, strides)
+
+
+def windows(x, geometry):
+    """View of the padded image x (C,H,W,N) as (C,KH,KW,OH,OW,N)."""
+    _, (KH, KW), stride, _, dilation, (OH, OW) = geometry
+    C, H, W, N = x.shape
+    c, h, w, n = x.strides
+    if (OH - 1) * stride[0] + (KH - 1) * dilation[0] >= H or (
+            OW - 1) * stride[1] + (KW - 1) * dilation[1] >= W:
+        raise ValueError(f"windows of {(KH, KW)} do not fit into the image of {(H, W)}")
+    return view_of(x, (C, KH, KW, OH, OW, N),
+                   (c, h * dilation[0], w * dilation[1], h * stride[0], w * stride[1], n))
 
 
 def padded(x, padding):
@@ -41,41 +60,47 @@ def padded(x, padding):
     return result
 
 
-def im2col(x, kernel, stride, padding, dilation, output):
-    """x (C,H,W,N) -> columns (C*KH*KW, OH*OW*N): each holds what the kernel sees at one place."""
-    seen = windows(padded(x, padding), kernel, stride, dilation, output)
-    return seen.reshape(x.shape[0] * kernel[0] * kernel[1], output[0] * output[1] * x.shape[3])
-
-
-def col2im(columns, shape, kernel, stride, padding, dilation, output):
-    """The adjoint: columns (C*KH*KW, OH*OW*N) summed back where they were read, (C,H,W,N)."""
-    (top, bottom), (left, right) = padding
-    C, H, W, N = shape
-    full = (top + H + bottom, left + W + right)
-    entries = kernel[0] * kernel[1] * output[0] * output[1]
-    if N == 1 and entries * full[0] * full[1] <= SMALL and module_of(columns) is numpy:
-        places = scatter_matrix(full, kernel, stride, dilation, output, columns.dtype)
-        x = (columns.reshape(C, entries) @ places).reshape(C, *full, 1)
-    else:
-        x = summed(columns, (C, *full, N), kernel, stride, dilation, output)
+def without_padding(x, geometry):
+    """The image within the padded one."""
+    (top, _), (left, _) = geometry.padding
+    H, W = geometry.size
     return x[:, top:top + H, left:left + W]
 
 
-def summed(columns, shape, kernel, stride, dilation, output):
+def im2col(x, geometry):
+    """x (C,H,W,N) -> columns (C*KH*KW, OH*OW*N): each holds what the kernel sees at one place."""
+    C, _, _, N = x.shape
+    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+    return windows(padded(x, geometry.padding), geometry).reshape(C * KH * KW, OH * OW * N)
+
+
+def col2im(columns, N, geometry):
+    """The adjoint: columns (C*KH*KW, OH*OW*N) summed back where they were read, (C,H,W,N)."""
+    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+    H, W = geometry.padded_size()
+    C = columns.shape[0] // (KH * KW)
+    if N == 1 and KH * KW * OH * OW * H * W <= SMALL and module_of(columns) is numpy:
+        places = scatter_matrix(geometry, columns.dtype)
+        x = (columns.reshape(C, KH * KW * OH * OW) @ places).reshape(C, H, W, 1)
+    else:
+        x = summed(columns, C, N, geometry)
+    return without_padding(x, geometry)
+
+
+def summed(columns, C, N, geometry):
     """Columns summed into the padded image (C,H,W,N).
 
     First along the width, then along the height: KW + KH additions of arrays instead of KH * KW.
     """
-    C, H, W, N = shape
-    KH, KW = kernel
-    OH, OW = output
+    _, (KH, KW), stride, _, dilation, (OH, OW) = geometry
+    H, W = geometry.padded_size()
     xp = module_of(columns)
     columns = columns.reshape(C, KH, KW, OH, OW, N)
     rows = xp.zeros((C, KH, OH, W, N), columns.dtype)
     for kw in range(KW):
         start = kw * dilation[1]
         rows[:, :, :, start:start + OW * stride[1]:stride[1]] += columns[:, :, kw]
-    x = xp.zeros(shape, columns.dtype)
+    x = xp.zeros((C, H, W, N), columns.dtype)
     for kh in range(KH):
         start = kh * dilation[0]
         x[:, start:start + OH * stride[0]:stride[0]] += rows[:, kh]
@@ -88,12 +113,12 @@ SMALL = 1 << 16
 
 
 @functools.lru_cache(maxsize=32)
-def scatter_matrix(size, kernel, stride, dilation, output, dtype):
+def scatter_matrix(geometry, dtype):
     """`summed` for one channel of one image as a matrix of zeros and ones.
 
     (KH*KW*OH*OW, H*W): row, an entry of the columns; column, the pixel that it is added to.
     """
-    entries = kernel[0] * kernel[1] * output[0] * output[1]
+    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+    entries = KH * KW * OH * OW
     each = numpy.eye(entries, dtype=dtype)  # a batch with one entry in each column image
-    return summed(each, (1, *size, entries), kernel, stride, dilation, output).reshape(
-        size[0] * size[1], entries).T.copy()
+    return summed(each, 1, entries, geometry).reshape(-1, entries).T.copy()

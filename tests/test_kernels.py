@@ -1,0 +1,60 @@
+"""The faster forms in kernels/ against the plain ones."""
+
+import itertools
+
+import numpy
+import pytest
+
+from minigan.kernels import convolution
+from minigan.kernels.lowering import Geometry, col2im, scatter_matrix, summed
+from minigan.kernels.products import outer_product
+
+random = numpy.random.default_rng(0)
+
+
+def geometries():
+    for size, kernel, stride, dilation in itertools.product(
+            [(7, 6), (9, 9)], [(2, 3), (3, 2), (4, 4)], [(1, 1), (2, 2), (3, 2), (5, 1)],
+            [(1, 1), (2, 1)]):
+        for padding in (((0, 0), (0, 0)), ((2, 1), (0, 3))):
+            output = tuple((n + sum(p) - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(
+                size, padding, dilation, kernel, stride))
+            yield Geometry(size, kernel, stride, padding, dilation, output)
+
+
+@pytest.mark.parametrize("N", [1, 3])
+def test_bands_give_what_columns_give(N, monkeypatch):
+    for geometry in geometries():
+        C, O = 2, 3
+        L = geometry.output[0] * geometry.output[1] * N
+        x = random.standard_normal((C, *geometry.size, N))
+        w, g = random.standard_normal((O, C, *geometry.kernel)), random.standard_normal((O, L))
+        results = []
+        for large in (float("inf"), 0):
+            monkeypatch.setattr(convolution, "LARGE", large)
+            lowered = convolution.lower(x, geometry)
+            assert lowered.ndim == (2 if large else 6)
+            results.append((convolution.correlate(w, lowered, geometry),
+                            convolution.outer(g, lowered, w.shape, geometry),
+                            convolution.scatter(w, g, N, geometry)))
+        for plain, banded in zip(*results):
+            numpy.testing.assert_allclose(banded, plain, rtol=1e-12, atol=1e-12)
+
+
+def test_one_product_sums_columns_back_as_additions_do():
+    for geometry in geometries():
+        (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+        columns = random.standard_normal((2 * KH * KW, OH * OW))
+        plain = summed(columns, 2, 1, geometry)
+        product = columns.reshape(2, -1) @ scatter_matrix(geometry, columns.dtype)
+        numpy.testing.assert_allclose(product.reshape(plain.shape), plain, atol=1e-12)
+        assert col2im(columns, 1, geometry).shape == (2, *geometry.size, 1)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 4), (3, 7, 4), (10, 9216, 25), (10, 4001, 90),
+                                   (70, 300, 80), (2, 0, 3)])
+def test_outer_product(shape):
+    M, L, K = shape
+    a, b = random.standard_normal((M, L)), random.standard_normal((K, L))
+    for left, right in ((a, b), (a.T.copy().T, b), (a, b.T.copy().T)):
+        numpy.testing.assert_allclose(outer_product(left, right), a @ b.T, atol=1e-10)
