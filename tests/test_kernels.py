@@ -6,6 +6,7 @@ import numpy
 import pytest
 
 from minigan.kernels import convolution
+from minigan.kernels.activation import BLOCK, normal_cdf, normal_cdf_of_block
 from minigan.kernels.lowering import Geometry, col2im, scatter_matrix, summed
 from minigan.kernels.products import outer_product
 
@@ -58,3 +59,12 @@ def test_outer_product(shape):
     a, b = random.standard_normal((M, L)), random.standard_normal((K, L))
     for left, right in ((a, b), (a.T.copy().T, b), (a, b.T.copy().T)):
         numpy.testing.assert_allclose(outer_product(left, right), a @ b.T, atol=1e-10)
+
+
+@pytest.mark.parametrize("arrange", [
+    lambda x: x, lambda x: x.transpose(2, 0, 1), lambda x: x[::2, :, ::-1], lambda x: x[:, 1:, 1:]])
+def test_normal_cdf_by_blocks(arrange):
+    x = arrange(random.standard_normal((40, 30, 50)))
+    assert x.size > BLOCK
+    for whole, blocks in zip(normal_cdf_of_block(x), normal_cdf(x)):
+        numpy.testing.assert_allclose(blocks, whole, rtol=1e-14)

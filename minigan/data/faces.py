@@ -24,6 +24,7 @@ HAIRS = ((28, 24, 26), (58, 38, 28), (96, 60, 36), (140, 90, 48), (190, 140, 72)
 IRISES = ((62, 40, 26), (96, 62, 30), (60, 110, 70), (60, 110, 160), (90, 100, 112))
 LIPS = ((200, 90, 90), (184, 66, 80), (216, 120, 112), (150, 62, 62))
 STYLES = ("bald", "short", "parted", "fringe", "bob", "long", "curly", "bun")
+BEARDED = ("bald", "short", "parted", "curly")
 
 
 def open_faces(count=1200, seed=0):
@@ -42,7 +43,7 @@ def open_faces(count=1200, seed=0):
         file = h5py.File(path.name, "w", driver="core", backing_store=False)
     with Progress(count, "drawing faces, once", unit="faces") as progress:
         for number, image in enumerate(draw_faces(count, seed)):
-            # Drawn areas are smooth: compressed they take a fifth of the disk.
+            # Drawn areas are smooth: compressed they take a quarter of the space.
             file.create_dataset(f"faces/{number}.png", data=image, chunks=image.shape,
                                 compression="gzip", compression_opts=1, shuffle=True)
             progress.advance()
@@ -103,8 +104,8 @@ def _random_look(random):
         parted=max(0, uniform(-0.1, 0.1)), blush=uniform(0, 0.3), shadow=uniform(0.06, 0.16),
         beard=random.random() < 0.3, glasses=random.random() < 0.18,
         rim=uniform(0.2, 0.26), frame=numbers(0.05, 0.5))
-    # What seldom goes together in life would be seen too seldom to be learned.
-    look.beard = look.beard and look.style in ("bald", "short", "parted", "curly")
+    # With the other styles a beard would be too rare to be learned.
+    look.beard = look.beard and look.style in BEARDED
     # A warm shade of the skin, for the lips of whoever wears none of the colours.
     look.lips = 0.55 * look.lips + 0.45 * look.skin * colour_of((230, 150, 150))
     return look

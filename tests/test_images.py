@@ -1,0 +1,202 @@
+"""Colour images: HDF5 files, reading ahead, the drawn faces, packing a folder."""
+
+import os
+import re
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy
+import pytest
+from matplotlib import image as matplotlib_image
+
+import minigan
+from minigan import data
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pixels(*shape, seed=0):
+    return numpy.random.default_rng(seed).integers(0, 256, shape).astype("uint8")
+
+
+def written(path, images, **options):
+    """An HDF5 file with these arrays; an array of None makes an empty group."""
+    with h5py.File(path, "w") as file:
+        for name, array in images.items():
+            if array is None:
+                file.create_group(name)
+            else:
+                file.create_dataset(name, data=array, **options)
+    return path
+
+
+def floats(crop):
+    return crop.transpose(2, 0, 1) / numpy.float32(255)
+
+
+# crop_center
+
+def test_crop_center_is_the_lessons():
+    image = numpy.arange(5 * 8 * 3).reshape(5, 8, 3)
+    assert numpy.array_equal(data.crop_center(image, 4, 3), image[1:4, 2:6])
+    assert numpy.array_equal(data.crop_center(image, 3, 2), image[1:3, 3:6])
+    assert data.crop_center(image, 8, 5).shape == (5, 8, 3)
+    assert numpy.array_equal(data.crop_center(image[:, :, 0], 2, 5), image[:, 3:5, 0])
+    for width, height in ((9, 5), (8, 6)):
+        with pytest.raises(ValueError, match=f"at least {height} rows and {width} columns, got 5 "):
+            data.crop_center(image, width, height)
+
+
+# ImageDataset
+
+ODD = {"11.PNG": (9, 14), "2.jpg": (8, 8), "0": (13, 9), "003.jpeg": (8, 11), "40.png": (9, 9)}
+IN_ORDER = ["0", "2.jpg", "003.jpeg", "11.PNG", "40.png"]
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A file of images of many sizes and names, with its arrays."""
+    arrays = {name: pixels(*shape, 3, seed=seed) for seed, (name, shape) in enumerate(ODD.items())}
+    images = {f"odd/{name}": array for name, array in arrays.items()}
+    others = {"notes.txt": pixels(4), "empty": None, b"\xff": pixels(2)}
+    return written(tmp_path / "odd.h5", {**images, **others}), arrays
+
+
+def test_images_are_cropped_and_in_the_order_of_their_numbers(odd, device):
+    path, arrays = odd
+    dataset = data.ImageDataset(path, size=8)
+    assert len(dataset) == 5 and dataset.names == IN_ORDER and dataset.group == "odd"
+    crops = [data.crop_center(arrays[name], 8, 8) for name in IN_ORDER]
+    items = list(dataset)
+    assert len(items) == 5
+    for index, (item, crop) in enumerate(zip(items, crops)):
+        assert item.dtype == "float32" and item.device == device and item.shape == (3, 8, 8)
+        assert numpy.array_equal(item.cpu().numpy(), floats(crop))
+        assert dataset.raw(index).dtype == "uint8"
+        assert numpy.array_equal(dataset.raw(index), crop)
+        assert dataset.shape(index) == arrays[IN_ORDER[index]].shape
+    for indices in (numpy.array([3, 0, 3]), slice(1, 4), slice(None, None, -2), [4]):
+        batch = dataset.batch(indices)
+        expected = [floats(crops[index]) for index in numpy.arange(5)[indices]]
+        assert batch.dtype == "float32" and batch.device == device
+        assert numpy.array_equal(batch.cpu().numpy(), expected)
+    assert numpy.array_equal(dataset[-1].cpu().numpy(), floats(crops[4]))
+    for index in (5, -6):
+        with pytest.raises(IndexError):
+            dataset[index]
+    on_cpu = data.ImageDataset(path, size=8, device="cpu")
+    assert on_cpu[0].device == on_cpu.batch(slice(2)).device == "cpu"
+
+
+def test_images_come_in_shuffled_batches(odd):
+    dataset = data.ImageDataset(str(odd[0]), size=8)
+    loader = data.DataLoader(dataset, batch_size=2, shuffle=True, seed=3)
+    batches = list(loader)
+    assert [batch.shape for batch in batches] == [(2, 3, 8, 8), (2, 3, 8, 8), (1, 3, 8, 8)]
+    seen = {image.tobytes() for batch in batches for image in batch.numpy()}
+    assert seen == {image.numpy().tobytes() for image in dataset}
+
+
+def test_images_are_shown(odd):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    dataset = data.ImageDataset(odd[0], size=8)
+    dataset.plot_image(1)
+    assert "2.jpg" in pyplot.gca().get_title()
+    assert numpy.array_equal(pyplot.gca().images[0].get_array(), dataset.raw(1))
+    pyplot.close()
+
+
+def test_the_group_is_found_or_chosen(tmp_path):
+    image = pixels(8, 8, 3)
+    root = written(tmp_path / "root.h5", {"0.png": image, "notes/a.png": image})
+    assert data.ImageDataset(root, size=8).names == ["0.png"]
+    two = written(tmp_path / "two.h5", {"cats/0.png": image, "dogs/1.png": image, "none": None,
+                                        "deep/down/7.png": image, "text": numpy.zeros(3)})
+    with pytest.raises(ValueError, match="two.h5: .*one group.* cats, dogs; .*group="):
+        data.ImageDataset(two, size=8)
+    assert data.ImageDataset(two, size=8, group="dogs").names == ["1.png"]
+    assert data.ImageDataset(two, size=8, group="deep/down").names == ["7.png"]
+    for group in ("none", "nowhere", "text", "", "/"):
+        with pytest.raises(ValueError, match=f"two.h5: .*{group}.*0.png.*in the file: cats, deep"):
+            data.ImageDataset(two, size=8, group=group)
+    for images in ({}, {"faces": None}, {"faces/first.png": image}):
+        path = written(tmp_path / "empty.h5", images)
+        with pytest.raises(ValueError, match="empty.h5: .*found none; in the file: (nothing|faces)"):
+            data.ImageDataset(path)
+
+
+@pytest.mark.parametrize("bad, found", [
+    (pixels(9, 9), r"uint8 of shape \(9, 9\)"),
+    (pixels(9, 9, 1), r"uint8 of shape \(9, 9, 1\)"),
+    (pixels(9, 9, 4), r"uint8 of shape \(9, 9, 4\)"),
+    (pixels(3, 9, 9), r"uint8 of shape \(3, 9, 9\)"),
+    (pixels(7, 9, 3), r"at least 8, found uint8 of shape \(7, 9, 3\)"),
+    (pixels(9, 7, 3), r"at least 8, found uint8 of shape \(9, 7, 3\)"),
+    (pixels(1000), r"uint8 of shape \(1000,\)"),
+    (numpy.uint8(7), r"uint8 of shape \(\)"),
+    (h5py.Empty("uint8"), r"uint8 of shape \(\)"),
+    (numpy.ones((9, 9, 3), "float32"), r"float32 of shape \(9, 9, 3\)"),
+    (numpy.ones((9, 9, 3), "uint16"), r"uint16 of shape \(9, 9, 3\)"),
+    (b"\x89PNG", r"object|S4"),
+    (None, "a group"),
+    (h5py.SoftLink("/nowhere"), "no readable one"),
+])
+def test_an_image_of_another_form_is_named(tmp_path, bad, found):
+    path = written(tmp_path / "bad.h5", {"a/0.png": pixels(8, 8, 3), "a/4.png": None})
+    with h5py.File(path, "r+") as file:
+        del file["a/4.png"]
+        if bad is None:
+            file.create_group("a/4.png")
+        else:
+            file["a/4.png"] = bad
+    with pytest.raises(ValueError, match=f"bad.h5, a/4.png: expected .*found .*{found}") as caught:
+        data.ImageDataset(path, size=8)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bad_image_far_behind_is_named_when_it_is_read(tmp_path):
+    images = {f"{number}.png": pixels(1, 1, 3) for number in range(1500)}
+    dataset = data.ImageDataset(written(tmp_path / "long.h5", {**images, "1400.png": pixels(1, 1)}),
+                                size=1)
+    assert dataset.batch(slice(1400)).shape == (1400, 3, 1, 1)
+    with pytest.raises(ValueError, match="long.h5, /1400.png: .*uint8 of shape"):
+        dataset.batch(slice(1390, 1410))
+
+
+def test_a_file_that_is_no_whole_hdf5_file_is_named(tmp_path, odd):
+    whole = odd[0].read_bytes()
+    for content in (b"", b"\x89PNG\r\n", whole[:-1], whole[:700], whole[:7], bytes(5000)):
+        path = tmp_path / "broken.h5"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="broken.h5: .*truncated, damaged or foreign") as caught:
+            data.ImageDataset(path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(FileNotFoundError, match="nowhere.h5: no such file, and not 'faces'"):
+        data.ImageDataset(tmp_path / "nowhere.h5")
+    with pytest.raises(ValueError, match="expected an HDF5 file, found a folder; .* pack"):
+        data.ImageDataset(tmp_path)
+    for size in (0, -1, 2.5, None):
+        with pytest.raises(ValueError, match="size must be a whole number of at least 1"):
+            data.ImageDataset(odd[0], size=size)
+
+
+def test_damaged_pixels_are_named(tmp_path):
+    path = written(tmp_path / "a.h5", {"a/0.png": pixels(8, 8, 3), "a/1.png": pixels(8, 8, 3)},
+                   chunks=(8, 8, 3), compression="gzip")
+    with h5py.File(path) as file:
+        place = file["a/1.png"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place:place + 20] = bytes(20)
+    path.write_bytes(content)
+    dataset = data.ImageDataset(path, size=8)
+    assert numpy.array_equal(dataset.raw(0), pixels(8, 8, 3))
+    with pytest.raises(ValueError, match="a.h5, a/1.png: expected a whole image, found damaged"):
+        dataset[1]
