@@ -27,22 +27,25 @@ class Tensor:
     requires_grad  whether gradients flow to or through this tensor
     gradient       the plain array of a leaf's accumulated gradient, or None (`grad` wraps it)
 
-    The others serve the walk back: `inputs` and `_backward` (None for a leaf), `number` (the order
+    The others serve the walk back: `inputs` and `_backward` (None for a leaf), `needs` (which of
+    the inputs required a gradient when the operation was recorded), `number` (the order
     of creation), `version` (a one-item list shared by all tensors on the same memory, raised by
     every change in place), `versions` (the sum of its own and its inputs' when the operation
     was recorded) and `slot` (where an optimiser wants a leaf's gradient written).
     """
 
-    __slots__ = ("array", "requires_grad", "gradient", "inputs", "_backward", "number",
-                 "version", "versions", "slot", "__weakref__")
+    __slots__ = ("array", "_requires_grad", "gradient", "inputs", "_backward", "number",
+                 "needs", "version", "versions", "slot", "__weakref__")
     # Makes `array * tensor` call Tensor.__rmul__ instead of looping over the array's entries.
     __array_ufunc__ = None
 
-    def __init__(self, array, requires_grad=False):
+    def __init__(self, array):
+        if type(array) is not numpy.ndarray:
+            array = checked_array(array)
         self.array = array
-        self.requires_grad = requires_grad
+        self._requires_grad = False
         self.gradient = self._backward = self.slot = None
-        self.inputs = ()
+        self.inputs = self.needs = ()
         self.number = self.versions = 0
         self.version = [0]
 
@@ -76,7 +79,11 @@ class Tensor:
         return self.array.ndim
 
     def size(self, dim=None):
-        return self.array.shape if dim is None else self.array.shape[dim]
+        if dim is None:
+            return self.array.shape
+        if not -self.array.ndim <= dim < self.array.ndim:
+            raise ValueError(f"size: dim {dim} is out of range for shape {self.shape}")
+        return self.array.shape[dim]
 
     def numel(self):
         return self.array.size
@@ -116,6 +123,21 @@ class Tensor:
     def __bool__(self):
         return bool(self.item())
 
+    def __index__(self):
+        if self.array.dtype.kind not in "iu":
+            raise TypeError(f"only a whole number can be an index, this is {describe(self)}")
+        return self.item()
+
+    def __iter__(self):
+        """Its rows, as Tensors that belong to the same graph."""
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value):
+        return bool((self.array == getattr(value, "array", value)).any())
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else repr(self)
+
     def __repr__(self):
         text = numpy.array2string(moved(self.array, "cpu"), separator=", ", prefix="tensor(")
         if self._backward is not None:
@@ -142,8 +164,11 @@ class Tensor:
     def data(self, value):
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a Tensor, got {describe(value)}")
-        self.array = value.array
-        self.version = [self.version[0] + 1]
+        if value.array is self.array:  # `x.data += 1` ends in this: it was changed in place
+            self.changed()
+        else:
+            self.array = value.array
+            self.version = [self.version[0] + 1]
 
     @property
     def grad(self):
@@ -159,14 +184,24 @@ class Tensor:
                              f"{self.shape}, got {describe(value)}")
         self.gradient = value.array
 
+    @property
+    def requires_grad(self):
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
+
     def requires_grad_(self, requires_grad=True):
-        if self._backward is not None:
+        """Say whether a leaf is to get gradients. ValueError for what an operation made,
+        TypeError for whole numbers."""
+        requires_grad = bool(requires_grad)
+        if self._backward is not None and not requires_grad:
             raise ValueError("requires_grad_: only a leaf may change; use detach() first")
-        if requires_grad:
-            if self.dtype.kind != "f":
-                raise TypeError(f"requires_grad_: only floating-point tensors can require a "
-                                f"gradient, this one is {self.dtype}")
-        self.requires_grad = requires_grad
+        if requires_grad and self.dtype.kind != "f":
+            raise TypeError(f"requires_grad_: only floating-point tensors can require a "
+                            f"gradient, this one is {self.dtype}")
+        self._requires_grad = requires_grad
         return self
 
     # Moving and copying
@@ -180,11 +215,15 @@ class Tensor:
                 device = target
             else:
                 dtype = target
+        if dtype is not None:
+            dtype = checked_dtype("to", dtype)
         result = self
         if device is not None and device_of(self.array) != device:
             home = self.device
             result = node(moved(self.array, device), (self,), lambda g: (moved(g, home),), "to")
         if dtype is not None and result.dtype != dtype:
+            if dtype.kind != "f":  # whole numbers have no gradient
+                return Tensor(result.array.astype(dtype))
             # The walk back turns the gradient into the input's dtype by itself.
             result = node(result.array.astype(dtype), (result,), lambda g: (g,), "to")
         return result
@@ -208,7 +247,8 @@ class Tensor:
         if self._backward is not None:
             raise RuntimeError("deepcopy: only a leaf can be copied; use detach() first")
         copy = type(self).__new__(type(self))
-        Tensor.__init__(copy, self.array.copy(), self.requires_grad)
+        Tensor.__init__(copy, self.array.copy())
+        copy._requires_grad = self._requires_grad
         copy.gradient = None if self.gradient is None else self.gradient.copy()
         memo[id(self)] = copy
         return copy
@@ -284,8 +324,8 @@ class Tensor:
             tensor = order.pop()  # lets go of it, so that memory is freed behind the walk
             g = gradients.pop(tensor.number, None)
             if g is not None:
-                for x, gx in zip(tensor.inputs, tensor._backward(g)):
-                    if gx is None or not x.requires_grad:
+                for x, needed, gx in zip(tensor.inputs, tensor.needs, tensor._backward(g)):
+                    if gx is None or not needed:
                         continue
                     if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:
                         gx = fitted(gx, x.array)
@@ -297,7 +337,7 @@ class Tensor:
                         gradients[x.number] = gx
             if not retain_graph:
                 tensor._backward = _used_up
-                tensor.inputs = ()
+                tensor.inputs = tensor.needs = ()
 
 
 def _first_gradient(tensor, gradient):
@@ -366,18 +406,33 @@ def accumulate(leaf, g):
         leaf.slot[...] = g
         leaf.gradient = leaf.slot
     else:
-        leaf.gradient = g.copy()
+        leaf.gradient = g.copy() if g.ndim else module_of(g).array(g)
+
+
+def clear_gradients(leaves, set_to_none):
+    """Forget the gradients of leaves, or fill them with zeros."""
+    for leaf in leaves:
+        if set_to_none:
+            leaf.gradient = None
+        elif leaf.gradient is not None:
+            leaf.gradient[...] = 0
 
 
 def fitted(g, array):
     """The gradient summed over the axes along which `array` was broadcast, in its dtype."""
     if g.shape != array.shape:
         extra = g.ndim - array.ndim
+        if extra < 0:
+            raise ValueError(f"backward: an operation gave a gradient of shape {g.shape} for an "
+                             f"input of shape {array.shape}")
         g = g.sum(axis=tuple(range(extra))) if extra > 0 else g
         repeated = tuple(axis for axis, size in enumerate(array.shape)
                          if size == 1 and g.shape[axis] != 1)
         if repeated:
             g = g.sum(axis=repeated, keepdims=True)
+    if g.shape != array.shape:
+        raise ValueError(f"backward: an operation gave a gradient of shape {g.shape} for an input "
+                         f"of shape {array.shape}")
     return g if g.dtype == array.dtype else g.astype(array.dtype)
 
 
@@ -391,16 +446,16 @@ def node(array, inputs, backward, name=None):
     """
     result = Tensor(array)
     if recording.enabled:
-        for x in inputs:
-            if x.requires_grad:
-                result.requires_grad = True
-                result.inputs = inputs
-                result._backward = backward
-                result.number = next(_numbers)
-                result.versions = versions_of(result)
-                if name is not None:
-                    backward.__qualname__ = name
-                break
+        needs = [x._requires_grad for x in inputs]
+        if True in needs:
+            result._requires_grad = True
+            result.inputs = inputs
+            result.needs = needs
+            result._backward = backward
+            result.number = next(_numbers)
+            result.versions = versions_of(result)
+            if name is not None:
+                backward.__qualname__ = name
     return result
 
 
@@ -412,12 +467,33 @@ def versions_of(result):
     return total
 
 
-def view_node(array, input, backward):
-    """A `node` whose array may share memory with its only input."""
-    result = node(array, (input,), backward)
-    result.version = input.version
-    result.versions += input.version[0]
+def view_node(array, input, backward, name=None):
+    """A `node` whose array may be a view of its only input's: then they share a version."""
+    result = node(array, (input,), backward, name)
+    if module_of(array).may_share_memory(array, input.array):
+        result.version = input.version
+        result.versions += input.version[0]
     return result
+
+
+def checked_array(array):
+    """An array for a Tensor; NumPy gives scalars where an array would be 0-d."""
+    if isinstance(array, (numpy.generic, numpy.ndarray)):
+        return numpy.asarray(array)
+    if not hasattr(array, "__cuda_array_interface__"):
+        raise TypeError(f"Tensor: expected an array, got {describe(array)}; use tensor(...)")
+    return array
+
+
+def checked_dtype(name, dtype):
+    """A dtype of numbers. TypeError for anything else."""
+    try:
+        result = numpy.dtype(dtype)
+        if result.kind in "biuf":
+            return result
+    except TypeError:
+        pass  # told below, with the name
+    raise TypeError(f"{name}: expected a dtype of numbers such as float32, got {dtype!r}")
 
 
 def operation_name(backward):

@@ -4,37 +4,55 @@ from numbers import Integral
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.autograd import Tensor, checked_dtype
 from minigan.device import float32, generator, int64, module_for, moved
-from minigan.errors import describe
+from minigan.errors import describe, operation
 
 
 def as_array(data, dtype=None, device=None):
     """A new plain array of a number, nested lists, an array or a Tensor.
 
     Arrays keep their dtype; Python floats become float32, whole numbers int64, booleans bool.
-    Raises TypeError for what is not numbers, ValueError for rows of unequal length.
+    Raises TypeError for what is not numbers, ValueError for rows of unequal length and numbers
+    that the dtype cannot hold.
     """
-    if isinstance(data, (list, tuple)) and any(isinstance(row, Tensor) for row in data):
-        data = [row.tolist() if isinstance(row, Tensor) else row for row in data]
+    dtype = None if dtype is None else checked_dtype("tensor", dtype)
     data = data.array if isinstance(data, Tensor) else data
-    if hasattr(data, "dtype") and hasattr(data, "shape"):
-        array = moved(data, device)
-    else:
+    if not (hasattr(data, "dtype") and hasattr(data, "shape")):
+        first = first_of(data)
+        if isinstance(first, Tensor):
+            data = plain_lists(data)
         try:
-            array = numpy.array(data)
-        except ValueError as error:
-            raise ValueError(f"tensor: expected rows of equal length; {error}") from None
+            array = numpy.array(data, dtype)
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"tensor: expected rows of equal length and numbers that fit; "
+                             f"{error}") from None
         if array.dtype == "float64" and dtype is None:
-            dtype = float32
-        array = moved(array, device)
-    if array.dtype.kind not in "biuf":
+            # Python's own floats; arrays and Tensors within the list keep theirs.
+            dtype = getattr(first, "dtype", float32)
+        data = array
+    if data.dtype.kind not in "biuf":
         raise TypeError(f"tensor: expected numbers, got {describe(data)}")
     # To the machine's own byte order: files often hold the other one.
-    dtype = numpy.dtype(dtype or array.dtype).newbyteorder("=")
-    return module_for(device).array(array, dtype=dtype, order="C", ndmin=0)
+    dtype = numpy.dtype(dtype or data.dtype).newbyteorder("=")
+    return module_for(device).array(moved(data, device), dtype=dtype, order="C")
 
 
+def first_of(data):
+    """The first entry of nested lists."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data
+
+
+def plain_lists(data):
+    """Nested lists with the Tensors in them as lists too."""
+    if isinstance(data, (list, tuple)):
+        return [plain_lists(row) for row in data]
+    return data.tolist() if isinstance(data, Tensor) else data
+
+
+@operation
 def tensor(data, dtype=None, device=None, requires_grad=False):
     """A Tensor that owns a copy of `data`: a number, nested lists, an array or a Tensor.
 
@@ -45,6 +63,7 @@ def tensor(data, dtype=None, device=None, requires_grad=False):
     return finished(as_array(data, dtype, device), requires_grad)
 
 
+@operation
 def FloatTensor(data):
     """A float32 Tensor of a list or an array (copied), or an empty one of a given size."""
     if isinstance(data, Integral):
@@ -65,16 +84,19 @@ def sizes(name, size):
     return tuple(int(n) for n in shape)
 
 
+@operation
 def zeros(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
     return finished(module_for(device).zeros(sizes("zeros", size), dtype), requires_grad)
 
 
+@operation
 def ones(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of ones."""
     return finished(module_for(device).ones(sizes("ones", size), dtype), requires_grad)
 
 
+@operation
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """A Tensor of one value; a Python float makes it float32, a whole number int64."""
     size = sizes("full", (size,) if isinstance(size, Integral) else (tuple(size),))
@@ -84,30 +106,35 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     return finished(module_for(device).full(size, value, value.dtype), requires_grad)
 
 
-def zeros_like(input, dtype=None, requires_grad=False):
+@operation
+def zeros_like(input: Tensor, dtype=None, requires_grad=False):
     """Zeros in the shape, dtype and place of another Tensor."""
     return zeros(input.shape, dtype=dtype or input.dtype, device=input.device,
                  requires_grad=requires_grad)
 
 
-def ones_like(input, dtype=None, requires_grad=False):
+@operation
+def ones_like(input: Tensor, dtype=None, requires_grad=False):
     """Ones in the shape, dtype and place of another Tensor."""
     return ones(input.shape, dtype=dtype or input.dtype, device=input.device,
                 requires_grad=requires_grad)
 
 
+@operation
 def rand(*size, dtype=float32, device=None, requires_grad=False):
     """Uniform random numbers, 0 <= x < 1, from the device's stream (see `manual_seed`)."""
     drawn = generator(device).random(sizes("rand", size), dtype=numpy.dtype(dtype))
     return finished(module_for(device).asarray(drawn), requires_grad)
 
 
+@operation
 def randn(*size, dtype=float32, device=None, requires_grad=False):
     """Normal random numbers, mean 0 and variance 1, from the device's stream."""
     drawn = generator(device).standard_normal(sizes("randn", size), dtype=numpy.dtype(dtype))
     return finished(module_for(device).asarray(drawn), requires_grad)
 
 
+@operation
 def randint(low, high, size, dtype=int64, device=None):
     """Whole random numbers, low <= x < high, from the device's stream; ValueError for low >= high."""
     shape = sizes("randint", (tuple(size),))
@@ -117,6 +144,7 @@ def randint(low, high, size, dtype=int64, device=None):
     return Tensor(module_for(device).asarray(drawn, dtype=dtype))
 
 
+@operation
 def eye(n, dtype=float32, device=None):
     """The unit matrix (n,n); its rows are the one-hot vectors: eye(10)[labels]."""
     count, = sizes("eye", (n,))

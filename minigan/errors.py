@@ -25,7 +25,10 @@ def operation(function):
             return function(*args, **kwargs)
         except (TypeError, ValueError, AttributeError, IndexError, KeyError,
                 OverflowError) as error:
-            raise _explanation(function, args, kwargs, error) from error
+            explanation = _explanation(function, args, kwargs, error)
+            if explanation is error:
+                raise
+            raise explanation from error
 
     return explained
 

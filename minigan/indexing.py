@@ -1,19 +1,24 @@
 """What stands in the brackets of x[...], made ready for NumPy."""
 
-import numbers
-
 import numpy
 
 
 def plain_index(index):
-    """An index with the Tensors in it taken as arrays, those of one whole number as numbers."""
+    """An index with the Tensors in it taken as arrays, whole numbers of any kind as Python's.
+
+    TypeError for uint8: a mask to some, numbers to others.
+    """
     if isinstance(index, tuple):
         return tuple(plain_index(part) for part in index)
     if hasattr(index, "array"):  # a Tensor
-        array = index.array
-        return array.item() if not array.ndim and array.dtype.kind in "iu" else array
+        index = index.array
     if isinstance(index, list):
-        return numpy.asarray(index) if index else numpy.zeros(0, dtype="int64")
+        index = numpy.asarray(index) if index else numpy.zeros(0, dtype="int64")
+    if hasattr(index, "dtype"):
+        if index.dtype == "uint8" and index.ndim:
+            raise TypeError("index: a uint8 array may mean a mask or numbers; use bool or int64")
+        if not index.ndim and index.dtype.kind in "iu":
+            return index.item()
     return index
 
 
@@ -25,7 +30,7 @@ def numbers_first(index):
     """
     parts = index if isinstance(index, tuple) else (index,)
     is_array = [hasattr(part, "ndim") and part.ndim > 0 for part in parts]
-    is_number = [isinstance(part, numbers.Integral) for part in parts]
+    is_number = [isinstance(part, int) and not isinstance(part, bool) for part in parts]
     if not (any(is_array) and any(is_number)):
         return index, None
     first, then = [], []

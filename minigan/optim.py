@@ -8,7 +8,7 @@ handful of array calls whatever the number of layers.
 import math
 from numbers import Real
 
-from minigan.autograd import Tensor
+from minigan.autograd import Tensor, clear_gradients
 from minigan.device import module_of
 from minigan.errors import describe
 
@@ -23,6 +23,7 @@ class Block:
 
     def __init__(self, parameters, names):
         self.parameters = parameters
+        self.shapes = [p.array.shape for p in parameters]
         first = parameters[0].array
         xp = module_of(first)
         self.ends = []
@@ -42,8 +43,8 @@ class Block:
 
     def parts(self, flat):
         """A flat array as views in the parameters' shapes."""
-        return [flat[end - p.array.size:end].reshape(p.array.shape)
-                for p, end in zip(self.parameters, self.ends)]
+        return [flat[start:end].reshape(shape)
+                for start, end, shape in zip([0, *self.ends], self.ends, self.shapes)]
 
     def is_in_place(self):
         """Whether the parameters still lie here: `to`, `data = ` or another optimiser move them."""
@@ -81,6 +82,7 @@ class Optimizer:
 
     remembers = ()
     numbers = ()
+    counts_steps = False  # whether `update` uses the number of the step
 
     def __init__(self, params, defaults):
         self.name = type(self).__name__
@@ -148,6 +150,9 @@ class Optimizer:
                 if id(p) in remembered:
                     block.steps[i], moments = remembered[id(p)]
                     for name, moment in moments.items():
+                        if moment.shape != p.shape:
+                            raise ValueError(f"{self.name}: a parameter's shape changed from "
+                                             f"{moment.shape} to {p.shape}; make a new optimiser")
                         parts[name][i][...] = Tensor(moment).to(p.device).array
 
     def _remembered(self):
@@ -160,11 +165,13 @@ class Optimizer:
                     remembered[id(p)] = (block.steps[i], {n: parts[n][i] for n in parts})
         return remembered
 
-    def zero_grad(self):
-        """Forget all gradients. Each parameter's next gradient takes the same memory again."""
+    def zero_grad(self, set_to_none=True):
+        """Forget all gradients, or with set_to_none=False fill them with zeros.
+
+        Each parameter's next gradient takes the same memory again.
+        """
         for group in self.param_groups:
-            for p in group["params"]:
-                p.gradient = None
+            clear_gradients(group["params"], set_to_none)
 
     def step(self):
         """Change every parameter that has a gradient."""
@@ -211,30 +218,34 @@ class Optimizer:
         for p in params:
             if id(p) not in state:
                 continue
-            if "step" not in state[id(p)]:
+            if self.counts_steps and "step" not in state[id(p)]:
                 raise ValueError(f"load_state_dict: {self.name}: step of a parameter of shape "
                                  f"{p.shape} is missing")
             for name in self.remembers:
                 moment = state[id(p)].get(name)
+                if moment is None and not self.counts_steps:
+                    continue  # PyTorch's SGD without momentum remembers None
                 if moment is None or tuple(moment.shape) != p.shape:
                     found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
                     raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
                                      f"shape {p.shape} {found}")
-        for group, saved in zip(self.param_groups, groups):
-            loaded = {**group, **{k: v for k, v in saved.items() if k in self.defaults}}
-            self.check(loaded)
-            group.update(loaded)
+        loaded = [{**group, **{k: v for k, v in saved.items() if k in self.defaults}}
+                  for group, saved in zip(self.param_groups, groups)]
+        for group in loaded:
+            self.check(group)
+        for group, options in zip(self.param_groups, loaded):
+            group.update(options)
         self._lay_out()
         for _, block in self.blocks:
             for name, flat in block.moments.items():
                 for p, part in zip(block.parameters, block.parts(flat)):
-                    if id(p) in state:
-                        moment = state[id(p)][name]
+                    moment = state.get(id(p), {}).get(name)
+                    if moment is not None:
                         moment = moment if isinstance(moment, Tensor) else Tensor(moment)
                         part[...] = moment.to(p.device).array
                     else:
                         part[...] = 0
-            block.steps = [int(state[id(p)]["step"]) if id(p) in state else 0
+            block.steps = [int(state[id(p)].get("step", 1)) if id(p) in state else 0
                            for p in block.parameters]
 
     def __repr__(self):
@@ -292,6 +303,7 @@ class Adam(Optimizer):
 
     remembers = ("exp_avg", "exp_avg_sq")
     numbers = ("lr", "eps", "weight_decay")
+    counts_steps = True
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))

@@ -1,6 +1,7 @@
 """Whether operations are recorded for a walk back: no_grad and its opposite."""
 
 import functools
+import inspect
 import threading
 
 
@@ -12,34 +13,34 @@ recording = _Recording()
 
 
 class _recording_as:
-    """Sets whether operations are recorded; a context and a decorator.
+    """Sets whether operations are recorded; a context, and a decorator with or without brackets.
 
     >>> with no_grad(): ...
     >>> @no_grad()
     ... def sample(): ...
+
+    NotImplementedError for a generator function: write the `with` inside it.
     """
 
-    def __init__(self, function=None):
-        self.before = []
-        self.function = function
+    def __new__(cls, function=None):
+        return super().__new__(cls) if function is None else cls()(function)
 
     def __enter__(self):
-        self.before.append(recording.enabled)
+        self.before = recording.enabled
         recording.enabled = self.enabled
         return self
 
     def __exit__(self, *exception):
-        recording.enabled = self.before.pop()
+        recording.enabled = self.before
 
-    def __call__(self, *args, **kwargs):
-        if self.function is not None:  # used as @no_grad, without brackets
-            with self:
-                return self.function(*args, **kwargs)
-        function, = args
+    def __call__(self, function):
+        if inspect.isgeneratorfunction(function):
+            raise NotImplementedError(f"{type(self).__name__}: a generator function cannot be "
+                                      f"decorated; use `with {type(self).__name__}()` inside it")
 
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
-            with self:
+            with type(self)():  # one for each call: calls may be nested, or in several threads
                 return function(*args, **kwargs)
 
         return wrapped

@@ -159,14 +159,15 @@ def _found(file, wanted):
     if wanted is None:
         # The root, and the groups directly in it. An image's name is not looked up: there may be
         # a hundred thousand.
-        groups = ["/"] + [name for name in file if not _is_image(name)
+        groups = ["/"] + [name for name in _names(file) if not NAME.fullmatch(name)
                           and file.get(name, getclass=True) is h5py.Group]
     else:
         groups = [wanted] if isinstance(file.get(wanted), h5py.Group) else []
-    images = {name: sorted(filter(_is_image, file[name]), key=_number) for name in groups}
+    images = {name: sorted(filter(NAME.fullmatch, _names(file[name])), key=_number)
+              for name in groups}
     images = {name: names for name, names in images.items() if names}
     if not images:
-        there = ", ".join(map(str, list(file)[:10])) or "nothing"
+        there = ", ".join(_names(file)[:10]) or "nothing"
         raise ValueError(f"{file.filename}: expected a group {wanted or 'of any name'} with data "
                          f"sets 0.png, 1.png, ..., found none; in the file: {there}")
     if len(images) > 1:
@@ -175,9 +176,9 @@ def _found(file, wanted):
     return images.popitem()
 
 
-def _is_image(name):
-    # A name that is no text (UTF-8) comes as bytes.
-    return isinstance(name, str) and NAME.fullmatch(name)
+def _names(group):
+    # Those that are no text in UTF-8 come as bytes, which h5py itself cannot look up.
+    return [name for name in group if isinstance(name, str)]
 
 
 def _number(name):

@@ -44,6 +44,7 @@ def relu(input: Tensor, inplace=False):
 def leaky_relu(input: Tensor, negative_slope=0.01, inplace=False):
     """x above 0, negative_slope * x elsewhere. `inplace` is accepted and changes nothing."""
     x = fractional(input).array
+    negative_slope = float(negative_slope)
     y = kernels.leaky_relu(x, negative_slope)
     return node(y, (input,), lambda g: (kernels.leaky_relu_backward(g, x, negative_slope),))
 
@@ -83,6 +84,7 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0):
     """log(1 + e^(beta x)) / beta, as x itself where beta x > threshold."""
     x = fractional(input).array
     xp = module_of(x)
+    beta = float(beta)
     z = beta * x
     linear = z > threshold
     y = xp.where(linear, x, (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta)
@@ -91,7 +93,7 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0):
 
 def log_softmax_of(x, axis):
     """The logarithm of softmax, shifted by the largest entry so that nothing overflows."""
-    if not x.shape[axis]:
+    if not x.size:
         return x
     xp = module_of(x)
     with numpy.errstate(invalid="ignore"):  # nan where the largest entry is infinite

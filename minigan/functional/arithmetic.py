@@ -6,6 +6,7 @@ same kind, and whole numbers become float32 where a formula needs fractions.
 """
 
 import builtins
+from numbers import Real
 from typing import NamedTuple
 
 import numpy
@@ -195,8 +196,13 @@ def abs(input: Tensor):
 @operation
 def clamp(input: Tensor, min=None, max=None):
     """The input held within numbers min and max (None: unbounded); no gradient outside."""
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        raise NotImplementedError("clamp: min and max must be numbers; Tensors are not supported")
+    for bound in (min, max):
+        if isinstance(bound, Tensor):
+            raise NotImplementedError("clamp: min and max must be numbers, Tensors are not "
+                                      "supported")
+        if bound is not None and not isinstance(bound, Real):
+            raise TypeError(f"clamp: min and max must be numbers, got {bound!r}")
+    min, max = (b.item() if isinstance(b, numpy.generic) else b for b in (min, max))
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max is needed")
     if isinstance(min, float) or isinstance(max, float):
@@ -280,9 +286,9 @@ class Extreme(NamedTuple):
 def _extreme(name, input, dim, keepdim):
     x = input.array
     xp = module_of(x)
-    if x.size == 0:
-        raise ValueError(f"{name}: expected at least one element, got shape {x.shape}")
     axes = reduced_axes(name, dim, x.ndim)
+    if x.ndim and not all(x.shape[axis] for axis in axes):
+        raise ValueError(f"{name}: expected at least one element, got shape {x.shape}")
     single = dim is not None and not isinstance(dim, (tuple, list))
     if single and not x.ndim:
         return Extreme(node(x, (input,), lambda g: (g,), name), Tensor(xp.zeros((), numpy.int64)))
@@ -290,15 +296,21 @@ def _extreme(name, input, dim, keepdim):
     if single:
         where = xp.expand_dims((x.argmax if name == "max" else x.argmin)(axis=axes[0]), axes[0])
         y = xp.take_along_axis(x, where, axis=axes[0])
-        chosen = xp.arange(x.shape[axes[0]]).reshape(
-            [-1 if axis == axes[0] else 1 for axis in range(x.ndim)]) == where
-        share = chosen.astype(x.dtype)
     else:
         y = xp.asarray((x.max if name == "max" else x.min)(axis=axes or None)).reshape(shape)
-        ties = x == y
-        share = ties / ties.sum(axis=axes or None, keepdims=True).astype(x.dtype)
     result = y if keepdim else y.reshape([n for a, n in enumerate(y.shape) if a not in axes])
-    values = node(result, (input,), lambda g: (g.reshape(shape) * share,), name)
+
+    def backward(g):
+        if single:
+            places = xp.arange(x.shape[axes[0]]).reshape(
+                [-1 if axis == axes[0] else 1 for axis in range(x.ndim)])
+            return (g.reshape(shape) * (places == where),)
+        ties = x == y
+        count = ties.sum(axis=axes or None, keepdims=True)
+        with quiet():  # where the largest is nan nothing equals it, and the gradient is nan
+            return ((g.reshape(shape) / count) * ties,)
+
+    values = node(result, (input,), backward, name)
     return Extreme(values, Tensor(where.reshape(result.shape))) if single else values
 
 
@@ -322,7 +334,9 @@ def min(input: Tensor, dim=None, keepdim=False):
 def argmax(input: Tensor, dim=None, keepdim=False):
     """Where the largest value stands: in the flattened tensor, or along one dimension."""
     if dim is None:
-        return Tensor(module_of(input.array).asarray(input.array.argmax()))
+        shape = (1,) * input.array.ndim if keepdim else ()
+        return Tensor(module_of(input.array).asarray(input.array.argmax()).reshape(shape))
+    axis_of("argmax", dim, input.array.ndim)
     return _extreme("max", input.detach(), dim, keepdim).indices
 
 
@@ -361,10 +375,12 @@ def comparison(name, compare):
     """A function that compares element by element and gives a bool Tensor."""
     @operation
     def compared(input, other):
+        if isinstance(input, Tensor) and isinstance(other, (builtins.bool, int, float)):
+            return Tensor(compare(input.array, other))  # also numbers that its dtype cannot hold
         a, b = operands(input, other)
-        return Tensor(module_of(a.array).asarray(compare(a.array, b.array)))
+        return Tensor(compare(a.array, b.array))
 
-    compared.__name__ = name
+    compared.__name__ = compared.__wrapped__.__name__ = name
     return compared
 
 

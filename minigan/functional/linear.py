@@ -1,5 +1,7 @@
 """Products with a weight matrix: linear, and embedding, which picks its rows."""
 
+from numbers import Integral
+
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
@@ -49,8 +51,9 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None):
         raise TypeError(f"embedding: input must hold whole numbers, got {i.dtype}")
     if w.ndim != 2:
         raise ValueError(f"embedding: weight must have shape (V,D), got {w.shape}")
-    if padding_idx is not None and not -w.shape[0] <= padding_idx < w.shape[0]:
-        raise ValueError(f"embedding: padding_idx must lie within {w.shape[0]} rows, "
+    if padding_idx is not None and not (isinstance(padding_idx, Integral)
+                                        and -w.shape[0] <= padding_idx < w.shape[0]):
+        raise ValueError(f"embedding: padding_idx must name one of {w.shape[0]} rows, "
                          f"got {padding_idx}")
     if i.size and (i.min() < 0 or i.max() >= w.shape[0]):
         raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "

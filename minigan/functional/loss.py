@@ -79,8 +79,8 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reductio
     # Outside 0..1 a logarithm is nan, and so is the loss: only then is a closer look worth it.
     # (On a GPU the nan stays in the loss: looking would make the device wait.)
     if xp is numpy and numpy.isnan(loss).any() and not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"binary_cross_entropy: input must lie in 0..1, got values from "
-                         f"{p.min():g} to {p.max():g}")
+        found = "nan" if numpy.isnan(p).any() else f"values from {p.min():g} to {p.max():g}"
+        raise ValueError(f"binary_cross_entropy: input must lie in 0..1, got {found}")
 
     def backward(g):
         g = g * share if w is None else g * share * w
@@ -160,9 +160,9 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     name = "cross_entropy"
     x, t = input.array, target.array
     xp = module_of(x)
-    if x.ndim == 0 or x.dtype.kind != "f":
-        raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...), "
-                         f"got {x.dtype} of shape {x.shape}")
+    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[0 if x.ndim == 1 else 1]:
+        raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
+                         f"with C > 0, got {x.dtype} of shape {x.shape}")
     if not isinstance(ignore_index, Integral):
         raise TypeError(f"{name}: ignore_index must be a whole number, got {ignore_index!r}")
     if not 0 <= label_smoothing <= 1:
@@ -181,7 +181,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
         if label_smoothing:
             q = q * (1 - label_smoothing) + label_smoothing / C
         q = q if w is None else q * w
-        divisor = numpy.float64(x.size // C if C else 0)
+        divisor = numpy.float64(x.size // C)
     else:
         if t.dtype.kind not in "iu" or t.shape != one_each:
             raise ValueError(f"{name}: for input of shape {x.shape}, target must hold whole "

@@ -2,7 +2,7 @@
 
 import operator
 
-from minigan.autograd import Tensor
+from minigan.autograd import Tensor, node
 from minigan.device import float32, generator
 from minigan.errors import operation
 from minigan.functional import activation, arithmetic, shape
@@ -37,6 +37,11 @@ for name in ("eq", "ne", "lt", "le", "gt", "ge"):
     compared = comparison(name, getattr(operator, name))
     setattr(Tensor, name, compared)
     setattr(Tensor, f"__{name}__", compared)
+Tensor.__eq__ = lambda self, other: False if other is None else self.eq(other)
+Tensor.__ne__ = lambda self, other: True if other is None else self.ne(other)
+for name, combine in (("and", operator.and_), ("or", operator.or_), ("xor", operator.xor)):
+    setattr(Tensor, f"__{name}__", comparison(name, combine))
+Tensor.__invert__ = lambda self: Tensor(~self.array)
 # Comparing makes a Tensor, so equality cannot serve dictionaries; being the same object can.
 Tensor.__hash__ = lambda self: id(self)
 
@@ -108,7 +113,7 @@ def drawable(tensor):
 
 def clone(self):
     """A copy of the memory that passes its gradient on."""
-    return arithmetic.mul(self, 1)
+    return node(self.array.copy(), (self,), lambda g: (g,))
 
 
 def contiguous(self):

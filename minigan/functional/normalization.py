@@ -44,6 +44,9 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     C = x.shape[1]
     check_affine("batch_norm", x, (C,), weight, bias)
     for argument, value in (("running_mean", running_mean), ("running_var", running_var)):
+        if value is not None and value.requires_grad:
+            raise ValueError(f"batch_norm: {argument} is changed in place, it cannot require a "
+                             f"gradient")
         if value is not None and value.array.shape != (C,):
             raise ValueError(f"batch_norm: {argument} must have shape ({C},), got {value.shape}")
     xp = module_of(x)
@@ -71,7 +74,7 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
             raise ValueError("batch_norm: evaluation needs running_mean and running_var")
         centred = rows - running_mean.array.astype(x.dtype, copy=False)[:, None]
         var = running_var.array.astype(x.dtype, copy=False)
-    scale = 1 / xp.sqrt(var + eps)  # (C,)
+    scale = 1 / xp.sqrt(var + float(eps))  # (C,)
     a = scale if weight is None else scale * weight.array
     y = centred * a[:, None]
     if bias is not None:
@@ -127,7 +130,7 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
         raise ValueError(f"layer_norm: normalized_shape {tail} holds no element")
     rows = x.reshape(x.size // P, P)
     xhat = rows - rows.sum(axis=1, keepdims=True) / P
-    scale = 1 / module_of(x).sqrt(row_dot(xhat, xhat)[:, None] / P + eps)  # (R,1)
+    scale = 1 / module_of(x).sqrt(row_dot(xhat, xhat)[:, None] / P + float(eps))  # (R,1)
     xhat *= scale
     w = None if weight is None else weight.array.reshape(P)
     y = xhat * w if w is not None else xhat.copy()

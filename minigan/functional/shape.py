@@ -1,5 +1,7 @@
 """Changing shape, order and selection: nothing here computes, so every backward undoes it."""
 
+import functools
+
 import numpy
 
 from minigan.autograd import Tensor, node, view_node
@@ -25,24 +27,19 @@ def reshape(input: Tensor, *shape):
 
     Shares memory where the layout allows it and copies where it does not.
     """
-    x = input.array
-    before = x.shape
-    return view_node(x.reshape(sizes_of("reshape", shape)), input, _reshape_backward(before))
+    return reshaped("reshape", input.array.reshape(sizes_of("reshape", shape)), input)
 
 
 @operation
 def view(input: Tensor, *shape):
     """As `reshape`: it never fails over memory layout."""
-    x = input.array
-    before = x.shape
-    return view_node(x.reshape(sizes_of("view", shape)), input, _reshape_backward(before))
+    return reshaped("view", input.array.reshape(sizes_of("view", shape)), input)
 
 
-def _reshape_backward(shape):
-    def reshape(g):
-        return (g.reshape(shape),)
-
-    return reshape
+def reshaped(name, array, input):
+    """The node of an operation that only changes the shape."""
+    before = input.array.shape
+    return view_node(array, input, lambda g: (g.reshape(before),), name)
 
 
 @operation
@@ -57,7 +54,7 @@ def flatten(input: Tensor, start_dim=0, end_dim=-1):
     for n in x.shape[first:last + 1]:
         size *= n
     shape = x.shape[:first] + (size,) + x.shape[last + 1:]
-    return view_node(x.reshape(shape), input, _reshape_backward(x.shape))
+    return reshaped("flatten", x.reshape(shape), input)
 
 
 @operation
@@ -67,7 +64,7 @@ def squeeze(input: Tensor, dim=None):
     dims = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
     gone = {axis_of("squeeze", d, x.ndim) for d in dims}
     shape = tuple(n for axis, n in enumerate(x.shape) if n != 1 or axis not in gone)
-    return view_node(x.reshape(shape), input, _reshape_backward(x.shape))
+    return reshaped("squeeze", x.reshape(shape), input)
 
 
 @operation
@@ -76,7 +73,7 @@ def unsqueeze(input: Tensor, dim):
     x = input.array
     axis = axis_of("unsqueeze", dim, x.ndim + 1)
     shape = x.shape[:axis] + (1,) + x.shape[axis:]
-    return view_node(x.reshape(shape), input, _reshape_backward(x.shape))
+    return reshaped("unsqueeze", x.reshape(shape), input)
 
 
 @operation
@@ -144,6 +141,13 @@ def _several(name, tensors):
     for x in tensors:
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}: expected Tensors, found {type(x).__name__}")
+    if any(x.array.dtype is not tensors[0].array.dtype for x in tensors):
+        dtype = functools.reduce(numpy.promote_types, (x.dtype for x in tensors))
+        for x in tensors:  # PyTorch's rule: whole numbers do not widen fractions
+            if x.dtype.kind == "f" and not any(
+                    y.dtype.kind == "f" and y.dtype.itemsize > x.dtype.itemsize for y in tensors):
+                dtype = x.dtype
+        tensors = [x.to(dtype=dtype) for x in tensors]
     return tuple(tensors)
 
 
@@ -164,8 +168,11 @@ def take(input, index):
     x = input.array
     xp = module_of(x)
     parts = index if isinstance(index, tuple) else (index,)
-    shares_memory = all(part is None or part is Ellipsis or isinstance(part, (int, slice))
-                        for part in parts)
+    shares_memory = all(
+        part is None or part is Ellipsis or isinstance(part, (int, slice))
+        and not isinstance(part, bool) for part in parts)
+    if shares_memory and Ellipsis not in parts:
+        index = (*parts, ...)  # so that NumPy gives a single element as a view, not a scalar
     shape, dtype = x.shape, x.dtype
 
     def backward(g):

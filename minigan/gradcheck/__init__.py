@@ -74,7 +74,24 @@ def _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance
         worst = max(worst, _compare(f"input {number}", xp.stack(row), numeric, tolerance))
         worst = max(worst, _compare(f"input {number} under a random cotangent", product.ravel(),
                                     cotangent.ravel() @ numeric, tolerance))
+    # An operation may take another way where only one of its inputs needs a gradient, as in the
+    # first layer of a network.
+    for number, (x, product) in enumerate(zip(checked, products)):
+        alone, = _gradients([x], _output_for(x, function, inputs, checked), cotangent)
+        worst = max(worst, _compare(f"input {number}, the only one with a gradient",
+                                    alone.ravel(), product.ravel(), tolerance))
     return worst
+
+
+def _output_for(x, function, inputs, checked):
+    """The function's output, recorded with x as the only input that requires a gradient."""
+    try:
+        for other in checked:
+            other.requires_grad_(other is x)
+        return function(*inputs)
+    finally:
+        for other in checked:
+            other.requires_grad_()
 
 
 def _check_direction(function, inputs, checked, output, cotangent, eps, tolerance, random):
@@ -83,11 +100,13 @@ def _check_direction(function, inputs, checked, output, cotangent, eps, toleranc
     for number, (x, g) in enumerate(zip(checked, _gradients(checked, output, cotangent))):
         d = xp.asarray(random.standard_normal(x.shape))
         here = x.array.copy()
-        x.array[...] = here + eps * d
-        above = _value(function, inputs)
-        x.array[...] = here - eps * d
-        below = _value(function, inputs)
-        x.array[...] = here
+        try:
+            x.array[...] = here + eps * d
+            above = _value(function, inputs)
+            x.array[...] = here - eps * d
+            below = _value(function, inputs)
+        finally:
+            x.array[...] = here
         numeric = xp.vdot(cotangent, (above - below) / (2 * eps))
         worst = max(worst, _compare(f"input {number} along a random direction",
                                     xp.vdot(g, d), numeric, tolerance))
@@ -114,11 +133,13 @@ def _jacobian(function, inputs, x, outputs, eps):
     columns = xp.empty((outputs, x.numel()))
     for i, index in enumerate(numpy.ndindex(x.shape)):
         here = float(x.array[index])
-        x.array[index] = here + eps
-        above = _value(function, inputs)
-        x.array[index] = here - eps
-        below = _value(function, inputs)
-        x.array[index] = here
+        try:
+            x.array[index] = here + eps
+            above = _value(function, inputs)
+            x.array[index] = here - eps
+            below = _value(function, inputs)
+        finally:
+            x.array[index] = here
         columns[:, i] = (above - below).ravel() / (2 * eps)
     return columns
 

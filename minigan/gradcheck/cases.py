@@ -74,6 +74,12 @@ def randomize(module):
         p.data.copy_(tensor(0.5 * random.standard_normal(p.shape), device=p.device))
 
 
+def used_twice(a):
+    b = a * a
+    c = b + b
+    return c * b
+
+
 def arithmetic():
     yield Case("add", "broadcast", F.add, (normal(2, 3), normal(3)))
     yield Case("add", "alpha", lambda a, b: F.add(a, b, alpha=-2.5), (normal(2, 3), normal(2, 1)))
@@ -92,6 +98,9 @@ def arithmetic():
     yield Case("sqrt", "", F.sqrt, (uniform(0.2, 3, 2, 3),))
     yield Case("abs", "", F.abs, (off_zero(2, 3),))
     yield Case("clamp", "both", lambda a: F.clamp(a, -0.43, 0.63), (apart(2, 6),))
+    yield Case("clamp", "max", lambda a: F.clamp(a, max=0.07), (apart(2, 6),))
+    yield Case("add", "same tensor twice", lambda a: F.add(a, a), (normal(2, 3),))
+    yield Case("mul", "intermediate twice", used_twice, (normal(2, 3),))
     yield Case("clamp", "min", lambda a: F.clamp(a, min=0.07), (apart(2, 6),))
     yield Case("matmul", "matrices", F.matmul, (normal(2, 3), normal(3, 4)))
     yield Case("matmul", "vectors", F.matmul, (normal(3), normal(3)))
@@ -160,7 +169,7 @@ def products():
     yield Case("linear", "two leading, no bias", F.linear, (normal(2, 2, 3), normal(2, 3)))
     yield Case("embedding", "repeated", lambda i, w: F.embedding(i, w),
                (whole([[0, 2], [2, 2]]), normal(4, 3)))
-    yield Case("embedding", "padding_idx", lambda i, w: F.embedding(i, F.mul(w, w)),
+    yield Case("embedding", "of a product", lambda i, w: F.embedding(i, F.mul(w, w)),
                (whole([1, 3]), normal(4, 2)))
 
 
@@ -246,6 +255,8 @@ def losses():
                F.binary_cross_entropy_with_logits(x, t, counting(x, 0.5, 3),
                                                   pos_weight=counting(x, 2, 0.4)),
                (normal(3, 2), probability))
+    yield Case("cross_entropy", "probabilities, weight", lambda x, t:
+               F.cross_entropy(x, t, counting(x, 0.5, 2, 1)), (normal(2, 3), uniform(0, 1, 2, 3)))
     yield Case("cross_entropy", "one item", F.cross_entropy, (normal(4), whole(2)))
     yield Case("cross_entropy", "(N,C,d)", F.cross_entropy,
                (normal(2, 3, 2), whole([[0, 2], [1, 1]])))

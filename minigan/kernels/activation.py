@@ -54,6 +54,8 @@ def normal_cdf_of_block(x):
 def leaky_relu(x, slope):
     """x above 0, slope * x elsewhere. Written without `where`, which is many times slower."""
     xp = module_of(x)
+    if slope == 0:
+        return xp.maximum(x, 0)  # 0 * infinity would be nan
     return (xp.maximum if slope <= 1 else xp.minimum)(x, x * slope)
 
 

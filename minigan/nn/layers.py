@@ -10,8 +10,12 @@ from minigan.nn.module import Module, Parameter
 
 
 def count(layer, argument, value):
-    """A number of features or channels. ValueError unless whole and at least 1."""
-    return pair(layer, argument, value, 1)[0]
+    """A number of features or channels. TypeError unless whole, ValueError unless at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{layer}: {argument} must be a whole number, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{layer}: {argument} must be at least 1, got {value}")
+    return int(value)
 
 
 class Linear(Module):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.autograd import Tensor, clear_gradients
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
 from minigan.errors import describe
@@ -20,6 +20,7 @@ class Parameter(Tensor):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: expected a Tensor, got {describe(data)}")
         super().__init__(data.array)
+        self.version = data.version
         self.requires_grad_(requires_grad)
 
     def __repr__(self):
@@ -143,10 +144,9 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self):
-        """Forget all gradients."""
-        for parameter in self.parameters():
-            parameter.grad = None
+    def zero_grad(self, set_to_none=True):
+        """Forget all gradients, or with set_to_none=False fill them with zeros."""
+        clear_gradients(self.parameters(), set_to_none)
 
     def to(self, *targets, device=None, dtype=None):
         """Move everything to a device and/or turn all that is floating-point into a dtype."""
@@ -214,7 +214,10 @@ class Module:
         unexpected = [key for key in state_dict if key not in own]
         values, misshapen = {}, []
         for key in own.keys() & state_dict.keys():
-            value = as_array(state_dict[key], device=own[key].device)
+            try:
+                value = as_array(state_dict[key], device=own[key].device)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"load_state_dict: {key}: {error}") from error
             values[key] = value
             if value.shape != own[key].shape:
                 misshapen.append(f"{key} has shape {value.shape}, needs {own[key].shape}")

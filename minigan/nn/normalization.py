@@ -8,10 +8,19 @@ from minigan.nn.layers import count
 from minigan.nn.module import Module, Parameter
 
 
+def check_eps(layer, eps):
+    if not eps >= 0:
+        raise ValueError(f"{layer}: eps must be at least 0, got {eps}")
+
+
 class _BatchNorm(Module):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True,
                  track_running_stats=True):
         self.num_features = count(type(self).__name__, "num_features", num_features)
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ValueError(f"{type(self).__name__}: momentum must be None or lie in 0..1, "
+                             f"got {momentum}")
+        check_eps(type(self).__name__, eps)
         self.eps = eps
         self.momentum = momentum
         self.affine = affine
@@ -29,12 +38,14 @@ class _BatchNorm(Module):
             raise ValueError(f"{type(self).__name__}: input must be a Tensor of {wanted} "
                              f"dimensions, got {describe(input)}")
         momentum = self.momentum
-        if self.training and self.track_running_stats:
+        counts = self.training and self.track_running_stats
+        if momentum is None:  # the plain average over all batches so far
+            momentum = 1 / (self.num_batches_tracked.item() + 1) if counts else 0
+        result = batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
+                            self.training or not self.track_running_stats, momentum, self.eps)
+        if counts:
             self.num_batches_tracked.array += 1
-            if momentum is None:  # the plain average over all batches so far
-                momentum = 1 / self.num_batches_tracked.item()
-        return batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
-                          self.training or not self.track_running_stats, momentum, self.eps)
+        return result
 
     def extra_repr(self):
         return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
@@ -59,6 +70,7 @@ class LayerNorm(Module):
             normalized_shape,)
         if not shape:
             raise ValueError("LayerNorm: normalized_shape must name at least one dimension")
+        check_eps("LayerNorm", eps)
         self.normalized_shape = tuple(count("LayerNorm", "normalized_shape", n) for n in shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
