@@ -25,18 +25,17 @@ def operation(function):
             return function(*args, **kwargs)
         except (TypeError, ValueError, AttributeError, IndexError, KeyError,
                 OverflowError) as error:
-            explanation = _explanation(function, args, kwargs, error)
-            if explanation is error:
+            if str(error).startswith(f"{function.__name__}:"):
                 raise
-            raise explanation from error
+            # Not bound to a name here: its traceback holds this frame, and a cycle would keep
+            # all arguments alive until the collector runs.
+            raise _explanation(function, args, kwargs, error) from error
 
     return explained
 
 
 def _explanation(function, args, kwargs, error):
     name = function.__name__
-    if str(error).startswith(f"{name}:"):
-        return error
     try:
         arguments = inspect.signature(function).bind(*args, **kwargs).arguments
     except TypeError as mismatch:
