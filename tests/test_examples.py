@@ -15,10 +15,10 @@ import minigan
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run(*arguments, cwd, **environment):
+def run(*arguments, cwd, script="mnist_cnn.py", **environment):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error",
                    "MINIGAN_CACHE": str(cwd / "cache"), **environment}
-    command = [sys.executable, ROOT / "examples" / "mnist_cnn.py", *map(str, arguments)]
+    command = [sys.executable, ROOT / "examples" / script, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 

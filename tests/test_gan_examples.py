@@ -1,0 +1,258 @@
+"""The two GAN scripts, run as a reader runs them, in a tiny setting on the built-in data."""
+
+import importlib.util
+import re
+
+import h5py
+import numpy
+import pytest
+
+import minigan
+from minigan import nn
+from minigan.data import crop_center
+from test_examples import ROOT, run
+
+
+def script(name):
+    """An example as a module, to use its networks and its training step."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def cgan_run(tmp_path_factory):
+    """A short run on the built-in digits: (the process, its working folder)."""
+    cwd = tmp_path_factory.mktemp("cgan")
+    return run("--epochs", 2, "--batch-size", 400, "--measure", "--device", "cpu", cwd=cwd,
+               script="cgan.py"), cwd
+
+
+def test_cgan_runs_to_the_end(cgan_run):
+    result, cwd = cgan_run
+    assert result.returncode == 0, result.stderr
+    out = cwd / "runs" / "cgan"
+    made = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert made == {"losses.png", "history.png", "samples.gif", "generator.npz", "label_7.png",
+                    "samples/epoch_01.png", "samples/epoch_02.png"}
+    shares = re.findall(r"label share ([\d.]+) %", result.stdout)
+    assert len(shares) == 3 and all(0 <= float(share) <= 100 for share in shares)
+    recognised = float(re.search(r"([\d.]+) % of real test images", result.stdout).group(1))
+    assert recognised > 97
+    assert "D on real" in result.stderr and "epoch 2/2  100% 12000/12000" in result.stderr
+
+
+def test_cgan_draws_from_what_was_learned(cgan_run):
+    _, cwd = cgan_run
+    picture = cwd / "runs" / "cgan" / "label_3.png"
+    result = run("--label", 3, "--from", "runs/cgan", "--device", "cpu", cwd=cwd, script="cgan.py")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "runs/cgan/label_3.png" and picture.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (("--label", 3), "--from"), (("--label", 11, "--from", "x"), "--label"),
+    (("--label", 3, "--from", "nowhere"), "generator.npz"), (("--epochs", 0), "--epochs"),
+    (("--device", "tpu"), "tpu"), (("--data", "nowhere"), "nowhere"), (("--lr", "x"), "--lr")])
+def test_cgan_refuses_bad_arguments(tmp_path, arguments, said):
+    result = run(*arguments, cwd=tmp_path, script="cgan.py")
+    assert result.returncode == 2 and said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_cgan_refuses_a_damaged_generator(cgan_run, tmp_path):
+    _, cwd = cgan_run
+    whole = (cwd / "runs" / "cgan" / "generator.npz").read_bytes()
+    (tmp_path / "generator.npz").write_bytes(whole[:len(whole) // 2])
+    result = run("--label", 3, "--from", tmp_path, cwd=tmp_path, script="cgan.py")
+    assert result.returncode == 2 and "generator.npz" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_dcgan_runs_to_the_end_on_the_built_in_faces(tmp_path):
+    result = run("--channels", 2, "--batch-size", 2, "--steps", 3, "--show-every", 2, "--device",
+                 "cpu", cwd=tmp_path, script="dcgan.py")
+    assert result.returncode == 0, result.stderr
+    out = tmp_path / "runs" / "dcgan"
+    made = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert made == {"losses.png", "samples.gif", "generator.npz", "samples/step_000000.png",
+                    "samples/step_000002.png", "samples/step_000003.png"}
+    assert "100% 3/3" in result.stderr and "spread: " in result.stdout
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    path = tmp_path / "pictures.h5"
+    with h5py.File(path, "w") as file:
+        for i in range(3):
+            image = numpy.random.default_rng(i).integers(0, 256, (150, 130 + i, 3))
+            file[f"clothes/{i}.png"] = image.astype("uint8")
+    return path
+
+
+@pytest.mark.parametrize("activation", ["gelu", "leaky_relu"])
+def test_dcgan_runs_on_a_file_of_pictures(tmp_path, pictures, activation):
+    result = run("--data", pictures, "--channels", 2, "--epochs", 1, "--activation", activation,
+                 "--device", "cpu", "--out", tmp_path / "out", cwd=tmp_path, script="dcgan.py")
+    assert result.returncode == 0, result.stderr
+    assert "3 steps of 1" in result.stdout
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (("--data", "nowhere.h5"), "nowhere.h5"), (("--channels", 0), "--channels"),
+    (("--activation", "relu"), "--activation"), (("--steps", -1), "--steps")])
+def test_dcgan_refuses_bad_arguments(tmp_path, arguments, said):
+    result = run(*arguments, cwd=tmp_path, script="dcgan.py")
+    assert result.returncode == 2 and said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_dcgan_names_a_picture_that_is_too_small(tmp_path, pictures):
+    with h5py.File(pictures, "a") as file:
+        file["clothes/7.png"] = numpy.zeros((150, 90, 3), "uint8")
+    result = run("--data", pictures, "--channels", 2, cwd=tmp_path, script="dcgan.py")
+    assert result.returncode == 2 and "7.png" in result.stderr
+
+
+def test_more_pictures_in_a_batch_than_there_are(tmp_path, pictures):
+    result = run("--data", pictures, "--batch-size", 4, cwd=tmp_path, script="dcgan.py")
+    assert result.returncode == 2 and "--batch-size 4" in result.stderr
+
+
+def test_the_networks_are_of_the_stated_size():
+    dcgan, cgan = script("dcgan"), script("cgan")
+    size = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
+    assert size(dcgan.make_discriminator(256, "gelu")) == 4_294_448
+    assert size(dcgan.make_generator(256, "gelu")) == 4_330_816
+    assert size(cgan.make_discriminator()) == 159_601
+    assert size(cgan.make_generator()) == 180_184
+
+
+def test_generators_make_what_discriminators_take():
+    dcgan = script("dcgan")
+    images = dcgan.make_generator(2, "leaky_relu")(minigan.randn(2, 100))
+    assert images.shape == (2, 3, 128, 128)
+    assert dcgan.make_discriminator(2, "gelu")(images).shape == (2, 1)
+    assert isinstance(dcgan.make_discriminator(2, "leaky_relu")[2], nn.LeakyReLU)
+    assert crop_center(numpy.zeros((140, 131, 3)), 128, 128).shape == (128, 128, 3)
+
+
+# The same game in PyTorch: from the same weights and random numbers, the same losses
+
+def theirs_like(module, torch):
+    """A module of the examples, rebuilt in PyTorch from its layers."""
+    layers = []
+    for layer in module:
+        name, options = type(layer).__name__, {}
+        if name == "Linear":
+            theirs = torch.nn.Linear(layer.in_features, layer.out_features)
+        elif name in ("Conv2d", "ConvTranspose2d"):
+            theirs = getattr(torch.nn, name)(layer.in_channels, layer.out_channels,
+                                             layer.kernel_size, layer.stride, layer.padding)
+        elif name == "BatchNorm2d":
+            theirs = torch.nn.BatchNorm2d(layer.num_features)
+        elif name == "LayerNorm":
+            theirs = torch.nn.LayerNorm(layer.normalized_shape)
+        elif name == "LeakyReLU":
+            theirs = torch.nn.LeakyReLU(layer.negative_slope)
+        elif name == "View":
+            theirs = torch.nn.Unflatten(1, layer.shape) if len(layer.shape) > 1 else (
+                torch.nn.Flatten(1))
+        else:
+            theirs = getattr(torch.nn, name)(**options)
+        layers.append(theirs)
+    result = torch.nn.Sequential(*layers)
+    result.load_state_dict({key: torch.tensor(value.numpy())
+                            for key, value in module.state_dict().items()})
+    return result
+
+
+def step_in_torch(torch, networks, optimisers, real, fakes):
+    """The three parts: `real` and the two `fakes` are (input of D or G, labels or None)."""
+    discriminator, generator = networks
+    loss_function = torch.nn.BCELoss()
+
+    def judge(images, labels):
+        return discriminator(images if labels is None else torch.cat((images, labels), -1))
+
+    def draw(seeds, labels):
+        return generator(seeds if labels is None else torch.cat((seeds, labels), -1))
+
+    losses = []
+    for number, (given, labels) in enumerate((real, *fakes)):
+        images = given if number == 0 else draw(given, labels)
+        answer = judge(images.detach() if number == 1 else images, labels)
+        target = torch.zeros_like(answer) if number == 1 else torch.ones_like(answer)
+        loss = loss_function(answer, target)
+        optimiser = optimisers[1 if number == 2 else 0]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
+def deviations(game, torch, steps, batches, monkeypatch, module):
+    """|a - b| / (1e-3 + |b|) of all losses of all steps: (steps, 3)."""
+    networks = [theirs_like(m, torch) for m in (game.discriminator, game.generator)]
+    optimisers = [torch.optim.Adam(m.parameters(), lr=1e-4) for m in networks]
+    result = []
+    for _ in range(steps):
+        real, labels, fakes = batches()
+        drawn = iter(fakes)
+        if labels is None:
+            monkeypatch.setattr(module, "random_seeds", lambda count: next(drawn)[0])
+            ours = game.step(real)
+        else:
+            pending = []
+
+            def next_labels(count):
+                pending[:] = next(drawn)
+                return pending[1]
+
+            monkeypatch.setattr(module, "random_labels", next_labels)
+            monkeypatch.setattr(module, "random_seeds", lambda count: pending[0])
+            ours = game.step(real, labels)
+        both = [None if x is None else torch.tensor(x.numpy()) for x in (real, labels)]
+        others = [[None if x is None else torch.tensor(x.numpy()) for x in pair]
+                  for pair in fakes]
+        theirs = step_in_torch(torch, networks, optimisers, both, others)
+        result.append([abs(a.item() - b) / (1e-3 + abs(b))
+                       for a, b in zip(ours.values(), theirs)])
+    return numpy.array(result)
+
+
+@pytest.mark.parametrize("N", [1, 16])
+def test_cgan_losses_follow_pytorch(N, monkeypatch):
+    torch = pytest.importorskip("torch")
+    cgan = script("cgan")
+    first, worst = [], []
+    for seed in range(5):
+        minigan.manual_seed(seed)
+        labels = lambda: minigan.eye(10)[minigan.randint(0, 10, (N,))]  # noqa: E731
+
+        def batches():
+            images = minigan.rand(N, 784) * (minigan.rand(N, 784) > 0.8)
+            return images, labels(), [(minigan.randn(N, 100), labels()) for _ in range(2)]
+
+        with monkeypatch.context() as patch:
+            apart = deviations(cgan.Game(1e-4), torch, 100, batches, patch, cgan)
+        first.append(apart[0].max())
+        worst.append(apart.max())
+    assert max(first) <= 1e-4
+    assert numpy.median(worst) <= 1e-2
+
+
+def test_dcgan_losses_follow_pytorch(monkeypatch):
+    torch = pytest.importorskip("torch")
+    dcgan = script("dcgan")
+    minigan.manual_seed(0)
+
+    def batches():
+        seeds = [(minigan.randn(2, 100), None) for _ in range(2)]
+        return minigan.rand(2, 3, 128, 128), None, seeds
+
+    apart = deviations(dcgan.Game(8, "gelu", 1e-4), torch, 6, batches, monkeypatch, dcgan)
+    assert apart[0].max() <= 1e-4
+    assert apart.max() <= 1e-2
