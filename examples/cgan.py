@@ -13,7 +13,6 @@ Saves the losses, a grid of samples after each epoch and all of them as an anima
 generator. At the end a classifier tells how many samples show the digit that was asked for.
 """
 
-import sys
 import time
 from pathlib import Path
 
@@ -23,8 +22,7 @@ from minigan.data import DataLoader, MnistDataset
 from minigan.nn import functional as F
 from minigan.training import (
     ArgumentParser, Progress, features_of, frechet_distance, label_share, output_folder,
-    plot_history, plot_losses, plot_sample_grid, positive_float, positive_int, save_animation,
-    spread_ratio)
+    plot_history, plot_losses, plot_sample_grid, run, save_animation, spread_ratio)
 
 SEED_SIZE = 100
 STEPS_BETWEEN_RECORDS = 10
@@ -209,12 +207,7 @@ def prepare():
     parser = ArgumentParser(__doc__.partition("\n")[0])
     parser.add_argument("--data", default="digits",
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
-    parser.add_argument("--epochs", type=positive_int, default=12)
-    parser.add_argument("--batch-size", type=positive_int, default=1)
-    parser.add_argument("--lr", type=positive_float, default=0.0001, help="Adam's learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="decides all that is random")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--out", default="runs/cgan", help="the folder for the results")
+    parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
     parser.add_argument("--measure", action="store_true", help="measure the samples every epoch")
     parser.add_argument("--label", type=int, choices=range(10),
                         help="train nothing; draw this digit")
@@ -257,8 +250,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+    run(main)

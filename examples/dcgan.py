@@ -14,15 +14,14 @@ Saves the losses, a grid of pictures from the same seeds as the training goes on
 animation, and the generator.
 """
 
-import sys
 import time
 
 import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, ImageDataset, ReadAhead
 from minigan.training import (
-    ArgumentParser, Progress, output_folder, plot_losses, plot_sample_grid, positive_float,
-    positive_int, save_animation, spread_ratio)
+    ArgumentParser, Progress, output_folder, plot_losses, plot_sample_grid, positive_int, run,
+    save_animation, spread_ratio)
 
 SEED_SIZE = 100
 
@@ -172,17 +171,12 @@ def prepare():
     parser = ArgumentParser(__doc__.partition("\n")[0])
     parser.add_argument("--data", default="faces",
                         help="faces (drawn by minigan) or an HDF5 file of pictures")
-    parser.add_argument("--epochs", type=positive_int, default=5)
+    parser.add_training_options(epochs=5, batch_size=1, lr=0.0001, out="runs/dcgan")
     parser.add_argument("--steps", type=positive_int, help="stop after so many steps")
-    parser.add_argument("--batch-size", type=positive_int, default=1)
     parser.add_argument("--channels", type=positive_int, default=256,
                         help="width of the hidden layers")
     parser.add_argument("--activation", choices=("gelu", "leaky_relu"), default="gelu")
-    parser.add_argument("--lr", type=positive_float, default=0.0001, help="Adam's learning rate")
     parser.add_argument("--show-every", type=positive_int, default=100, metavar="STEPS")
-    parser.add_argument("--seed", type=int, default=0, help="decides all that is random")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--out", default="runs/dcgan", help="the folder for the results")
     args = parser.parse_args()
     try:
         minigan.set_device(args.device)
@@ -208,8 +202,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+    run(main)

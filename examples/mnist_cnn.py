@@ -8,7 +8,6 @@ Prints the accuracy on test images the training never saw and which digits are t
 and saves three pictures: the losses, right and wrong predictions, the convolutions' feature maps.
 """
 
-import sys
 import time
 
 import minigan
@@ -16,7 +15,7 @@ from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset
 from minigan.training import (
     ArgumentParser, Progress, confusion_matrix, format_confusion, output_folder,
-    plot_feature_maps, plot_losses, plot_predictions, positive_float, positive_int)
+    plot_feature_maps, plot_losses, plot_predictions, run)
 
 STEPS_BETWEEN_RECORDS = 10
 
@@ -92,12 +91,7 @@ def prepare():
     parser = ArgumentParser(__doc__.partition("\n")[0])
     parser.add_argument("--data", default="digits",
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
-    parser.add_argument("--epochs", type=positive_int, default=3)
-    parser.add_argument("--batch-size", type=positive_int, default=1)
-    parser.add_argument("--lr", type=positive_float, default=0.001, help="Adam's learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="decides the initial weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--out", default="runs/mnist_cnn", help="the folder for the pictures")
+    parser.add_training_options(epochs=3, batch_size=1, lr=0.001, out="runs/mnist_cnn")
     args = parser.parse_args()
     try:
         minigan.set_device(args.device)
@@ -153,8 +147,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+    run(main)

@@ -1,7 +1,7 @@
 """What surrounds a training loop: its command line, a progress line, measures and pictures."""
 
 from minigan.training.arguments import (
-    ArgumentParser, output_folder, positive_float, positive_int)
+    ArgumentParser, output_folder, positive_float, positive_int, run)
 from minigan.training.confusion import confusion_matrix, format_confusion
 from minigan.training.metrics import (
     LabelShare, features_of, frechet_distance, label_share, mean_distance, spread_ratio)
@@ -14,4 +14,4 @@ __all__ = ["ArgumentParser", "LabelShare", "Progress", "confusion_matrix", "feat
            "format_confusion", "frechet_distance", "label_share", "mean_distance",
            "output_folder", "plot_feature_maps", "plot_history", "plot_losses",
            "plot_predictions", "plot_sample_grid", "positive_float", "positive_int",
-           "save_animation", "spread_ratio"]
+           "run", "save_animation", "spread_ratio"]

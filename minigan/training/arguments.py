@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,9 +14,27 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(description=description,
                          formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
+    def add_training_options(self, epochs, batch_size, lr, out):
+        """The options that all training scripts have, with these defaults."""
+        self.add_argument("--epochs", type=positive_int, default=epochs)
+        self.add_argument("--batch-size", type=positive_int, default=batch_size)
+        self.add_argument("--lr", type=positive_float, default=lr, help="Adam's learning rate")
+        self.add_argument("--seed", type=int, default=0, help="decides all that is random")
+        self.add_argument("--device", default="auto", help="auto, cpu or cuda")
+        self.add_argument("--out", default=out, help="the folder for the results")
+
     def error(self, message):
         message = " ".join(line.strip() for line in message.splitlines())
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+
+
+def run(main):
+    """Call a script's main; Ctrl-C ends it with one line and exit status 130."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(130)
 
 
 def positive_int(text):
