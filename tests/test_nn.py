@@ -304,11 +304,11 @@ def test_dropout_follows_the_mode():
 
 # First values
 
-@pytest.mark.parametrize("layer, fan_in", [
-    (nn.Linear(64, 500), 64), (nn.Conv2d(8, 60, (3, 5)), 120),
-    (nn.ConvTranspose2d(60, 8, (3, 5)), 120)])
-def test_weights_are_uniform_within_one_over_root_of_fan_in(layer, fan_in):
-    bound = 1 / math.sqrt(fan_in)
+@pytest.mark.parametrize("make, fan_in", [
+    (lambda: nn.Linear(64, 500), 64), (lambda: nn.Conv2d(8, 60, (3, 5)), 120),
+    (lambda: nn.ConvTranspose2d(60, 8, (3, 5)), 120)])
+def test_weights_are_uniform_within_one_over_root_of_fan_in(make, fan_in):
+    layer, bound = make(), 1 / math.sqrt(fan_in)
     for p in (layer.weight, layer.bias):
         values = p.detach().numpy()
         assert abs(values).max() <= bound and abs(values).max() > 0.7 * bound
