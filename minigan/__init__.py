@@ -1,6 +1,6 @@
 """minigan: a small deep-learning engine to read and trust, with PyTorch's names.
 
-Read it in this order: autograd.py, functional/activation.py, functional/convolution.py, nn/,
+Read it in this order: autograd.py, walk.py, functional/activation.py, functional/convolution.py, nn/,
 optim.py, then the examples.
 """
 

@@ -1,4 +1,4 @@
-"""Tensors, the graph that operations record, and the walk back over it.
+"""Tensors, and the graph that operations record (walk.py goes back over it).
 
 A Tensor is an array and, if it came out of an operation on something that requires a gradient,
 the tensors it was made from and a function `backward` that turns the gradient with respect to
@@ -7,7 +7,6 @@ each ends with `return node(result, inputs, backward)`.
 """
 
 import itertools
-from operator import attrgetter
 
 import numpy
 
@@ -15,6 +14,7 @@ from minigan.device import device_of, module_of, moved
 from minigan.errors import describe
 from minigan.indexing import numbers_first, plain_index
 from minigan.recording import recording
+from minigan.walk import operation_name, versions_of, walk_back
 
 
 _numbers = itertools.count()
@@ -308,132 +308,7 @@ class Tensor:
         Raises RuntimeError if nothing here requires a gradient, if the graph was already used up,
         or if a tensor it recorded was changed in place since; ValueError for a wrong shape.
         """
-        if not self.requires_grad:
-            raise RuntimeError("backward: the tensor does not require a gradient and was not "
-                               "made from one that does")
-        g = _first_gradient(self, gradient)
-        if self._backward is None:
-            accumulate(self, g)
-            return
-        order = _oldest_first(self)
-        # Seen before anything is computed, so that a refused walk leaves no half-made gradients.
-        for tensor in order:
-            _check_usable(tensor)
-        gradients = {self.number: g}
-        while order:
-            tensor = order.pop()  # lets go of it, so that memory is freed behind the walk
-            g = gradients.pop(tensor.number, None)
-            if g is not None:
-                for x, needed, gx in zip(tensor.inputs, tensor.needs, tensor._backward(g)):
-                    if gx is None or not needed:
-                        continue
-                    if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:
-                        gx = fitted(gx, x.array)
-                    if x._backward is None:
-                        accumulate(x, gx)
-                    elif x.number in gradients:
-                        gradients[x.number] = gradients[x.number] + gx
-                    else:
-                        gradients[x.number] = gx
-            if not retain_graph:
-                tensor._backward = _used_up
-                tensor.inputs = tensor.needs = ()
-
-
-def _first_gradient(tensor, gradient):
-    array = tensor.array
-    if gradient is None:
-        if array.size != 1:
-            raise RuntimeError(f"backward: only a tensor of one element starts by itself; this one "
-                               f"has shape {array.shape} and needs a gradient of that shape")
-        return module_of(array).ones_like(array)
-    if isinstance(gradient, Tensor):
-        gradient = gradient.array
-    try:
-        gradient = module_of(array).asarray(gradient, dtype=array.dtype)
-    except (TypeError, ValueError):
-        raise TypeError(f"backward: gradient must be a Tensor, an array or numbers, "
-                        f"got {describe(gradient)}") from None
-    if gradient.shape != array.shape and gradient.size * array.size != 1:
-        raise ValueError(f"backward: expected a gradient of shape {array.shape}, "
-                         f"got {gradient.shape}")
-    return gradient.reshape(array.shape)
-
-
-def _oldest_first(root):
-    """Every recorded tensor below the root, each behind the tensors it was made from.
-
-    The walk back takes them from the end. The order must be topological: with b = a + a and
-    c = b + b, the walk may go through b only when both of c's contributions to it have arrived.
-    Going through b once per path would give 2^n visits for n such steps; going through it too
-    early would lose one of them. An operation's inputs exist before its result, so the order of
-    creation is such an order.
-    """
-    found = {root.number: root}
-    waiting = [root]
-    while waiting:
-        for x in waiting.pop().inputs:
-            if x._backward is not None and x.number not in found:
-                found[x.number] = x
-                waiting.append(x)
-    return sorted(found.values(), key=attrgetter("number"))
-
-
-def _used_up(g):
-    """Stands where `backward` was after a walk without retain_graph."""
-
-
-def _check_usable(tensor):
-    if tensor._backward is _used_up:
-        raise RuntimeError("backward: the graph was already walked and its memory freed; "
-                           "use retain_graph=True in the first backward")
-    if versions_of(tensor) != tensor.versions:
-        raise RuntimeError(
-            f"backward: an input of {operation_name(tensor._backward)}, one of shapes "
-            f"{', '.join(str(x.shape) for x in tensor.inputs)}, or its result was changed in "
-            f"place after the forward pass (by an optimiser step, an assignment or "
-            f"load_state_dict), so its gradient would be wrong")
-
-
-def accumulate(leaf, g):
-    """Add to a leaf's gradient, in the optimiser's slot where there is one.
-
-    The first contribution is copied: `g` may be shared with another tensor.
-    """
-    if leaf.gradient is not None:
-        leaf.gradient += g
-    elif leaf.slot is not None:
-        leaf.slot[...] = g
-        leaf.gradient = leaf.slot
-    else:
-        leaf.gradient = g.copy() if g.ndim else module_of(g).array(g)
-
-
-def clear_gradients(leaves, set_to_none):
-    """Forget the gradients of leaves, or fill them with zeros."""
-    for leaf in leaves:
-        if set_to_none:
-            leaf.gradient = None
-        elif leaf.gradient is not None:
-            leaf.gradient[...] = 0
-
-
-def fitted(g, array):
-    """The gradient summed over the axes along which `array` was broadcast, in its dtype."""
-    if g.shape != array.shape:
-        extra = g.ndim - array.ndim
-        if extra < 0:
-            raise ValueError(f"backward: an operation gave a gradient of shape {g.shape} for an "
-                             f"input of shape {array.shape}")
-        g = g.sum(axis=tuple(range(extra))) if extra > 0 else g
-        repeated = tuple(axis for axis, size in enumerate(array.shape)
-                         if size == 1 and g.shape[axis] != 1)
-        if repeated:
-            g = g.sum(axis=repeated, keepdims=True)
-    if g.shape != array.shape:
-        raise ValueError(f"backward: an operation gave a gradient of shape {g.shape} for an input "
-                         f"of shape {array.shape}")
-    return g if g.dtype == array.dtype else g.astype(array.dtype)
+        walk_back(self, gradient, retain_graph)
 
 
 def node(array, inputs, backward, name=None):
@@ -457,14 +332,6 @@ def node(array, inputs, backward, name=None):
             if name is not None:
                 backward.__qualname__ = name
     return result
-
-
-def versions_of(result):
-    """The versions of a result and its inputs, summed: they only rise, so the sum tells."""
-    total = result.version[0]
-    for x in result.inputs:
-        total += x.version[0]
-    return total
 
 
 def view_node(array, input, backward, name=None):
@@ -494,7 +361,3 @@ def checked_dtype(name, dtype):
     except TypeError:
         pass  # told below, with the name
     raise TypeError(f"{name}: expected a dtype of numbers such as float32, got {dtype!r}")
-
-
-def operation_name(backward):
-    return backward.__qualname__.partition(".")[0]

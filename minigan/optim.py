@@ -8,9 +8,10 @@ handful of array calls whatever the number of layers.
 import math
 from numbers import Real
 
-from minigan.autograd import Tensor, clear_gradients
+from minigan.autograd import Tensor
 from minigan.device import module_of
 from minigan.errors import describe
+from minigan.walk import clear_gradients
 
 
 class Block:

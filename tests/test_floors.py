@@ -8,7 +8,7 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A room may import from its own floor and all below.
 FLOORS = [
-    {"errors", "files", "indexing", "recording", "device", "kernels"},
+    {"errors", "files", "indexing", "recording", "walk", "device", "kernels"},
     {"autograd", "creation"},
     {"functional"},
     {"nn", "optim"},

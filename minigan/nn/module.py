@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import Tensor, clear_gradients
+from minigan.autograd import Tensor
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
 from minigan.errors import describe
+from minigan.walk import clear_gradients
 
 
 class Parameter(Tensor):
