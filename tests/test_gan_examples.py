@@ -1,24 +1,18 @@
 """The two GAN scripts, run as a reader runs them, in a tiny setting on the built-in data."""
 
-import importlib.util
 import re
 
 import h5py
 import numpy
 import pytest
 
+import cgan
+import dcgan
 import minigan
+from benchmark import in_torch
 from minigan import nn
 from minigan.data import crop_center
-from test_examples import ROOT, run
-
-
-def script(name):
-    """An example as a module, to use its networks and its training step."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from test_examples import run
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +115,6 @@ def test_more_pictures_in_a_batch_than_there_are(tmp_path, pictures):
 
 
 def test_the_networks_are_of_the_stated_size():
-    dcgan, cgan = script("dcgan"), script("cgan")
     size = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
     assert size(dcgan.make_discriminator(256, "gelu")) == 4_294_448
     assert size(dcgan.make_generator(256, "gelu")) == 4_330_816
@@ -130,7 +123,6 @@ def test_the_networks_are_of_the_stated_size():
 
 
 def test_generators_make_what_discriminators_take():
-    dcgan = script("dcgan")
     images = dcgan.make_generator(2, "leaky_relu")(minigan.randn(2, 100))
     assert images.shape == (2, 3, 128, 128)
     assert dcgan.make_discriminator(2, "gelu")(images).shape == (2, 1)
@@ -139,34 +131,6 @@ def test_generators_make_what_discriminators_take():
 
 
 # The same game in PyTorch: from the same weights and random numbers, the same losses
-
-def theirs_like(module, torch):
-    """A module of the examples, rebuilt in PyTorch from its layers."""
-    layers = []
-    for layer in module:
-        name, options = type(layer).__name__, {}
-        if name == "Linear":
-            theirs = torch.nn.Linear(layer.in_features, layer.out_features)
-        elif name in ("Conv2d", "ConvTranspose2d"):
-            theirs = getattr(torch.nn, name)(layer.in_channels, layer.out_channels,
-                                             layer.kernel_size, layer.stride, layer.padding)
-        elif name == "BatchNorm2d":
-            theirs = torch.nn.BatchNorm2d(layer.num_features)
-        elif name == "LayerNorm":
-            theirs = torch.nn.LayerNorm(layer.normalized_shape)
-        elif name == "LeakyReLU":
-            theirs = torch.nn.LeakyReLU(layer.negative_slope)
-        elif name == "View":
-            theirs = torch.nn.Unflatten(1, layer.shape) if len(layer.shape) > 1 else (
-                torch.nn.Flatten(1))
-        else:
-            theirs = getattr(torch.nn, name)(**options)
-        layers.append(theirs)
-    result = torch.nn.Sequential(*layers)
-    result.load_state_dict({key: torch.tensor(value.numpy())
-                            for key, value in module.state_dict().items()})
-    return result
-
 
 def step_in_torch(torch, networks, optimisers, real, fakes):
     """The three parts: `real` and the two `fakes` are (input of D or G, labels or None)."""
@@ -195,7 +159,7 @@ def step_in_torch(torch, networks, optimisers, real, fakes):
 
 def deviations(game, torch, steps, batches, monkeypatch, module):
     """|a - b| / (1e-3 + |b|) of all losses of all steps: (steps, 3)."""
-    networks = [theirs_like(m, torch) for m in (game.discriminator, game.generator)]
+    networks = [in_torch(m, torch) for m in (game.discriminator, game.generator)]
     optimisers = [torch.optim.Adam(m.parameters(), lr=1e-4) for m in networks]
     result = []
     for _ in range(steps):
@@ -225,7 +189,7 @@ def deviations(game, torch, steps, batches, monkeypatch, module):
 
 def test_cgan_losses_follow_pytorch(monkeypatch):
     torch = pytest.importorskip("torch")
-    cgan, N = script("cgan"), 16
+    N = 16
     first, worst = [], []
     for seed in range(5):
         minigan.manual_seed(seed)
@@ -261,12 +225,11 @@ def unbatched_step(m, networks, optimisers, loss_function, rounds):
 
 def test_cgan_on_single_vectors_follows_pytorch():
     torch = pytest.importorskip("torch")
-    cgan = script("cgan")
     first, worst = [], []
     for seed in range(5):
         minigan.manual_seed(seed)
         networks = cgan.make_discriminator(), cgan.make_generator()
-        theirs = [theirs_like(m, torch) for m in networks]
+        theirs = [in_torch(m, torch) for m in networks]
         optimisers = [minigan.optim.Adam(m.parameters(), lr=1e-4) for m in networks]
         other_optimisers = [torch.optim.Adam(m.parameters(), lr=1e-4) for m in theirs]
         random = numpy.random.default_rng(seed)
@@ -290,7 +253,6 @@ def test_cgan_on_single_vectors_follows_pytorch():
 
 def test_dcgan_losses_follow_pytorch(monkeypatch):
     torch = pytest.importorskip("torch")
-    dcgan = script("dcgan")
     minigan.manual_seed(0)
 
     def batches():
