@@ -40,7 +40,7 @@ WORKS = {
 }
 ENGINES = {"minigan": ("minigan",), "torch": ("torch", "torch fused")}
 SECONDS_A_TURN = 0.5
-TOO_SCATTERED = 0.5  # how far a quarter of PyTorch's turns may lie from their median, in parts of it
+TOO_SCATTERED = 0.5  # how far the quarters of an engine's turns may lie apart, over the median
 
 
 # One engine, in its own process
@@ -278,7 +278,8 @@ def main():
               f"products may be slower than this machine allows")
     names = [name for engine in ("minigan", *args.against) for name in ENGINES[engine]]
     workers = {name: Worker(name, cores[-args.threads:]) for name in names}
-    print(f"{'work':12} {'engine':12} {'us a step':>12} {'images/s':>12}   times minigan's (spread)")
+    print(f"{'work':12} {'engine':12} {'us a step':>12} {'images/s':>12}   "
+          f"times minigan's (spread)")
     results = {}
     for work in args.work:
         results[work] = measure(work, workers, args.turns)

@@ -16,6 +16,8 @@ generator. At the end a classifier tells how many samples show the digit that wa
 import time
 from pathlib import Path
 
+import numpy
+
 import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset
@@ -124,7 +126,7 @@ def plot_images(generator, label, path):
     return plot_sample_grid(images, path, rows=2, title=f"label {label}")
 
 
-class Judge:
+class Examiner:
     """A classifier, trained on the same images, that tells how good the drawn ones are."""
 
     def __init__(self, train_set, test_set, epochs=3):
@@ -166,12 +168,13 @@ class Judge:
         return share, distance, spread_ratio(images, self.real)
 
 
-def told(share, distance, spread):
-    return (f"label share {100 * share.overall:.1f} % (lowest {100 * min(share.per_class):.1f} %), "
+def in_words(share, distance, spread):
+    lowest = 100 * numpy.nanmin(share.per_class)
+    return (f"label share {100 * share.overall:.1f} % (lowest {lowest:.1f} %), "
             f"Fréchet distance {distance:.1f}, spread {spread:.2f} of real images'")
 
 
-def train(game, dataset, args, folder, judge):
+def train(game, dataset, args, folder, examiner):
     """All epochs; saves what the generator draws after each, and the losses."""
     loader = DataLoader(dataset, batch_size=args.batch_size)
     losses = {"D on real": [], "D on fake": [], "G": []}
@@ -192,10 +195,10 @@ def train(game, dataset, args, folder, judge):
                          title=f"epoch {epoch}")
         minigan.save(game.generator, folder / "generator.npz")
         if args.measure:
-            share, distance, spread = judge.measure(game.generator)
+            share, distance, spread = examiner.measure(game.generator)
             history["label share, %"].append(100 * share.overall)
             history["Fréchet distance"].append(distance)
-            print(f"epoch {epoch}: {told(share, distance, spread)}")
+            print(f"epoch {epoch}: {in_words(share, distance, spread)}")
     print(plot_losses(losses, folder / "losses.png", every=STEPS_BETWEEN_RECORDS))
     print(save_animation(grids, folder / "samples.gif", rows=10))
     if args.measure:
@@ -222,10 +225,16 @@ def prepare():
             args.generator = make_generator()
             args.generator.load_state_dict(minigan.load(args.source / "generator.npz"))
             return args, output_folder(args.source)
+        if Path(args.data).is_file():
+            raise ValueError(f"--data {args.data}: expected a folder, with images to train and "
+                             f"to test")
         args.train_set, args.test_set = (MnistDataset(args.data, train=t) for t in (True, False))
-        DataLoader(args.train_set), DataLoader(args.test_set)  # an empty set is an error
+        if len(args.train_set) < 2 or len(args.test_set) < 2:
+            raise ValueError(f"--data {args.data}: expected at least 2 images to train and to test")
+        few = args.test_set.batch(slice(0, 100))[1]
+        spread_ratio(few, few)  # images that are all the same are an error
         return args, output_folder(args.out)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
         parser.error(str(error))
 
 
@@ -235,15 +244,15 @@ def main():
         print(plot_images(args.generator, args.label, folder / f"label_{args.label}.png"))
         return
 
-    judge = Judge(args.train_set, args.test_set) if args.measure else None
+    examiner = Examiner(args.train_set, args.test_set) if args.measure else None
     game = Game(args.lr)
     start = time.perf_counter()
-    train(game, args.train_set, args, folder, judge)
+    train(game, args.train_set, args, folder, examiner)
     print(f"trained for {time.perf_counter() - start:.0f} s")
 
-    judge = judge or Judge(args.train_set, args.test_set)
-    share, distance, spread = judge.measure(game.generator)
-    print("at the end: " + told(share, distance, spread))
+    examiner = examiner or Examiner(args.train_set, args.test_set)
+    share, distance, spread = examiner.measure(game.generator)
+    print("at the end: " + in_words(share, distance, spread))
     print("label share per digit: " + "  ".join(
         f"{digit}: {100 * part:.1f} %" for digit, part in enumerate(share.per_class)))
     print(plot_images(game.generator, 7, folder / "label_7.png"))

@@ -24,6 +24,8 @@ from minigan.training import (
     save_animation, spread_ratio)
 
 SEED_SIZE = 100
+STEPS_BETWEEN_RECORDS = 10
+MOST_FRAMES = 40  # of the animation; all of them are in memory at once
 
 
 def make_activation(name):
@@ -137,6 +139,8 @@ def train(game, dataset, args, folder):
     grids, titles = [], []
 
     def show(step):
+        if len(grids) == MOST_FRAMES:  # every other one goes, so that they stay evenly spaced
+            del grids[1::2], titles[1::2]
         grids.append(draw(game.generator, fixed_seeds, args.batch_size)[:24])
         titles.append(f"step {step}")
         plot_sample_grid(grids[-1], folder / "samples" / f"step_{step:06d}.png", rows=4,
@@ -151,8 +155,9 @@ def train(game, dataset, args, folder):
                 if step % args.show_every == 0:
                     show(step)
                 step_losses = game.step(images)
-                for name, loss in step_losses.items():
-                    losses[name].append(loss.detach())
+                if step % STEPS_BETWEEN_RECORDS == 0:
+                    for name, loss in step_losses.items():
+                        losses[name].append(loss.detach())
                 step += 1
                 progress.advance(1, **step_losses)
                 if step == steps:
@@ -161,7 +166,7 @@ def train(game, dataset, args, folder):
     print(f"{steps} steps of {args.batch_size} in {seconds:.0f} s: "
           f"{1000 * seconds / steps:.0f} ms a step, pictures included")
     show(steps)
-    print(plot_losses(losses, folder / "losses.png", every=1))
+    print(plot_losses(losses, folder / "losses.png", every=STEPS_BETWEEN_RECORDS))
     print(save_animation(grids, folder / "samples.gif", rows=4, titles=titles))
     return grids[-1]
 
@@ -175,16 +180,20 @@ def prepare():
     parser.add_argument("--steps", type=positive_int, help="stop after so many steps")
     parser.add_argument("--channels", type=positive_int, default=256,
                         help="width of the hidden layers")
-    parser.add_argument("--activation", choices=("gelu", "leaky_relu"), default="gelu")
-    parser.add_argument("--show-every", type=positive_int, default=100, metavar="STEPS")
+    parser.add_argument("--activation", choices=("gelu", "leaky_relu"), default="gelu",
+                        help="between the layers")
+    parser.add_argument("--show-every", type=positive_int, default=100, metavar="STEPS",
+                        help="how often pictures are drawn on the way")
     args = parser.parse_args()
     try:
         minigan.set_device(args.device)
         minigan.manual_seed(args.seed)
         dataset = ImageDataset(args.data, device="cpu")
-        if len(dataset) < args.batch_size:
-            raise ValueError(f"--batch-size {args.batch_size}: there are only {len(dataset)} "
-                             f"pictures")
+        if len(dataset) < max(2, args.batch_size):
+            raise ValueError(f"--data {args.data}, --batch-size {args.batch_size}: there are only "
+                             f"{len(dataset)} pictures")
+        args.real = dataset.batch(slice(0, 24))
+        spread_ratio(args.real, args.real)  # pictures that are all the same are an error
         return args, dataset, output_folder(args.out)
     except (OSError, RuntimeError, ValueError) as error:
         parser.error(str(error))
@@ -196,8 +205,7 @@ def main():
     for name, network in (("discriminator", game.discriminator), ("generator", game.generator)):
         print(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters")
     samples = train(game, dataset, args, folder)
-    real = dataset.batch(slice(0, len(samples)))
-    print(f"spread: the pictures are {spread_ratio(samples, real):.2f} times as far from each "
+    print(f"spread: the pictures are {spread_ratio(samples, args.real):.2f} times as far from each "
           f"other as real ones (near 0: the generator has collapsed)")
 
 

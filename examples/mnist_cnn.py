@@ -9,6 +9,7 @@ and saves three pictures: the losses, right and wrong predictions, the convoluti
 """
 
 import time
+from pathlib import Path
 
 import minigan
 from minigan import nn, optim
@@ -99,6 +100,9 @@ def prepare():
         folder = output_folder(args.out)
         # In the data's own order, which is mixed already. The test batches are of the same size:
         # that matters to batch-norms, see below.
+        if Path(args.data).is_file():
+            raise ValueError(f"--data {args.data}: expected a folder, with images to train and "
+                             f"to test")
         train_loader, test_loader = (
             DataLoader(MnistDataset(args.data, train=train), batch_size=args.batch_size)
             for train in (True, False))

@@ -136,7 +136,10 @@ def randn(*size, dtype=float32, device=None, requires_grad=False):
 
 @operation
 def randint(low, high, size, dtype=int64, device=None):
-    """Whole random numbers, low <= x < high, from the device's stream; ValueError for low >= high."""
+    """Whole random numbers, low <= x < high, from the device's stream.
+
+    ValueError unless low < high.
+    """
     shape = sizes("randint", (tuple(size),))
     if not low < high:
         raise ValueError(f"randint: low must be below high, got {low} and {high}")

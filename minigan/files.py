@@ -1,21 +1,30 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
 
 
-def write_whole(path, content):
-    """Write bytes to a file such that nobody ever sees a part of them there.
+@contextlib.contextmanager
+def whole_file(path, ending=""):
+    """Another name to write to, in the same folder; the file takes its path when it is whole.
 
-    They go to a file beside it, which takes the name only when it is complete. Raises OSError if
-    the folder cannot be written; then the file is as it was before.
+    So nobody ever sees half of it, and where the writing fails the old file stays. The other name
+    is of this writer alone, since two processes may be at it; it ends in `ending`, by which some
+    libraries tell the format. The folder is made. Raises OSError if it cannot be written.
     """
     path = Path(path)
-    # A name of its own for each writer: two processes may be filling the cache at once.
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{ending}")
     try:
-        partial.write_bytes(content)
+        yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path, content):
+    """Write bytes to a file, see `whole_file`."""
+    with whole_file(path) as partial:
+        partial.write_bytes(content)

@@ -12,7 +12,7 @@ import numpy
 
 from minigan.device import moved
 from minigan.errors import describe
-from minigan.files import write_whole
+from minigan.files import whole_file
 from minigan.nn import Module
 
 
@@ -26,27 +26,26 @@ def save(state, path):
     state = state.state_dict() if isinstance(state, Module) else state
     if not isinstance(state, dict):
         raise TypeError(f"save: expected a Module or a dict of Tensors, got {describe(state)}")
-    content = io.BytesIO()
-    numpy.savez(content, allow_pickle=False, **{
-        name: moved(getattr(value, "array", value), "cpu") for name, value in state.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content.getvalue())
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name, value in state.items():
+            array = numpy.asarray(moved(getattr(value, "array", value), "cpu"))
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                numpy.lib.format.write_array(entry, array, allow_pickle=False)
     return path
 
 
 def load(path):
     """The state in an .npz file: a dict of NumPy arrays, as `load_state_dict` takes it.
 
-    FileNotFoundError if there is no such file, ValueError if it is damaged or something else.
+    OSError if it cannot be read, ValueError if it is damaged or something else.
     """
     path = _checked("load", path)
+    content = path.read_bytes()
     try:
         # From memory: given a path, NumPy leaves a damaged file open.
-        with numpy.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        with numpy.load(io.BytesIO(content), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise FileNotFoundError(f"load: {path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (Exception, MemoryError) as error:  # NumPy's reader has many ways to fail
         raise ValueError(f"load: {path}: expected an .npz file of arrays, found a damaged or "
                          f"foreign one: {error}") from error
 

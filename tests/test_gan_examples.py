@@ -114,6 +114,23 @@ def test_more_pictures_in_a_batch_than_there_are(tmp_path, pictures):
     assert result.returncode == 2 and "--batch-size 4" in result.stderr
 
 
+@pytest.mark.parametrize("count, said", [(1, "only 1 pictures"), (3, "all the same")])
+def test_pictures_that_nothing_can_be_learned_from(tmp_path, count, said):
+    with h5py.File(tmp_path / "same.h5", "w") as file:
+        for i in range(count):
+            file[f"a/{i}.png"] = numpy.full((130, 130, 3), 7, "uint8")
+    result = run("--data", "same.h5", "--channels", 2, cwd=tmp_path, script="dcgan.py")
+    assert result.returncode == 2 and said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn.py", "cgan.py"])
+def test_one_table_is_not_taken_for_two(tmp_path, name):
+    (tmp_path / "table.csv").write_text("\n".join("7," + ",".join(["0"] * 784) for _ in range(3)))
+    result = run("--data", "table.csv", cwd=tmp_path, script=name)
+    assert result.returncode == 2 and "expected a folder" in result.stderr
+
+
 def test_the_networks_are_of_the_stated_size():
     size = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
     assert size(dcgan.make_discriminator(256, "gelu")) == 4_294_448

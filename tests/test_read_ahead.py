@@ -148,3 +148,15 @@ def test_python_exits_while_a_loop_is_half_way(tmp_path, end, status):
 def test_ahead_is_a_whole_number(ahead):
     with pytest.raises(ValueError, match="ahead must be a whole number of at least 1"):
         data.ReadAhead([], ahead=ahead)
+
+
+def test_python_exits_where_nobody_left_the_loop(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for i in range(64):
+            file[f"{i}.png"] = numpy.zeros((130, 130, 3), "uint8")
+    code = ("import sys; from minigan.data import *; "
+            "it = iter(ReadAhead(DataLoader(ImageDataset(sys.argv[1]), batch_size=16))); next(it); "
+            "raise SystemExit(3)")
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.h5"], timeout=60,
+                          cwd=Path(minigan.__file__).parent.parent)
+    assert done.returncode == 3

@@ -1,5 +1,6 @@
 """Batches prepared while the last one is still being learned from."""
 
+import atexit
 import queue
 import sys
 import threading
@@ -40,9 +41,17 @@ class ReadAhead:
         ready = queue.SimpleQueue()
         room = threading.Semaphore(self.ahead)
         left = threading.Event()
-        # A daemon: a loop that an exception left half-way must not keep Python from exiting.
+        # A daemon, so that Python does not wait for it at exit where nobody has left the loop.
         thread = threading.Thread(target=_prepare, args=(self.iterable, ready, room, left),
                                   daemon=True, name="ReadAhead")
+        def stop():
+            left.set()
+            room.release()  # for a thread that waits for room, so that it sees the loop is left
+            thread.join()
+
+        # While Python exits, daemons are frozen, this one perhaps within h5py and with its lock:
+        # it ends before that.
+        atexit.register(stop)
         thread.start()
         try:
             while True:
@@ -54,11 +63,9 @@ class ReadAhead:
                 room.release()
                 yield _on_default_device(item)
         finally:
-            left.set()
-            room.release()  # for a thread that waits for room, so that it sees the loop is left
-            # While Python exits, daemons are stopped for good: one would be waited for forever.
+            atexit.unregister(stop)
             if not sys.is_finalizing():
-                thread.join()
+                stop()
 
 
 _END = object()

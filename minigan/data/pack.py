@@ -22,12 +22,16 @@ def pack_images(folder, out, group="images", force=False):
     Returns how many images were packed, and a list of texts: the path of each file that was left
     out, because it is no image that can be read or is smaller than 128 x 128, and why.
 
-    Raises FileNotFoundError for a missing folder, FileExistsError for a file that is there,
+    Raises ValueError for a group's name that begins with a digit, as images' names do,
+    FileNotFoundError for a missing folder, FileExistsError for a file that is there,
     ValueError if no image was found, OSError if the file cannot be written.
     """
     import h5py
 
     folder, out = Path(folder), Path(out)
+    if not group or group[0].isdigit() or ".." in group:
+        raise ValueError(f"--group {group}: expected a name that does not begin with a digit, as "
+                         f"images do")
     for needed in (folder, out.parent):
         if not needed.is_dir():
             raise FileNotFoundError(f"{needed}: no such folder")

@@ -28,6 +28,8 @@ def normal_cdf(x):
     """(Phi(x), exp(-x^2 / 2)), the second because a backward needs it too; in x's dtype."""
     if module_of(x) is not numpy or x.size <= BLOCK:
         return normal_cdf_of_block(x)
+    if 0 in x.strides:  # broadcast: it has no order of memory
+        x = numpy.ascontiguousarray(x)
     phi, bell = numpy.empty_like(x), numpy.empty_like(x)
     # In the order of memory, which empty_like copies from x.
     flat, flat_phi, flat_bell = (array.ravel(order="K") for array in (x, phi, bell))

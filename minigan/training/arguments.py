@@ -16,8 +16,10 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def add_training_options(self, epochs, batch_size, lr, out):
         """The options that all training scripts have, with these defaults."""
-        self.add_argument("--epochs", type=positive_int, default=epochs)
-        self.add_argument("--batch-size", type=positive_int, default=batch_size)
+        self.add_argument("--epochs", type=positive_int, default=epochs,
+                          help="how often to go through the data")
+        self.add_argument("--batch-size", type=positive_int, default=batch_size,
+                          help="how many images to learn from at a time")
         self.add_argument("--lr", type=positive_float, default=lr, help="Adam's learning rate")
         self.add_argument("--seed", type=int, default=0, help="decides all that is random")
         self.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -5,13 +5,12 @@ file's Path. Figures are drawn without pyplot: no display, no state shared with 
 plots. Matplotlib is imported by the first plot, not before.
 """
 
-import contextlib
 import math
-import os
 from pathlib import Path
 
 import numpy
 
+from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 
 COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
@@ -194,20 +193,6 @@ def _open_frame(axes):
 
 
 def save_png(figure, path):
-    with finished_file(path, ".png") as unfinished:
+    with whole_file(path, ".png") as unfinished:
         figure.savefig(unfinished, dpi=DPI)
     return Path(path)
-
-
-@contextlib.contextmanager
-def finished_file(path, ending):
-    """Another name to write to, in the same folder; the file gets its path when it is whole.
-
-    So whoever looks at the file meanwhile never sees half of it. The other name's ending tells
-    its writer the format, whatever the path's own ending is.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.part{ending}")
-    yield unfinished
-    os.replace(unfinished, path)

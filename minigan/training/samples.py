@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy
 
+from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
-from minigan.training.plots import DPI, finished_file, save_png
+from minigan.training.plots import DPI, save_png
 
 # In dots of the picture, of which DPI are an inch.
 MARGIN = 8          # around the grid
@@ -57,7 +58,7 @@ def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds
 
     figure, drawn, heading = _figure(grids[0], row_labels, titles[0])
     writer = PillowWriter(fps=1 / seconds)
-    with finished_file(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
+    with whole_file(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
         for grid, title in zip(grids, titles):
             drawn.set_data(grid)
             heading.set_text(title)
