@@ -70,8 +70,10 @@ def read_image(path):
     """An image file as colours: uint8 (H,W,3).
 
     Any format that Pillow knows, told by its content. Grey is repeated for each colour; what is
-    transparent becomes white; 16 bits become 8. Of an animation it is the first picture. How a
-    camera was held (EXIF's orientation) is not regarded. ValueError for what cannot be read.
+    transparent by an alpha channel becomes white; a PNG of 16 bits becomes 8. Other formats with
+    more than 8 bits are clipped by Pillow, and floating-point ones come out black: convert these
+    first. Of an animation it is the first picture. How a camera was held (EXIF's orientation) is
+    not regarded. ValueError for what cannot be read.
     """
     from matplotlib.image import imread
 
