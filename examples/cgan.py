@@ -2,7 +2,7 @@
 
     python examples/cgan.py                             on digits that minigan draws itself
     python examples/cgan.py --data mnist                on the real MNIST, downloaded once
-    python examples/cgan.py --label 7 --from runs/cgan  new sevens from what was learned
+    python examples/cgan.py --label 7 --from runs/cgan  six sevens; another --seed gives others
     python examples/cgan.py --help                      everything else
 
 Two networks play against each other. The generator makes an image from a seed of random numbers

@@ -149,6 +149,13 @@ def test_generators_make_what_discriminators_take():
 
 # The same game in PyTorch: from the same weights and random numbers, the same losses
 
+def learn(loss, optimiser):
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss.item()
+
+
 def step_in_torch(torch, networks, optimisers, real, fakes):
     """The three parts: `real` and the two `fakes` are (input of D or G, labels or None)."""
     discriminator, generator = networks
@@ -166,11 +173,7 @@ def step_in_torch(torch, networks, optimisers, real, fakes):
         answer = judge(images.detach() if number == 1 else images, labels)
         target = torch.zeros_like(answer) if number == 1 else torch.ones_like(answer)
         loss = loss_function(answer, target)
-        optimiser = optimisers[1 if number == 2 else 0]
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+        losses.append(learn(loss, optimisers[1 if number == 2 else 0]))
     return losses
 
 
@@ -232,11 +235,7 @@ def unbatched_step(m, networks, optimisers, loss_function, rounds):
         image = given if number == 0 else generator(m.cat((given, label)))
         answer = discriminator(m.cat((image.detach() if number == 1 else image, label)))
         loss = loss_function(answer, m.zeros(1) if number == 1 else m.ones(1))
-        optimiser = optimisers[1 if number == 2 else 0]
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+        losses.append(learn(loss, optimisers[1 if number == 2 else 0]))
     return losses
 
 
