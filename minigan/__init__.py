@@ -17,6 +17,7 @@ from minigan.functional import (
 from minigan.recording import enable_grad, is_grad_enabled, no_grad
 from minigan import nn, optim
 from minigan.gradcheck import GradcheckError, gradcheck
+from minigan.inspect import profile
 from minigan.serialization import load, save
 from minigan.kernels.memory import keep_freed_memory
 

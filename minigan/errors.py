@@ -3,6 +3,8 @@
 import functools
 import inspect
 
+from minigan.watching import watching
+
 
 def describe(value):
     """What a person calls this value: 'a float32 Tensor of shape (2, 3)', "str 'same'"."""
@@ -22,7 +24,9 @@ def operation(function):
     @functools.wraps(function)
     def explained(*args, **kwargs):
         try:
-            return function(*args, **kwargs)
+            if watching.observer is None:
+                return function(*args, **kwargs)
+            return watching.observer.run("forward", function.__name__, function, args, kwargs)
         except (TypeError, ValueError, AttributeError, IndexError, KeyError,
                 OverflowError) as error:
             if str(error).startswith(f"{function.__name__}:"):

@@ -12,6 +12,7 @@ from minigan.autograd import Tensor
 from minigan.device import module_of
 from minigan.errors import describe
 from minigan.walk import clear_gradients
+from minigan.watching import watching
 
 
 class Block:
@@ -176,6 +177,12 @@ class Optimizer:
 
     def step(self):
         """Change every parameter that has a gradient."""
+        if watching.observer is None:
+            self._step()
+        else:
+            watching.observer.run("step", self.name, self._step, (), {})
+
+    def _step(self):
         if not all(block.is_in_place() for _, block in self.blocks):
             self._lay_out()
         for group, block in self.blocks:

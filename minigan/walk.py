@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from minigan.device import module_of
 from minigan.errors import describe
+from minigan.watching import watching
 
 
 def walk_back(root, gradient, retain_graph):
@@ -28,7 +29,12 @@ def walk_back(root, gradient, retain_graph):
         tensor = order.pop()  # lets go of it, so that memory is freed behind the walk
         g = gradients.pop(tensor.number, None)
         if g is not None:
-            for x, needed, gx in zip(tensor.inputs, tensor.needs, tensor._backward(g)):
+            if watching.observer is None:
+                inner = tensor._backward(g)
+            else:
+                inner = watching.observer.run("backward", operation_name(tensor._backward),
+                                              tensor._backward, (g,), {})
+            for x, needed, gx in zip(tensor.inputs, tensor.needs, inner):
                 if gx is None or not needed:
                     continue
                 if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:

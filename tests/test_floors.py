@@ -8,11 +8,12 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A room may import from its own floor and all below.
 FLOORS = [
-    {"errors", "files", "indexing", "recording", "walk", "device", "kernels"},
+    {"errors", "files", "indexing", "recording", "walk", "device", "kernels",
+     "watching"},
     {"autograd", "creation"},
     {"functional"},
     {"nn", "optim"},
-    {"gradcheck", "serialization", "data", "training"},
+    {"gradcheck", "serialization", "data", "training", "inspect"},
 ]
 
 
