@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from minigan.kernels import convolution
-from minigan.kernels.activation import BLOCK, normal_cdf, normal_cdf_of_block
+from minigan.kernels.activation import BLOCK, gelu, gelu_backward
 from minigan.kernels.lowering import Geometry, col2im, scatter_matrix, summed
 from minigan.kernels.products import outer_product
 
@@ -64,8 +64,13 @@ def test_outer_product(shape):
 @pytest.mark.parametrize("arrange", [
     lambda x: x, lambda x: x.transpose(2, 0, 1), lambda x: x[::2, :, ::-1], lambda x: x[:, 1:, 1:],
     lambda x: numpy.broadcast_to(x[:, :1], x.shape)])
-def test_normal_cdf_by_blocks(arrange):
+def test_gelu_by_blocks(arrange):
     x = arrange(random.standard_normal((40, 30, 50)))
     assert x.size > BLOCK
-    for whole, blocks in zip(normal_cdf_of_block(x), normal_cdf(x)):
-        numpy.testing.assert_allclose(blocks, whole, rtol=1e-14)
+    g = random.standard_normal(x.shape)
+    y, phi = gelu(x)
+    gx = gelu_backward(g, x, phi)
+    for row in numpy.ndindex(x.shape[:2]):  # each of them less than a block
+        whole = gelu(x[row])
+        numpy.testing.assert_allclose([y[row], phi[row]], whole, rtol=1e-14)
+        numpy.testing.assert_allclose(gx[row], gelu_backward(g[row], x[row], whole[1]), rtol=1e-14)

@@ -12,10 +12,9 @@ from minigan.kernels import activation as kernels
 
 
 def logistic(x):
-    """1 / (1 + e^-x) without overflow on either side."""
-    xp = module_of(x)
-    e = xp.exp(-xp.abs(x))
-    return xp.where(x < 0, e, 1) / (1 + e)
+    """1 / (1 + e^-x). Where e^-x is infinite the result is 0, as it should be."""
+    with numpy.errstate(over="ignore"):
+        return 1 / (1 + module_of(x).exp(-x))
 
 
 @operation
@@ -59,12 +58,8 @@ def gelu(input: Tensor, approximate="none"):
     x = fractional(input).array
     xp = module_of(x)
     if approximate == "none":
-        phi, bell = kernels.normal_cdf(x)
-
-        def backward(g):
-            return (g * (phi + x * bell * (1 / math.sqrt(2 * math.pi))),)
-
-        return node(x * phi, (input,), backward)
+        y, phi = kernels.gelu(x)
+        return node(y, (input,), lambda g: (kernels.gelu_backward(g, x, phi),))
     if approximate != "tanh":
         raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
     scale = math.sqrt(2 / math.pi)
