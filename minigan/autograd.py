@@ -169,6 +169,7 @@ class Tensor:
         else:
             self.array = value.array
             self.version = [self.version[0] + 1]
+            self.slot = None  # it was for the memory before
 
     @property
     def grad(self):
@@ -332,6 +333,17 @@ def node(array, inputs, backward, name=None):
             if name is not None:
                 backward.__qualname__ = name
     return result
+
+
+def place_of(leaf, *others):
+    """Where a backward may write a leaf's whole gradient straight away, or None.
+
+    That is its optimiser's slot, as long as no gradient is in it yet. The operation's other
+    inputs are named because a gradient of theirs arrives first if they are the same tensor.
+    """
+    if leaf.gradient is None and not any(other is leaf for other in others):
+        return leaf.slot
+    return None
 
 
 def view_node(array, input, backward, name=None):

@@ -8,11 +8,17 @@ handful of array calls whatever the number of layers.
 import math
 from numbers import Real
 
+import numpy
+
 from minigan.autograd import Tensor
 from minigan.device import module_of
 from minigan.errors import describe
 from minigan.walk import clear_gradients
 from minigan.watching import watching
+
+
+# An update is a dozen passes over its arrays: on the CPU over pieces that stay in the cache.
+PIECE = 1 << 16
 
 
 class Block:
@@ -33,8 +39,8 @@ class Block:
         for p in parameters:
             total += p.array.size
             self.ends.append(total)
-        self.values, self.gradients, self.scratch = (
-            xp.empty(total, first.dtype) for _ in range(3))
+        self.values, self.gradients = (xp.empty(total, first.dtype) for _ in range(2))
+        self.scratch = xp.empty(min(total, PIECE) if xp is numpy else total, first.dtype)
         self.moments = {name: xp.zeros(total, first.dtype) for name in names}
         self.steps = [0] * len(parameters)
         self.views, self.slots = self.parts(self.values), self.parts(self.gradients)
@@ -78,7 +84,7 @@ class Optimizer:
     """What optimisers have in common: groups of parameters, laid flat, stepped and saved.
 
     A subclass names what it remembers of each parameter (`remembers`) and which options are
-    numbers, and defines `update(group, step, values, gradients, scratch, *moments)` for flat
+    numbers, and defines `update(group, step, scratch, values, gradients, *moments)` for flat
     arrays.
     """
 
@@ -186,10 +192,12 @@ class Optimizer:
         if not all(block.is_in_place() for _, block in self.blocks):
             self._lay_out()
         for group, block in self.blocks:
+            flats = block.values, block.gradients, *block.moments.values()
             for start, end, step in block.advance():
-                self.update(group, step, block.values[start:end], block.gradients[start:end],
-                            block.scratch[start:end],
-                            *(flat[start:end] for flat in block.moments.values()))
+                for piece in range(start, end, block.scratch.size):
+                    until = min(piece + block.scratch.size, end)
+                    self.update(group, step, block.scratch[:until - piece],
+                                *[flat[piece:until] for flat in flats])
 
     def state_dict(self):
         """{'state': {i: {'step': int, name: Tensor}}, 'param_groups': [...]}, as PyTorch's.
@@ -282,7 +290,7 @@ class SGD(Optimizer):
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
 
-    def update(self, group, step, p, g, d, b):
+    def update(self, group, step, d, p, g, b):
         momentum = group["momentum"]
         xp = module_of(p)
         if group["weight_decay"]:
@@ -323,7 +331,7 @@ class Adam(Optimizer):
                 isinstance(beta, Real) and 0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, got {betas!r}")
 
-    def update(self, group, step, p, g, d, m, v):
+    def update(self, group, step, d, p, g, m, v):
         beta1, beta2 = group["betas"]
         xp = module_of(p)
         if group["weight_decay"]:

@@ -112,7 +112,8 @@ def accumulate(leaf, g):
     if leaf.gradient is not None:
         leaf.gradient += g
     elif leaf.slot is not None:
-        leaf.slot[...] = g
+        if g is not leaf.slot:  # see autograd.place_of
+            leaf.slot[...] = g
         leaf.gradient = leaf.slot
     else:
         leaf.gradient = g.copy() if g.ndim else module_of(g).array(g)

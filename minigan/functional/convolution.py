@@ -14,7 +14,7 @@ Formulas: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep l
 
 from numbers import Integral
 
-from minigan.autograd import Tensor, node
+from minigan.autograd import Tensor, node, place_of
 from minigan.device import module_of
 from minigan.errors import operation
 from minigan.kernels.convolution import correlate, lower, outer, scatter
@@ -117,7 +117,7 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
             gx = scatter(w, g, N, geometry).transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = outer(g, lowered, w.shape, geometry)
+            gw = outer(g, lowered, w.shape, geometry, place_of(weight, input))
         return gx, gw, g.sum(axis=1) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)
@@ -174,7 +174,7 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
             gx = correlate(w, lowered, geometry).reshape(C, H, W, N).transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = outer(x2, lowered, w.shape, geometry)
+            gw = outer(x2, lowered, w.shape, geometry, place_of(weight, input))
         return gx, gw, g.sum(axis=(1, 2, 3)) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)

@@ -2,7 +2,7 @@
 
 from numbers import Integral
 
-from minigan.autograd import Tensor, node
+from minigan.autograd import Tensor, node, place_of
 from minigan.device import module_of
 from minigan.errors import operation
 from minigan.kernels.products import outer_product
@@ -34,7 +34,8 @@ def linear(input: Tensor, weight: Tensor, bias=None):
         g2 = g.reshape(-1, w.shape[0]) if w.shape[0] else g.reshape(0, 0)
         gw = None
         if weight.requires_grad:
-            gw = outer_product(g2.T, x.reshape(g2.shape[0], w.shape[1]).T)
+            gw = outer_product(g2.T, x.reshape(g2.shape[0], w.shape[1]).T,
+                               place_of(weight, input))
         return gx, gw, g2.sum(axis=0) if b is not None else None
 
     return node(y, (input, weight) if bias is None else (input, weight, bias), backward)

@@ -11,15 +11,25 @@ only: bands[c,kw,r,q,ow,n] is pixel (q * stride + r, ow * stride + kw * dilation
 image. What kernel row kh sees is then one block, r and q from kh * dilation on, which a product
 can read where it lies: one product for each row of the kernel, on a KH-th of the memory.
 
+Kernel rows of the same r see nearly the same block, each a little further down. Where O is small,
+and a product with O rows therefore slow, they are taken together: one product with O rows for each
+of them, over all that any of them sees.
+
 Shapes as in functional/convolution.py; images are (C,H,W,N), outputs (O, OH*OW*N).
 """
+
+import math
+from typing import NamedTuple
 
 from minigan.device import module_of
 from minigan.kernels.lowering import col2im, im2col, padded, view_of, without_padding
 from minigan.kernels.products import outer_product
 
-# From this many numbers in the columns on, bands are faster. Measured on CPUs.
+# From this many numbers in the columns on, bands are faster; up to this many outputs, kernel rows
+# are taken together. Measured on CPUs.
 LARGE = 1 << 20
+FEW_OUTPUTS = 64
+CACHED = 1 << 18  # numbers of a weight that are put in order at a time
 
 
 def takes_bands(C, N, geometry):
@@ -38,21 +48,34 @@ def correlate(w, lowered, geometry):
     O, C, KH, KW = w.shape
     if lowered.ndim == 2:
         return w.reshape(O, C * KH * KW) @ lowered
-    rows = kernel_rows(w)
-    y = rows[0] @ seen_by(0, lowered, geometry)
-    for kh in range(1, KH):
-        y += rows[kh] @ seen_by(kh, lowered, geometry)
-    return y
+    OH, OW = geometry.output
+    N = lowered.shape[5]
+    rows = by_kernel_row(w)
+    y = None
+    for group in groups(O, C, geometry):
+        seen = lowered[:, :, group.r, group.q:group.q + group.height]
+        product = rows[group.kernel_rows].reshape(-1, C * KW) @ seen.reshape(C * KW, -1)
+        for part, q in zip(product.reshape(-1, O, group.height, OW * N), group.shifts):
+            if y is None:
+                y = part[:, q:q + OH].copy()
+            else:
+                y += part[:, q:q + OH]
+    return y.reshape(O, OH * OW * N)
 
 
-def outer(g, lowered, shape, geometry):
-    """g (O, OH*OW*N) and a lowered image -> (O,C,KH,KW), the shape that is given."""
-    if lowered.ndim == 2:
-        return outer_product(g, lowered).reshape(shape)
+def outer(g, lowered, shape, geometry, out=None):
+    """g (O, OH*OW*N) and a lowered image -> (O,C,KH,KW), the shape that is given; into `out`."""
     O, C, KH, KW = shape
-    result = module_of(g).empty(shape, g.dtype)
-    for kh in range(KH):
-        result[:, :, kh] = outer_product(g, seen_by(kh, lowered, geometry)).reshape(O, C, KW)
+    xp = module_of(g)
+    result = xp.empty(shape, g.dtype) if out is None else out
+    if lowered.ndim == 2:
+        outer_product(g, lowered, out=result.reshape(O, C * KH * KW))
+        return result
+    by_row = result.transpose(2, 0, 1, 3)  # (KH,O,C,KW)
+    for group in groups(O, C, geometry):
+        seen = lowered[:, :, group.r, group.q:group.q + group.height]
+        product = outer_product(shifted(g, group, geometry), seen.reshape(C * KW, -1))
+        by_row[group.kernel_rows] = product.reshape(-1, O, C, KW)
     return result
 
 
@@ -61,62 +84,82 @@ def scatter(w, g, N, geometry):
     O, C, KH, KW = w.shape
     if not takes_bands(C, N, geometry):
         return col2im(w.reshape(O, C * KH * KW).T @ g, N, geometry)
-    OH, OW = geometry.output
-    xp = module_of(g)
-    total = xp.zeros(bands_shape(C, N, geometry), g.dtype)
-    rows = kernel_rows(w)
-    for kh in range(KH):
-        r, q = divmod_of(kh, geometry)
-        total[:, :, r, q:q + OH] += (rows[kh].T @ g).reshape(C, KW, OH, OW, N)
-    return summed_bands(total, geometry)
+    # The image with its pixels sorted by what their row and column leave, divided by the stride:
+    # there what a kernel column adds is one block of neighbours.
+    (SH, SW), (H, W) = geometry.stride, geometry.padded_size()
+    sorted_image = module_of(g).zeros((C, SH, -(-H // SH), SW, -(-W // SW), N), g.dtype)
+    OW = geometry.output[1]
+    rows = by_kernel_row(w)
+    for group in groups(O, C, geometry):
+        product = rows[group.kernel_rows].reshape(-1, C * KW).T @ shifted(g, group, geometry)
+        product = product.reshape(C, KW, group.height, OW, N)
+        at = sorted_image[:, group.r, group.q:group.q + group.height]
+        for kw in range(KW):
+            q, r = divmod(kw * geometry.dilation[1], SW)
+            at[:, :, r, q:q + OW] += product[:, kw]
+    image = sorted_image.transpose(0, 2, 1, 4, 3, 5).reshape(
+        C, sorted_image.shape[2] * SH, sorted_image.shape[4] * SW, N)
+    return without_padding(image, geometry)
 
 
-def kernel_rows(w):
-    """w (O,C,KH,KW) as (KH, O, C*KW)."""
+def by_kernel_row(w):
+    """w (O,C,KH,KW) as (KH,O,C,KW)."""
     O, C, KH, KW = w.shape
-    return w.transpose(2, 0, 1, 3).reshape(KH, O, C * KW)
+    result = module_of(w).empty((KH, O, C, KW), w.dtype)
+    in_order = w.transpose(2, 0, 1, 3)
+    # A part at a time: the copy takes from it KH times, which a cache should still hold.
+    step = max(1, CACHED // (C * KH * KW))
+    for start in range(0, O, step):
+        result[:, start:start + step] = in_order[:, start:start + step]
+    return result
 
 
-def divmod_of(kh, geometry):
-    """(r, q) of the row of pixels that kernel row kh meets first."""
-    q, r = divmod(kh * geometry.dilation[0], geometry.stride[0])
-    return r, q
+class Group(NamedTuple):
+    """Kernel rows whose products are taken together, and the rows of the bands that they see."""
+    kernel_rows: slice
+    r: int
+    q: int          # the first of the bands' rows
+    height: int     # how many
+    shifts: list    # for each kernel row, how many of them lie above those it sees
 
 
-def seen_by(kh, lowered, geometry):
-    """What kernel row kh sees: a view (C*KW, OH*OW*N) of the bands."""
-    C, KW, _, _, OW, N = lowered.shape
+def groups(O, C, geometry):
+    """Every kernel row, in one group or another."""
+    KH, KW = geometry.kernel
+    dilation, stride = geometry.dilation[0], geometry.stride[0]
     OH = geometry.output[0]
-    r, q = divmod_of(kh, geometry)
-    return lowered[:, :, r, q:q + OH].reshape(C * KW, OH * OW * N)
+    # The kernel rows `apart` from each other have the same r.
+    apart = stride // math.gcd(stride, dilation)
+    if not O <= min(FEW_OUTPUTS, C * KW):
+        apart = KH
+    for first in range(min(apart, KH)):
+        starts = [divmod(kh * dilation, stride) for kh in range(first, KH, apart)]
+        q, r = starts[0]
+        shifts = [start - q for start, _ in starts]
+        yield Group(slice(first, KH, apart), r, q, shifts[-1] + OH, shifts)
 
 
-def bands_shape(C, N, geometry):
-    stride = geometry.stride[0]
-    H, _ = geometry.padded_size()
-    return C, geometry.kernel[1], stride, -(-H // stride), geometry.output[1], N
+def shifted(g, group, geometry):
+    """g (O, OH*OW*N) once for each kernel row, where that row sees it: (rows*O, height*OW*N)."""
+    if len(group.shifts) == 1:
+        return g
+    OH, _ = geometry.output
+    O, L = g.shape
+    result = module_of(g).zeros((len(group.shifts), O, group.height, L // OH), g.dtype)
+    for part, q in zip(result, group.shifts):
+        part[:, q:q + OH] = g.reshape(O, OH, L // OH)
+    return result.reshape(-1, group.height * (L // OH))
 
 
 def bands(x, geometry):
     """x (C,H,W,N) -> (C,KW,stride,rows,OW,N), see above."""
     (top, bottom), sides = geometry.padding
-    shape = C, KW, stride, rows, OW, N = bands_shape(x.shape[0], x.shape[3], geometry)
+    C, _, _, N = x.shape
+    stride, (H, _) = geometry.stride[0], geometry.padded_size()
+    rows = -(-H // stride)
     # As many rows as the stride divides: at most stride - 1 more, of zeros, which no kernel meets.
-    below = bottom + stride * rows - geometry.padded_size()[0]
-    x = padded(x, ((top, below), sides))
+    x = padded(x, ((top, bottom + stride * rows - H), sides))
     c, h, w, n = x.strides
+    shape = (C, geometry.kernel[1], stride, rows, geometry.output[1], N)
     return module_of(x).ascontiguousarray(view_of(x, shape, (
         c, w * geometry.dilation[1], h, h * stride, w * geometry.stride[1], n)))
-
-
-def summed_bands(total, geometry):
-    """The adjoint of `bands`: summed back along the width, (C,H,W,N)."""
-    C, KW, stride, rows, OW, N = total.shape
-    _, W = geometry.padded_size()
-    x = module_of(total).zeros((C, rows, stride, W, N), total.dtype)
-    in_order = x.transpose(0, 2, 1, 3, 4)  # (C,stride,rows,W,N), as the bands have it
-    for kw in range(KW):
-        start = kw * geometry.dilation[1]
-        end = start + OW * geometry.stride[1]
-        in_order[:, :, :, start:end:geometry.stride[1]] += total[:, kw]
-    return without_padding(x.reshape(C, rows * stride, W, N), geometry)

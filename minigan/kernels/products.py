@@ -11,17 +11,26 @@ DIRECT = 1_000_000
 FEW = 4096
 
 
-def outer_product(a, b):
-    """a (M,L) @ b.T for b (K,L)."""
+def outer_product(a, b, out=None):
+    """a (M,L) @ b.T for b (K,L); into `out` (M,K) where it is given."""
     M, L = a.shape
     K = b.shape[0]
+    xp = module_of(a)
+    if out is None:
+        out = xp.empty((M, K), a.dtype)
+    if L == 1 and M * K > FEW and xp is numpy:
+        # A third of the time of `multiply`, whose inner loops set out anew for every row. The
+        # columns of zeros make it a product that NumPy leaves to OpenBLAS.
+        left, right = numpy.zeros((M, 2), a.dtype), numpy.zeros((2, K), b.dtype)
+        left[:, :1], right[:1] = a, b.T
+        return numpy.matmul(left, right, out=out)
     if L == 1:
-        return a * b.T  # a quarter of the time of the matrix product
-    if module_of(a) is not numpy or M * K > FEW or M * K * L <= DIRECT:
-        return a @ b.T
-    piece = DIRECT // (M * K)
-    pieces = L // piece
-    end = pieces * piece
-    parts = numpy.matmul(a[:, :end].reshape(M, pieces, piece).transpose(1, 0, 2),
-                         b[:, :end].reshape(K, pieces, piece).transpose(1, 2, 0))
-    return parts.sum(axis=0) + a[:, end:] @ b[:, end:].T
+        return xp.multiply(a, b.T, out=out)
+    if xp is numpy and M * K <= FEW and M * K * L > DIRECT:
+        piece = DIRECT // (M * K)
+        pieces = L // piece
+        end = pieces * piece
+        parts = numpy.matmul(a[:, :end].reshape(M, pieces, piece).transpose(1, 0, 2),
+                             b[:, :end].reshape(K, pieces, piece).transpose(1, 2, 0))
+        return numpy.add(parts.sum(axis=0), a[:, end:] @ b[:, end:].T, out=out)
+    return xp.matmul(a, b.T, out=out)
