@@ -24,24 +24,24 @@ def geometries():
 
 
 @pytest.mark.parametrize("N", [1, 3])
-def test_bands_give_what_columns_give(N, monkeypatch):
+@pytest.mark.parametrize("C, O", [(2, 3), (1, 9)])
+def test_all_forms_of_the_products_agree(N, C, O, monkeypatch):
     for geometry in geometries():
-        C, O = 2, 3
         L = geometry.output[0] * geometry.output[1] * N
         x = random.standard_normal((C, *geometry.size, N))
         w, g = random.standard_normal((O, C, *geometry.kernel)), random.standard_normal((O, L))
         results = []
-        for large, few in ((float("inf"), 0), (0, 0), (0, 64)):
-            monkeypatch.setattr(convolution, "LARGE", large)
+        for part, few, dimensions in ((1 << 30, 0, 2), (1, 0, 4), (0, 64, 6)):
+            monkeypatch.setattr(convolution, "PART", part)
             monkeypatch.setattr(convolution, "FEW_OUTPUTS", few)
-            lowered = convolution.lower(x, geometry)
-            assert lowered.ndim == (2 if large else 6)
+            lowered = convolution.lower(x, O, geometry)
+            assert lowered.ndim == (2 if dimensions == 4 and C == 1 else dimensions)
             results.append((convolution.correlate(w, lowered, geometry),
                             convolution.outer(g, lowered, w.shape, geometry),
                             convolution.scatter(w, g, N, geometry)))
-        for plain, banded, together in zip(*results):
-            numpy.testing.assert_allclose(banded, plain, rtol=1e-12, atol=1e-12)
-            numpy.testing.assert_allclose(together, plain, rtol=1e-12, atol=1e-12)
+        for plain, *others in zip(*results):
+            for other in others:
+                numpy.testing.assert_allclose(other, plain, rtol=1e-12, atol=1e-12)
 
 
 def test_one_product_sums_columns_back_as_additions_do():

@@ -103,7 +103,7 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
                          f"padded image ({H + sum(padding[0])}, {W + sum(padding[1])})")
 
     geometry = Geometry((H, W), kernel, stride, padding, dilation, (OH, OW))
-    lowered = lower(x.transpose(1, 2, 3, 0), geometry)
+    lowered = lower(x.transpose(1, 2, 3, 0), O, geometry)
     y = correlate(w, lowered, geometry)  # (O, OH*OW*N)
     if b is not None:
         y += b[:, None]
@@ -168,7 +168,7 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
 
     def backward(g):
         g = (g[None] if unbatched else g).transpose(1, 2, 3, 0)
-        lowered = lower(g, geometry)
+        lowered = lower(g, C, geometry)
         gx = gw = None
         if input.requires_grad:
             gx = correlate(w, lowered, geometry).reshape(C, H, W, N).transpose(3, 0, 1, 2)

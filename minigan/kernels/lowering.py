@@ -74,6 +74,38 @@ def im2col(x, geometry):
     return windows(padded(x, geometry.padding), geometry).reshape(C * KH * KW, OH * OW * N)
 
 
+def im2col_by_width(x, geometry):
+    """im2col in two steps, along the width and then along the height: long runs of memory each.
+
+    For one large image several times as fast.
+    """
+    C, _, _, N = x.shape
+    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+    lowered = bands(x, geometry)
+    columns = module_of(x).empty((C, KH, KW, OH, OW, N), x.dtype)
+    for kh in range(KH):
+        q, r = divmod(kh * geometry.dilation[0], geometry.stride[0])
+        columns[:, kh] = lowered[:, :, r, q:q + OH]
+    return columns.reshape(C * KH * KW, OH * OW * N)
+
+
+def bands(x, geometry):
+    """x (C,H,W,N) -> (C,KW,SH,rows,OW,N): what the kernel's columns see, its rows sorted by stride.
+
+    [c,kw,r,q,ow,n] is pixel (q * SH + r, ow * SW + kw * dilation) of the padded image.
+    """
+    (top, bottom), sides = geometry.padding
+    C, _, _, N = x.shape
+    stride, (H, _) = geometry.stride[0], geometry.padded_size()
+    rows = -(-H // stride)
+    # As many rows as the stride divides: at most stride - 1 more, of zeros, which no kernel meets.
+    x = padded(x, ((top, bottom + stride * rows - H), sides))
+    c, h, w, n = x.strides
+    shape = (C, geometry.kernel[1], stride, rows, geometry.output[1], N)
+    return module_of(x).ascontiguousarray(view_of(x, shape, (
+        c, w * geometry.dilation[1], h, h * stride, w * geometry.stride[1], n)))
+
+
 def col2im(columns, N, geometry):
     """The adjoint: columns (C*KH*KW, OH*OW*N) summed back where they were read, (C,H,W,N)."""
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
@@ -93,18 +125,39 @@ def summed(columns, C, N, geometry):
     First along the width, then along the height: KW + KH additions of arrays instead of KH * KW.
     """
     _, (KH, KW), stride, _, dilation, (OH, OW) = geometry
-    H, W = geometry.padded_size()
-    xp = module_of(columns)
-    columns = columns.reshape(C, KH, KW, OH, OW, N)
-    rows = xp.zeros((C, KH, OH, W, N), columns.dtype)
-    for kw in range(KW):
-        start = kw * dilation[1]
-        rows[:, :, :, start:start + OW * stride[1]:stride[1]] += columns[:, :, kw]
-    x = xp.zeros((C, H, W, N), columns.dtype)
+    image = sorted_image(module_of(columns), C, N, geometry, columns.dtype)
+    rows = module_of(columns).zeros((C, KH, OH, *image.shape[3:]), columns.dtype)
+    columns = columns.reshape(C, KH, KW, OH, OW, N).transpose(0, 2, 1, 3, 4, 5)
+    add_columns(columns, rows, geometry)
     for kh in range(KH):
-        start = kh * dilation[0]
-        x[:, start:start + OH * stride[0]:stride[0]] += rows[:, kh]
-    return x
+        q, r = divmod(kh * dilation[0], stride[0])
+        image[:, r, q:q + OH] += rows[:, kh]
+    return in_order(image, geometry)
+
+
+def sorted_image(xp, C, N, geometry, dtype):
+    """Zeros (C,SH,rows,SW,cols,N), to become a padded image with its pixels sorted by stride.
+
+    [c,r,q,s,p,n] is pixel (q * SH + r, p * SW + s): there what one kernel entry adds to lies side
+    by side.
+    """
+    (SH, SW), (H, W) = geometry.stride, geometry.padded_size()
+    return xp.zeros((C, SH, -(-H // SH), SW, -(-W // SW), N), dtype)
+
+
+def in_order(image, geometry):
+    """The sorted image (C,SH,rows,SW,cols,N) as (C,H,W,N)."""
+    C, SH, rows, SW, cols, N = image.shape
+    H, W = geometry.padded_size()
+    return image.transpose(0, 2, 1, 4, 3, 5).reshape(C, rows * SH, cols * SW, N)[:, :H, :W]
+
+
+def add_columns(columns, rows, geometry):
+    """Add columns (C,KW,...,OW,N) along the width to rows (C,...,SW,cols,N) of a sorted image."""
+    OW = geometry.output[1]
+    for kw in range(geometry.kernel[1]):
+        p, s = divmod(kw * geometry.dilation[1], geometry.stride[1])
+        rows[..., s, p:p + OW, :] += columns[:, kw]
 
 
 # Below this size of its matrix, summing back a single image is one product: a third of the time
