@@ -12,6 +12,7 @@ layer turns them back without moving anything.
 Formulas: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, 2016.
 """
 
+import functools
 from numbers import Integral
 
 from minigan.autograd import Tensor, node, place_of
@@ -38,6 +39,10 @@ def pair(name, argument, value, least):
 
 def check_images(name, x, w, channels, b, outputs, groups):
     """What NumPy would let pass, or would explain in its own terms only."""
+    if groups == 1 and w.ndim == 4 and 3 <= x.ndim <= 4 and x.shape[-3] == channels and (
+            x.dtype is w.dtype and x.dtype.kind == "f") and (
+            b is None or b.shape == (outputs,) and b.dtype is x.dtype):
+        return
     if groups != 1:
         raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")
     if x.ndim not in (3, 4):
@@ -68,6 +73,44 @@ def paddings(padding, kernel, stride, dilation):
     return tuple((p, p) for p in pair("conv2d", "padding", padding, 0))
 
 
+@functools.lru_cache(maxsize=256, typed=True)
+def conv2d_geometry(size, kernel, stride, padding, dilation):
+    """Worked out and checked once for each layer, not in every step."""
+    stride = pair("conv2d", "stride", stride, 1)
+    dilation = pair("conv2d", "dilation", dilation, 1)
+    padding = paddings(padding, kernel, stride, dilation)
+    padded_size = [n + sum(p) for n, p in zip(size, padding)]
+    output = tuple((n - d * (k - 1) - 1) // s + 1
+                   for n, k, s, d in zip(padded_size, kernel, stride, dilation))
+    if min(output) < 1 or not all(kernel):
+        raise ValueError(f"conv2d: the kernel {kernel} with dilation {dilation} is larger than the "
+                         f"padded image ({padded_size[0]}, {padded_size[1]})")
+    return Geometry(size, kernel, stride, padding, dilation, output)
+
+
+@functools.lru_cache(maxsize=256, typed=True)
+def conv_transpose2d_geometry(size, kernel, stride, padding, output_padding, dilation):
+    """The geometry of the convolution that leads back: from the output to the input."""
+    name = "conv_transpose2d"
+    stride = pair(name, "stride", stride, 1)
+    dilation = pair(name, "dilation", dilation, 1)
+    padding = pair(name, "padding", padding, 0)
+    extra = pair(name, "output_padding", output_padding, 0)
+    if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation)):
+        raise ValueError(f"{name}: output_padding {extra} must be smaller than stride {stride} "
+                         f"or dilation {dilation}")
+    output = tuple((n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, s, p, d, k, e in zip(
+        size, stride, padding, dilation, kernel, extra))
+    if min(output) < 1 or not all(kernel):
+        raise ValueError(f"{name}: the output would have size {output}; input image {size}, "
+                         f"kernel {kernel}, padding {padding}")
+    return Geometry(output, kernel, stride, tuple((p, p) for p in padding), dilation, size)
+
+
+def hashable(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
 def inputs_of(input, weight, bias):
     return (input, weight) if bias is None else (input, weight, bias)
 
@@ -92,17 +135,10 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
         x = x[None]
     O, C, KH, KW = w.shape
     N, _, H, W = x.shape
-    kernel = (KH, KW)
-    stride = pair("conv2d", "stride", stride, 1)
-    dilation = pair("conv2d", "dilation", dilation, 1)
-    padding = paddings(padding, kernel, stride, dilation)
-    OH = (H + sum(padding[0]) - dilation[0] * (KH - 1) - 1) // stride[0] + 1
-    OW = (W + sum(padding[1]) - dilation[1] * (KW - 1) - 1) // stride[1] + 1
-    if OH < 1 or OW < 1 or not KH or not KW:
-        raise ValueError(f"conv2d: the kernel {kernel} with dilation {dilation} is larger than the "
-                         f"padded image ({H + sum(padding[0])}, {W + sum(padding[1])})")
+    geometry = conv2d_geometry((H, W), (KH, KW), hashable(stride), hashable(padding),
+                               hashable(dilation))
+    OH, OW = geometry.output
 
-    geometry = Geometry((H, W), kernel, stride, padding, dilation, (OH, OW))
     lowered = lower(x.transpose(1, 2, 3, 0), O, geometry)
     y = correlate(w, lowered, geometry)  # (O, OH*OW*N)
     if b is not None:
@@ -135,30 +171,17 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
     Gives (N,O,OH,OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1.
     Errors as conv2d.
     """
-    name = "conv_transpose2d"
     x, w = input.array, weight.array
     b = None if bias is None else bias.array
-    check_images(name, x, w, w.shape[0], b, w.shape[1] if w.ndim == 4 else 0, groups)
+    check_images("conv_transpose2d", x, w, w.shape[0], b, w.shape[1] if w.ndim == 4 else 0, groups)
     unbatched = x.ndim == 3
     if unbatched:
         x = x[None]
     C, O, KH, KW = w.shape
     N, _, H, W = x.shape
-    kernel = (KH, KW)
-    stride = pair(name, "stride", stride, 1)
-    dilation = pair(name, "dilation", dilation, 1)
-    p = pair(name, "padding", padding, 0)
-    extra = pair(name, "output_padding", output_padding, 0)
-    if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation)):
-        raise ValueError(f"{name}: output_padding {extra} must be smaller than stride {stride} "
-                         f"or dilation {dilation}")
-    OH = (H - 1) * stride[0] - 2 * p[0] + dilation[0] * (KH - 1) + extra[0] + 1
-    OW = (W - 1) * stride[1] - 2 * p[1] + dilation[1] * (KW - 1) + extra[1] + 1
-    if OH < 1 or OW < 1 or not KH or not KW:
-        raise ValueError(f"{name}: the output would have size ({OH}, {OW}); input {x.shape}, "
-                         f"kernel {kernel}, padding {p}")
-    # The geometry of the convolution that leads back: from the output to the input.
-    geometry = Geometry((OH, OW), kernel, stride, ((p[0], p[0]), (p[1], p[1])), dilation, (H, W))
+    geometry = conv_transpose2d_geometry(
+        (H, W), (KH, KW), hashable(stride), hashable(padding), hashable(output_padding),
+        hashable(dilation))
 
     x2 = x.transpose(1, 2, 3, 0).reshape(C, H * W * N)
     y = module_of(x).ascontiguousarray(scatter(w, x2, N, geometry))  # (O,OH,OW,N)

@@ -12,7 +12,7 @@ import numpy
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
-from minigan.kernels.rows import row_dot
+from minigan.kernels.rows import row_dot, row_sum
 
 
 def check_affine(name, x, shape, weight, bias):
@@ -62,39 +62,41 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
         if P < 2:
             raise ValueError(f"batch_norm: training needs more than one value a channel, "
                              f"got input of shape {x.shape}")
-        mean = rows.sum(axis=1) / P
+        mean = row_sum(rows)
+        mean /= P
         centred = rows - mean[:, None]
-        var = row_dot(centred, centred) / P
+        var = row_dot(centred, centred)
+        var /= P
         if running_mean is not None:
             blend(running_mean, mean, momentum)
         if running_var is not None:
-            blend(running_var, var, momentum, P / (P - 1))
+            blend(running_var, var * (P / (P - 1)), momentum)
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running_mean and running_var")
         centred = rows - running_mean.array.astype(x.dtype, copy=False)[:, None]
         var = running_var.array.astype(x.dtype, copy=False)
-    scale = 1 / xp.sqrt(var + float(eps))  # (C,)
-    a = scale if weight is None else scale * weight.array
+    deviation = xp.sqrt(var + float(eps))  # (C,)
+    a = (1 if weight is None else weight.array) / deviation
     y = centred * a[:, None]
     if bias is not None:
         y += bias.array[:, None]
 
     def backward(g):
         g = g.transpose(order).reshape(C, P)
-        g_sum, g_dot = g.sum(axis=1), row_dot(g, centred)
+        g_sum, g_xhat = row_sum(g), row_dot(g, centred)
+        g_xhat /= deviation
         gx = None
         if input.requires_grad:
-            if training:  # the formula above with h = g * weight, the weight drawn out to the front
-                gx = g - (g_sum / P)[:, None]
-                gx -= centred * (g_dot * (scale * scale) / P)[:, None]
-                gx *= a[:, None]
-            else:
-                gx = g * a[:, None]
+            gx = g * a[:, None]
+            if training:  # the formula above, h being g * weight
+                share = a / P
+                gx -= (share * g_sum)[:, None]
+                gx -= centred * (share * g_xhat / deviation)[:, None]
             gx = gx.reshape(shape).transpose(back)
         gradients = [gx]
         if weight is not None:
-            gradients.append(g_dot * scale)
+            gradients.append(g_xhat)
         if bias is not None:
             gradients.append(g_sum)
         return gradients
@@ -102,10 +104,10 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     return node(y.reshape(shape).transpose(back), given(input, weight, bias), backward)
 
 
-def blend(running, value, momentum, factor=1):
-    """running = (1 - momentum) * running + momentum * factor * value, in place."""
+def blend(running, value, momentum):
+    """running = (1 - momentum) * running + momentum * value, in place."""
     running.array *= 1 - momentum
-    running.array += value * (momentum * factor)
+    running.array += momentum * value
     running.changed()
 
 

@@ -117,12 +117,13 @@ def leaky_relu(x, slope):
     xp = module_of(x)
     if slope == 0:
         return xp.maximum(x, 0)  # 0 * infinity would be nan
-    return (xp.maximum if slope <= 1 else xp.minimum)(x, x * slope)
+    return (xp.maximum if slope <= 1 else xp.minimum)(x, x * x.dtype.type(slope))
 
 
 def leaky_relu_backward(g, x, slope):
     """g above 0, slope * g elsewhere."""
-    above = x > 0
-    factor = above + x.dtype.type(slope) * ~above
+    factor = (x > 0).astype(x.dtype)
+    factor *= x.dtype.type(1 - slope)
+    factor += x.dtype.type(slope)
     factor *= g
     return factor

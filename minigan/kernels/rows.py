@@ -1,8 +1,17 @@
 """Reductions along the rows of a matrix."""
 
+import functools
+
 import numpy
 
 from minigan.device import module_of
+
+
+def row_sum(x):
+    """The sum of each row of x (R,P): (R,)."""
+    if module_of(x) is numpy:
+        return x.dot(ones(x.shape[1], x.dtype))  # for short rows a third of the time of `sum`
+    return x.sum(axis=1)
 
 
 def row_dot(x, y):
@@ -10,3 +19,10 @@ def row_dot(x, y):
     if module_of(x) is numpy:
         return numpy.vecdot(x, y)  # one BLAS call a row, and no array of products
     return (x * y).sum(axis=1)
+
+
+@functools.lru_cache(maxsize=32)
+def ones(size, dtype):
+    result = numpy.ones(size, dtype)
+    result.flags.writeable = False
+    return result
