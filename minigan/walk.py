@@ -30,11 +30,11 @@ def walk_back(root, gradient, retain_graph):
         g = gradients.pop(tensor.number, None)
         if g is not None:
             if watching.observer is None:
-                inner = tensor._backward(g)
+                given = tensor._backward(g)
             else:
-                inner = watching.observer.run("backward", operation_name(tensor._backward),
+                given = watching.observer.run("backward", operation_name(tensor._backward),
                                               tensor._backward, (g,), {})
-            for x, needed, gx in zip(tensor.inputs, tensor.needs, inner):
+            for x, needed, gx in zip(tensor.inputs, tensor.needs, given):
                 if gx is None or not needed:
                     continue
                 if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:

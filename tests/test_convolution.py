@@ -246,7 +246,7 @@ REFUSED_BY_TRANSPOSED = [
     ((zeros(1, 3, 5, 5), zeros(3, 4, 3, 3, dtype="float64")), ["float32", "float64"]),
     ((zeros(1, 3, 5, 5), zeros(3, 4, 3, 3), None, 2, 0, 2), ["output_padding"]),
     ((zeros(1, 3, 5, 5), zeros(3, 4, 3, 3), None, 2, 0, -1), ["output_padding"]),
-    ((zeros(1, 3, 1, 1), zeros(3, 4, 2, 2), None, 1, 1), ["image (1, 1)", "(2, 2)"]),
+    ((zeros(1, 3, 1, 1), zeros(3, 4, 2, 2), None, 1, 1), ["(1, 3, 1, 1)", "(2, 2)"]),
     ((zeros(1, 3, 5, 5), zeros(3, 4, 3, 3), None, 0), ["stride"]),
     ((zeros(1, 3, 5, 5), zeros(3, 4, 3, 3), None, 1, "same"), ["padding"]),
     ((zeros(1, 3, 5, 5), zeros(3, 4, 3, 3), None, 1, 0, 0, 3), ["groups"]),

@@ -8,8 +8,7 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A room may import from its own floor and all below.
 FLOORS = [
-    {"errors", "files", "indexing", "recording", "walk", "device", "kernels",
-     "watching"},
+    {"errors", "files", "indexing", "recording", "walk", "device", "kernels", "watching"},
     {"autograd", "creation"},
     {"functional"},
     {"nn", "optim"},

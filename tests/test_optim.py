@@ -304,3 +304,61 @@ def test_a_parameter_given_twice():
         optim.SGD([p, p])
     with pytest.raises(ValueError, match="SGD: .*twice"):
         optim.SGD([{"params": [p]}, {"params": [p]}])
+
+
+def test_updates_by_pieces_are_those_of_the_whole(monkeypatch):
+    results = []
+    for piece in (1 << 16, 3):
+        monkeypatch.setattr(optim, "PIECE", piece)
+        for make in (optim.Adam, lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1)):
+            values = numpy.random.default_rng(1)
+            parameters = [leaf(values.standard_normal(shape)) for shape in ((2, 5), (1,), (4,))]
+            optimiser = make(parameters)
+            for _ in range(3):
+                give(parameters, [values.standard_normal(p.shape) for p in parameters])
+                optimiser.step()
+            results.append([plain(p).copy() for p in parameters])
+    for whole, pieces in zip(results[:2], results[2:]):
+        for a, b in zip(whole, pieces):
+            assert (a == b).all()
+
+
+@pytest.mark.parametrize("use", [
+    lambda w, x: (nn.functional.linear(w, w) * x).sum(),              # both inputs one tensor
+    lambda w, x: nn.functional.linear(nn.functional.linear(x, w), w).sum(),  # twice in a row
+    lambda w, x: (nn.functional.conv2d(w[None, None], w[None, None], padding=1) ** 2).sum(),
+])
+def test_gradients_in_the_optimisers_memory_equal_those_outside(use):
+    w, x = random.standard_normal((3, 3)), leaf(random.standard_normal((3, 3))).detach()
+    gradients = []
+    for owned in (False, True):
+        parameter = leaf(w)
+        optimiser = optim.SGD([parameter], lr=0.1) if owned else None
+        for _ in range(2):  # the second adds to the first
+            use(parameter, x).backward()
+        gradients.append(plain(parameter.grad).copy())
+        if optimiser is not None:
+            assert parameter.gradient is parameter.slot
+    numpy.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-12)
+
+
+def test_four_dimensional_weight_as_its_own_image():
+    values = random.standard_normal((2, 2, 3, 3))
+    gradients = []
+    for owned in (False, True):
+        w = leaf(values)
+        optimiser = optim.SGD([w], lr=0.1) if owned else None
+        (nn.functional.conv2d(w, w, padding=1) ** 2).sum().backward()
+        gradients.append(plain(w.grad).copy())
+        assert optimiser is None or w.gradient is w.slot
+    numpy.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-12)
+
+
+def test_a_module_turned_to_double_gets_its_whole_gradient():
+    layer = nn.Linear(2, 3)
+    optimiser = optim.Adam(layer.parameters())
+    layer.double()
+    layer(minigan.ones(4, 2, dtype="float64")).sum().backward()
+    assert layer.weight.grad.dtype == "float64"
+    optimiser.step()
+    assert layer.weight.dtype == "float64"

@@ -60,9 +60,9 @@ def check_images(name, x, w, channels, b, outputs, groups):
 
 
 def paddings(padding, kernel, stride, dilation):
-    """((top, bottom), (left, right)) of a number, a pair, 'valid' or 'same'."""
+    """((top, bottom), (left, right)) of a pair, 'valid' or 'same'."""
     if padding == "valid":
-        padding = 0
+        padding = (0, 0)
     if padding == "same":
         if stride != (1, 1):
             raise ValueError(f"conv2d: padding='same' needs stride 1, got {stride}")
@@ -70,45 +70,35 @@ def paddings(padding, kernel, stride, dilation):
         return tuple((t // 2, t - t // 2) for t in total)
     if isinstance(padding, str):
         raise ValueError(f"conv2d: padding must be numbers, 'same' or 'valid', got {padding!r}")
-    return tuple((p, p) for p in pair("conv2d", "padding", padding, 0))
+    return tuple((p, p) for p in padding)
 
 
-@functools.lru_cache(maxsize=256, typed=True)
+@functools.lru_cache(maxsize=256)
 def conv2d_geometry(size, kernel, stride, padding, dilation):
     """Worked out and checked once for each layer, not in every step."""
-    stride = pair("conv2d", "stride", stride, 1)
-    dilation = pair("conv2d", "dilation", dilation, 1)
     padding = paddings(padding, kernel, stride, dilation)
-    padded_size = [n + sum(p) for n, p in zip(size, padding)]
+    padded_size = tuple(n + sum(p) for n, p in zip(size, padding))
     output = tuple((n - d * (k - 1) - 1) // s + 1
                    for n, k, s, d in zip(padded_size, kernel, stride, dilation))
     if min(output) < 1 or not all(kernel):
         raise ValueError(f"conv2d: the kernel {kernel} with dilation {dilation} is larger than the "
-                         f"padded image ({padded_size[0]}, {padded_size[1]})")
+                         f"padded image {padded_size}")
     return Geometry(size, kernel, stride, padding, dilation, output)
 
 
-@functools.lru_cache(maxsize=256, typed=True)
-def conv_transpose2d_geometry(size, kernel, stride, padding, output_padding, dilation):
+@functools.lru_cache(maxsize=256)
+def conv_transpose2d_geometry(size, kernel, stride, padding, extra, dilation):
     """The geometry of the convolution that leads back: from the output to the input."""
-    name = "conv_transpose2d"
-    stride = pair(name, "stride", stride, 1)
-    dilation = pair(name, "dilation", dilation, 1)
-    padding = pair(name, "padding", padding, 0)
-    extra = pair(name, "output_padding", output_padding, 0)
     if any(e >= s and e >= d for e, s, d in zip(extra, stride, dilation)):
-        raise ValueError(f"{name}: output_padding {extra} must be smaller than stride {stride} "
-                         f"or dilation {dilation}")
+        raise ValueError(f"conv_transpose2d: output_padding {extra} must be smaller than stride "
+                         f"{stride} or dilation {dilation}")
     output = tuple((n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, s, p, d, k, e in zip(
         size, stride, padding, dilation, kernel, extra))
     if min(output) < 1 or not all(kernel):
-        raise ValueError(f"{name}: the output would have size {output}; input image {size}, "
-                         f"kernel {kernel}, padding {padding}")
+        # Without the operation's name: `operation` adds it, and the shapes that were given.
+        raise ValueError(f"the output would have size {output}, with kernel {kernel} and padding "
+                         f"{padding}")
     return Geometry(output, kernel, stride, tuple((p, p) for p in padding), dilation, size)
-
-
-def hashable(value):
-    return tuple(value) if isinstance(value, list) else value
 
 
 def inputs_of(input, weight, bias):
@@ -135,8 +125,10 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
         x = x[None]
     O, C, KH, KW = w.shape
     N, _, H, W = x.shape
-    geometry = conv2d_geometry((H, W), (KH, KW), hashable(stride), hashable(padding),
-                               hashable(dilation))
+    if not isinstance(padding, str):
+        padding = pair("conv2d", "padding", padding, 0)
+    geometry = conv2d_geometry((H, W), (KH, KW), pair("conv2d", "stride", stride, 1), padding,
+                               pair("conv2d", "dilation", dilation, 1))
     OH, OW = geometry.output
 
     lowered = lower(x.transpose(1, 2, 3, 0), O, geometry)
@@ -179,9 +171,10 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
         x = x[None]
     C, O, KH, KW = w.shape
     N, _, H, W = x.shape
+    name = "conv_transpose2d"
     geometry = conv_transpose2d_geometry(
-        (H, W), (KH, KW), hashable(stride), hashable(padding), hashable(output_padding),
-        hashable(dilation))
+        (H, W), (KH, KW), pair(name, "stride", stride, 1), pair(name, "padding", padding, 0),
+        pair(name, "output_padding", output_padding, 0), pair(name, "dilation", dilation, 1))
 
     x2 = x.transpose(1, 2, 3, 0).reshape(C, H * W * N)
     y = module_of(x).ascontiguousarray(scatter(w, x2, N, geometry))  # (O,OH,OW,N)

@@ -16,7 +16,7 @@ class profile:
              operation that calls another one is not charged for it
     seconds  from entering to leaving, everything included
 
-    Timing costs about a microsecond for each call. On a GPU it is the time to launch the work.
+    Timing costs about half a microsecond for each call. On a GPU it is the time to launch the work.
     RuntimeError if entered while another profile runs.
     """
 

@@ -6,9 +6,9 @@ import numpy
 
 from minigan.device import module_of
 
-# float64: 1 - Phi(|x|) = exp(-x^2 / 2) * P(t) with t = (|x| - 4) / (|x| + 4), P smooth on -1 < t < 1.
-# The coefficients, lowest power first, are the Chebyshev expansion of P computed with 40 digits;
-# cut at degree 20 the error of Phi is below 1e-14.
+# float64: 1 - Phi(|x|) = exp(-x^2 / 2) * P(t) with t = (|x| - 4) / (|x| + 4), and P is smooth on
+# -1 < t < 1. The coefficients, lowest power first, are the Chebyshev expansion of P computed with
+# 40 digits; cut at degree 20 the error of Phi is below 1e-14.
 DOUBLE = (
     0.09441064130197564, -0.17039772154858526, 0.12437925533777237, -0.07170740732923692,
     0.030864804160505896, -0.008492095643151888, 0.0005075613167637769, 0.0006388152179024613,
@@ -17,9 +17,9 @@ DOUBLE = (
     -2.290579504416151e-08, -5.6832801509940644e-08, -2.5655702790756822e-08, 8.523624554385759e-09,
     7.0939837376080894e-09)
 
-# float32: Phi(x) = (1 + tanh(x * Q(x^2))) / 2, in half as many passes as the form above. Q holds up
-# to |x| = 5.7, beyond which tanh is 1 in float32 anyway; its coefficients, lowest power first, are a
-# least-squares fit weighted by what an error of Q does to x * Phi(x): less than 1e-7.
+# float32: Phi(x) = (1 + tanh(x * Q(x^2))) / 2, in half as many passes as the form above. Q holds
+# up to |x| = 5.7, beyond which tanh is 1 in float32 anyway. Its coefficients, lowest power first,
+# are a least-squares fit weighted by what an error of Q does to x * Phi(x): less than 1e-7.
 SINGLE = (0.797884464263916, 0.03633390739560127, -3.2953073969110847e-05, -5.5278440413530916e-05,
           3.97318035538774e-06, -1.3365095696826756e-07, 1.8094533649204436e-09)
 SINGLE_END = 5.7

@@ -1,8 +1,8 @@
 """Products of a convolution by bands, for large images and few outputs.
 
-Bands are an image lowered along the width only (`lowering.bands`). What kernel row kh sees is one
-block of them, from row kh * dilation on, which a product can read where it lies: one product for
-each kernel row, on a KH-th of the memory of columns.
+Bands are an image lowered along the width only (`lower`). What kernel row kh sees is
+one block of them, from row kh * dilation on, which a product can read where it lies: one product
+for each kernel row, on a KH-th of the memory of columns.
 
 Kernel rows of the same r see nearly the same block, each a little further down. As a product with
 few rows (O) is slow, they are taken together: one product with O rows for each of them, over all
@@ -15,8 +15,26 @@ import math
 from typing import NamedTuple
 
 from minigan.device import module_of
-from minigan.kernels.lowering import add_columns, in_order, sorted_image, without_padding
+from minigan.kernels.lowering import (
+    add_columns, in_order, padded, sorted_image, view_of, without_padding)
 from minigan.kernels.products import outer_product
+
+
+def lower(x, geometry):
+    """x (C,H,W,N) -> (C,KW,SH,rows,OW,N): what the kernel's columns see, its rows sorted by stride.
+
+    [c,kw,r,q,ow,n] is pixel (q * SH + r, ow * SW + kw * dilation) of the padded image.
+    """
+    (top, bottom), sides = geometry.padding
+    C, _, _, N = x.shape
+    stride, (H, _) = geometry.stride[0], geometry.padded_size()
+    rows = -(-H // stride)
+    # As many rows as the stride divides: at most stride - 1 more, of zeros, which no kernel meets.
+    x = padded(x, ((top, bottom + stride * rows - H), sides))
+    c, h, w, n = x.strides
+    shape = (C, geometry.kernel[1], stride, rows, geometry.output[1], N)
+    return module_of(x).ascontiguousarray(view_of(x, shape, (
+        c, w * geometry.dilation[1], h, h * stride, w * geometry.stride[1], n)))
 
 
 def correlate(w, lowered, geometry):

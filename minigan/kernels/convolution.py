@@ -14,7 +14,7 @@ Shapes as in functional/convolution.py; images are (C,H,W,N), outputs (O, OH*OW*
 
 from minigan.device import module_of
 from minigan.kernels import bands
-from minigan.kernels.lowering import bands as lowered_to_bands, col2im, im2col, im2col_by_width
+from minigan.kernels.lowering import col2im, im2col
 from minigan.kernels.products import outer_product
 
 # Numbers in the columns that are made at a time, and up to how many outputs bands are faster.
@@ -41,7 +41,7 @@ def lower(x, O, geometry):
     """
     C, _, _, N = x.shape
     if takes_bands(O, C, N, geometry):
-        return lowered_to_bands(x, geometry)
+        return bands.lower(x, geometry)
     return im2col(x, geometry) if channels_at_a_time(C, N, geometry) == C else x
 
 
@@ -97,5 +97,5 @@ def parts(x, geometry):
     KH, KW = geometry.kernel
     step = channels_at_a_time(C, N, geometry)
     for start in range(0, C, step):
-        columns = im2col_by_width(x[start:start + step], geometry)
+        columns = im2col(x[start:start + step], geometry)
         yield slice(start * KH * KW, start * KH * KW + columns.shape[0]), columns

@@ -74,38 +74,6 @@ def im2col(x, geometry):
     return windows(padded(x, geometry.padding), geometry).reshape(C * KH * KW, OH * OW * N)
 
 
-def im2col_by_width(x, geometry):
-    """im2col in two steps, along the width and then along the height: long runs of memory each.
-
-    For one large image several times as fast.
-    """
-    C, _, _, N = x.shape
-    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
-    lowered = bands(x, geometry)
-    columns = module_of(x).empty((C, KH, KW, OH, OW, N), x.dtype)
-    for kh in range(KH):
-        q, r = divmod(kh * geometry.dilation[0], geometry.stride[0])
-        columns[:, kh] = lowered[:, :, r, q:q + OH]
-    return columns.reshape(C * KH * KW, OH * OW * N)
-
-
-def bands(x, geometry):
-    """x (C,H,W,N) -> (C,KW,SH,rows,OW,N): what the kernel's columns see, its rows sorted by stride.
-
-    [c,kw,r,q,ow,n] is pixel (q * SH + r, ow * SW + kw * dilation) of the padded image.
-    """
-    (top, bottom), sides = geometry.padding
-    C, _, _, N = x.shape
-    stride, (H, _) = geometry.stride[0], geometry.padded_size()
-    rows = -(-H // stride)
-    # As many rows as the stride divides: at most stride - 1 more, of zeros, which no kernel meets.
-    x = padded(x, ((top, bottom + stride * rows - H), sides))
-    c, h, w, n = x.strides
-    shape = (C, geometry.kernel[1], stride, rows, geometry.output[1], N)
-    return module_of(x).ascontiguousarray(view_of(x, shape, (
-        c, w * geometry.dilation[1], h, h * stride, w * geometry.stride[1], n)))
-
-
 def col2im(columns, N, geometry):
     """The adjoint: columns (C*KH*KW, OH*OW*N) summed back where they were read, (C,H,W,N)."""
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
