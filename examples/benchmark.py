@@ -1,293 +1,232 @@
-"""How long training steps take, beside PyTorch's if it is installed.
+"""How long training steps take, beside PyTorch's and JAX's if they are installed.
 
     python examples/benchmark.py                            minigan alone
-    python examples/benchmark.py --against torch            and PyTorch, in turns
+    python examples/benchmark.py --against torch jax        and these, in turns
     python examples/benchmark.py --work cnn-1 cgan-1 --against torch
+    python examples/benchmark.py --profile --work cnn-1     where minigan's time goes
     python examples/benchmark.py --help                     everything else
 
 A step is forward pass, loss, backward pass and Adam, on the networks of the examples. Every engine
-runs in a process of its own, pinned to the same cores; they take turns, so that a machine that
-slows down does so for all, and the ratio is the median over the turns. They start from the same
-weights, and their first losses are compared: a benchmark of two different things is none.
+runs in a process of its own, pinned to the same cores, while the others are stopped. They take
+turns, so that a machine that slows down does so for all, and the ratio is the median over the
+turns. They start from the same weights, and their first losses are compared: a benchmark of two
+different things is none. Nor is one on a busy machine: from times that scatter no figure is given,
+and the exit status is 1.
 
 PyTorch stands there twice: as everyone writes it, and with Adam(fused=True), its fastest setting.
+JAX has the whole step in one compiled function.
+
+The columns: microseconds a step; images a second; how many times minigan's step that is, with the
+lowest and the highest turn; which share it is of the rate of NumPy's product of two large matrices
+in the same turns, where what counts is a step's matrix products; peak memory of the process, and
+how much of that came after importing the engine.
 """
 
-import argparse
+import importlib.util
 import json
-import os
+import platform
+import shutil
 import statistics
-import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
-import numpy
+from engines import ENGINES
+from engines.blas import blas, blas_in_words
+from engines.in_numpy import OPERATIONS, SIZE
+from engines.machine import available_cores, cpu_name, versions
+from engines.worker import Worker, WorkerFailed
+from engines.works import WORKS
+from minigan.training import ArgumentParser, positive_int, run
 
-import minigan
-import cgan
-import dcgan
-import mnist_cnn
-from minigan.training import ArgumentParser, positive_int
-
-# Name: the network, the batch size, and for the DCGAN its width.
-WORKS = {
-    "cnn-1": ("cnn", 1, None),
-    "cnn-64": ("cnn", 64, None),
-    "cgan-1": ("cgan", 1, None),
-    "cgan-64": ("cgan", 64, None),
-    "dcgan-32x8": ("dcgan", 8, 32),
-    "dcgan-256x1": ("dcgan", 1, 256),
-}
-ENGINES = {"minigan": ("minigan",), "torch": ("torch", "torch fused")}
+AGAINST = ("torch", "jax")
 SECONDS_A_TURN = 0.5
-TOO_SCATTERED = 0.5  # how far the quarters of an engine's turns may lie apart, over the median
+# How far the quarters of an engine's turns may lie apart, over their median. On a quiet machine
+# it is a few hundredths.
+TOO_SCATTERED = 0.25
+HEADLINE = (f"{'work':11} {'engine':11} {'us a step':>10} {'images/s':>9} "
+            f"{'times minigan':>21} {'share':>6} {'peak MB':>8} {'steps MB':>9}")
 
 
-# One engine, in its own process
-
-class Minigan:
-    """What the workers need of an engine; `Torch` has the same under PyTorch."""
-    module = minigan
-
-    def network(self, network):
-        return network
-
-    def tensor(self, array):
-        return minigan.tensor(array)
-
-    def adam(self, network, lr):
-        return minigan.optim.Adam(network.parameters(), lr=lr)
+class LossesDiffer(Exception):
+    """The engines do not compute the same; the message is one line."""
 
 
-class Torch:
-    def __init__(self, fused):
-        import torch
+# Measuring
 
-        self.module = torch
-        self.fused = fused
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-
-    def network(self, network):
-        return in_torch(network, self.module)
-
-    def tensor(self, array):
-        return self.module.from_numpy(array.copy())
-
-    def adam(self, network, lr):
-        return self.module.optim.Adam(network.parameters(), lr=lr, fused=self.fused or None)
+def tell(text):
+    """A line on stderr, written over the one before; on a terminal only."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write("\r" + text[:width].ljust(width) + ("" if text else "\r"))
+        sys.stderr.flush()
 
 
-def in_torch(network, torch):
-    """A Sequential of minigan as one of PyTorch, with the same weights."""
-    nn = torch.nn
-    layers = []
-    for layer in network:
-        name = type(layer).__name__
-        if name == "Linear":
-            layers.append(nn.Linear(layer.in_features, layer.out_features))
-        elif name in ("Conv2d", "ConvTranspose2d"):
-            layers.append(getattr(nn, name)(layer.in_channels, layer.out_channels,
-                                            layer.kernel_size, layer.stride, layer.padding))
-        elif name == "BatchNorm2d":
-            layers.append(nn.BatchNorm2d(layer.num_features))
-        elif name == "LayerNorm":
-            layers.append(nn.LayerNorm(layer.normalized_shape))
-        elif name == "LeakyReLU":
-            layers.append(nn.LeakyReLU(layer.negative_slope))
-        elif name == "View":
-            layers.append(nn.Unflatten(1, layer.shape) if len(layer.shape) > 1 else nn.Flatten(1))
-        else:
-            layers.append(getattr(nn, name)())
-    result = nn.Sequential(*layers)
-    result.load_state_dict({key: torch.tensor(value.numpy())
-                            for key, value in network.state_dict().items()})
-    return result
+def check_first_losses(losses):
+    """LossesDiffer unless all engines have minigan's, to a thousandth."""
+    for name, theirs in losses.items():
+        ours = losses["minigan"]
+        close = len(theirs) == len(ours) and all(
+            abs(a - b) <= 1e-3 * (1e-3 + abs(b)) for a, b in zip(ours, theirs))
+        if not close:  # nan is not close to anything
+            raise LossesDiffer(f"first losses differ: minigan {ours}, {name} {theirs}")
 
 
-def make_step(engine, kind, N, width):
-    """A function that does one training step and returns its losses, one for each part."""
-    minigan.manual_seed(0)
-    random = numpy.random.default_rng(0)
-    loss_function = engine.module.nn.BCELoss()
-
-    def given(*shape):
-        return engine.tensor(random.random(shape, dtype="float32"))
-
-    if kind == "cnn":
-        model = engine.network(mnist_cnn.make_model())
-        optimiser = engine.adam(model, 0.001)
-        images = given(N, 1, 28, 28)
-        targets = engine.tensor(numpy.eye(10, dtype="float32")[numpy.arange(N) % 10])
-
-        def step():
-            loss = loss_function(model(images), targets)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            return [loss]
-
-        return step
-
-    if kind == "cgan":
-        networks = cgan.make_discriminator(), cgan.make_generator()
-        # Batch 1 as single vectors, without a batch axis: as a lesson writes it.
-        batch = () if N == 1 else (N,)
-        images, seeds = given(*batch, 784), given(*batch, 100)
-        labels = engine.tensor(numpy.broadcast_to(numpy.eye(10, dtype="float32")[3],
-                                                  (*batch, 10)))
-        ones, zeros = engine.module.ones(*batch, 1), engine.module.zeros(*batch, 1)
-
-        def with_label(x):
-            return engine.module.cat((x, labels), -1)
-    else:
-        networks = dcgan.make_discriminator(width, "gelu"), dcgan.make_generator(width, "gelu")
-        images, seeds = given(N, 3, 128, 128), given(N, 100)
-        ones, zeros = engine.module.ones(N, 1), engine.module.zeros(N, 1)
-
-        def with_label(x):
-            return x
-
-    discriminator, generator = map(engine.network, networks)
-    optimisers = engine.adam(discriminator, 0.0001), engine.adam(generator, 0.0001)
-
-    def part(images, target, optimiser):
-        loss = loss_function(discriminator(with_label(images)), target)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        return loss
-
-    def step():
-        return [part(images, ones, optimisers[0]),
-                part(generator(with_label(seeds)).detach(), zeros, optimisers[0]),
-                part(generator(with_label(seeds)), ones, optimisers[1])]
-
-    return step
+def measure(work, names, cores, turns):
+    """{engine: seconds a step in each turn} and {engine: (its peak memory, that of its import)}."""
+    task = WORKS[work].task()
+    with ExitStack() as stack:
+        workers, imported, losses, steps = {}, {}, {}, {}
+        for name in names:
+            tell(f"{work}: {name}, first steps")
+            worker = workers[name] = stack.enter_context(Worker(name, cores))
+            imported[name] = worker.ask("load")
+            losses[name] = worker.ask("begin", task)
+            worker.ask("time", 1)  # what only a first step does is done
+            steps[name] = max(1, round(SECONDS_A_TURN / worker.ask("time", 2)))
+        check_first_losses({name: losses[name] for name in names if name != "product"})
+        seconds = {name: [] for name in names}
+        start = time.perf_counter()
+        for turn in range(turns):
+            left = (f", {(turns - turn) * (time.perf_counter() - start) / turn:.0f} s left for it"
+                    if turn else "")
+            for name, worker in workers.items():
+                tell(f"{work}: turn {turn + 1} of {turns}, {name}{left}")
+                seconds[name].append(worker.ask("time", steps[name]))
+        tell("")
+        return seconds, {name: (worker.ask("memory"), imported[name])
+                         for name, worker in workers.items()}
 
 
-def work_off(name):
-    """The life of a worker: a line with a work's name, or a number of steps to be timed."""
-    engine = Minigan() if name == "minigan" else Torch(fused=name.endswith("fused"))
-    step = None
-    for line in sys.stdin:
-        order = json.loads(line)
-        if isinstance(order, str):
-            step = make_step(engine, *WORKS[order])
-            answer = [loss.item() for loss in step()]
-        else:
-            start = time.perf_counter()
-            for _ in range(order):
-                step()
-            answer = (time.perf_counter() - start) / order
-        print(json.dumps(answer), flush=True)
+def profile(work, cores):
+    """Where the time of minigan's step goes, as a table."""
+    with Worker("minigan", cores) as worker:
+        worker.ask("load")
+        worker.ask("begin", WORKS[work].task())
+        seconds = min(worker.ask("time", 1) for _ in range(3))
+        return worker.ask("profile", max(1, round(SECONDS_A_TURN / seconds)))
 
 
-# All of them, in turns
-
-def available_cores():
-    """The cores that this process may use; where the system does not tell, all."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count()))
-
-
-def pin(cores):
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores)
-
-
-class Worker:
-    def __init__(self, name, cores):
-        threads = {key: str(len(cores)) for key in (
-            "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", name], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, env={**os.environ, **threads},
-            preexec_fn=lambda: pin(cores))
-
-    def ask(self, order):
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"benchmark: a worker ended with status {self.process.wait()}")
-        return json.loads(answer)
-
-
-def measure(work, workers, turns):
-    """{engine: seconds a step in each turn}; checks that all compute the same."""
-    first = {name: worker.ask(work) for name, worker in workers.items()}
-    for name, losses in first.items():
-        for a, b in zip(first["minigan"], losses):
-            if abs(a - b) > 1e-3 * (1e-3 + abs(b)):
-                raise RuntimeError(f"benchmark: {work}: first losses differ: minigan "
-                                   f"{first['minigan']}, {name} {losses}")
-    steps = {name: max(1, round(SECONDS_A_TURN / worker.ask(2))) for name, worker in
-             workers.items()}
-    seconds = {name: [] for name in workers}
-    for _ in range(turns):
-        for name, worker in workers.items():
-            seconds[name].append(worker.ask(steps[name]))
-    return seconds
-
+# Figures
 
 def spread(values):
     """How far the quarters of the values lie apart, in parts of their median."""
-    low, middle, high = statistics.quantiles(values, n=4)
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return (high - low) / middle
 
 
-def told(work, seconds):
-    """The table's lines for one work."""
-    N = WORKS[work][1]
-    for name, values in seconds.items():
-        median = statistics.median(values)
-        line = f"{work:12} {name:12} {1e6 * median:12.0f} {N / median:12.0f}"
-        if name != "minigan":
-            ratios = [a / b for a, b in zip(values, seconds["minigan"])]
-            line += f"   {statistics.median(ratios):5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})"
-            if spread(values) > TOO_SCATTERED:
-                line += "  scattered: the machine is busy, do not quote this"
-        yield line
+def scattered(seconds):
+    """The engines whose turns scatter: nothing that rests on them may be quoted."""
+    return {name for name, values in seconds.items() if spread(values) > TOO_SCATTERED}
 
 
-def main():
+def figures(work, name, seconds, memory):
+    """{figure: value} of one engine; None where times scatter or the system does not tell."""
+    busy = scattered(seconds)
+    values = seconds[name]
+    ratios = [theirs / ours for theirs, ours in zip(values, seconds["minigan"])]
+    shares = [WORKS[work].operations() / OPERATIONS * product / own
+              for own, product in zip(values, seconds["product"])]
+    peak, imported = memory[name]
+    quoted = name not in busy
+    step = statistics.median(values)
+    return {
+        "seconds a step": step if quoted else None,
+        "images a second": WORKS[work].batch / step if quoted else None,
+        "times minigan": ([statistics.median(ratios), min(ratios), max(ratios)]
+                          if quoted and "minigan" not in busy else None),
+        "share": statistics.median(shares) if quoted and "product" not in busy else None,
+        "peak bytes": peak,
+        "bytes after import": None if peak is None else peak - imported}
+
+
+def line(work, name, found):
+    """The table's line of one engine."""
+    def cell(key, width, form):
+        return f"{'-' if found[key] is None else form(found[key]):>{width}}"
+
+    return " ".join([
+        f"{work:11} {name:11}",
+        cell("seconds a step", 10, lambda seconds: f"{1e6 * seconds:.0f}"),
+        cell("images a second", 9, lambda rate: f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"),
+        cell("times minigan", 21, lambda ratio: "{:.2f} ({:.2f} to {:.2f})".format(*ratio)),
+        cell("share", 6, lambda share: f"{share:.0%}"),
+        cell("peak bytes", 8, lambda count: f"{count / 1e6:.0f}"),
+        cell("bytes after import", 9, lambda count: f"{count / 1e6:.0f}")])
+
+
+def installed(name):
+    return importlib.util.find_spec(name) is not None
+
+
+def parsed():
     parser = ArgumentParser(__doc__.partition("\n")[0])
-    parser.add_argument("--against", nargs="+", choices=["torch"], default=[],
+    parser.add_argument("--against", nargs="+", choices=AGAINST, default=[],
                         help="run this too, in turns")
     parser.add_argument("--work", nargs="+", choices=list(WORKS), default=list(WORKS),
                         metavar="NAME", help="some of " + ", ".join(WORKS))
     parser.add_argument("--threads", type=positive_int, default=1, help="cores for each engine")
     parser.add_argument("--turns", type=positive_int, default=11)
-    parser.add_argument("--json", metavar="FILE", help="also write all times to this file")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--profile", action="store_true",
+                        help="instead, where the time of minigan's steps goes")
+    parser.add_argument("--json", metavar="FILE",
+                        help="also write all times and figures to this file")
     args = parser.parse_args()
-    if args.worker:
-        work_off(args.worker)
-        return
     cores = available_cores()
     if args.threads > len(cores):
-        parser.error(f"--threads {args.threads}: this machine has {len(cores)} cores")
-    if args.turns < 2:
-        parser.error("--turns: expected at least 2, for a median and its spread")
+        parser.error(f"--threads {args.threads}: this process may use {len(cores)} cores")
+    if args.turns < 3:
+        parser.error("--turns: expected at least 3, for a median and its spread")
+    if args.profile and (args.against or args.json):
+        parser.error("--profile is of minigan alone, and printed: no --against, no --json")
     for name in args.against:
-        if subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True).returncode:
+        if not installed(name):
             parser.error(f"--against {name}: it is not installed")
-    if "OPENBLAS_CORETYPE" in os.environ:
-        print(f"OPENBLAS_CORETYPE is set to {os.environ['OPENBLAS_CORETYPE']}: NumPy's matrix "
-              f"products may be slower than this machine allows")
-    names = [name for engine in ("minigan", *args.against) for name in ENGINES[engine]]
-    workers = {name: Worker(name, cores[-args.threads:]) for name in names}
-    print(f"{'work':12} {'engine':12} {'us a step':>12} {'images/s':>12}   "
-          f"times minigan's (spread)")
-    results = {}
-    for work in args.work:
-        results[work] = measure(work, workers, args.turns)
-        print("\n".join(told(work, results[work])), flush=True)
+    if args.json:
+        try:
+            open(args.json, "a").close()  # told now, not after the measurement
+        except OSError as error:
+            parser.error(f"--json {args.json}: {error.strerror}")
+    return args, cores[-args.threads:]
+
+
+def main():
+    args, cores = parsed()
+    names = ["minigan", "product"] + [name for name, engine in ENGINES.items()
+                                      if engine.library in args.against]
+    libraries = dict.fromkeys(ENGINES[name].library for name in names)
+    machine = {"cpu": cpu_name(), "system": platform.platform(), "cores": cores,
+               "versions": versions(libraries), "blas": blas()}
+    print(f"{machine['cpu']}, {len(cores)} of its cores; "
+          + ", ".join(f"{name} {version}" for name, version in machine["versions"].items()))
+    print("\n".join(blas_in_words()), flush=True)
+    try:
+        if args.profile:
+            for work in args.work:
+                print(f"\n{work}\n{profile(work, cores)}", flush=True)
+            return
+        results, products, busy = {}, [], set()
+        print(HEADLINE)
+        for work in args.work:
+            seconds, memory = measure(work, names, cores, args.turns)
+            products += seconds["product"]
+            results[work] = {name: {"seconds of turns": seconds[name],
+                                    **figures(work, name, seconds, memory)} for name in names}
+            for name in names:
+                if name != "product":
+                    print(line(work, name, results[work][name]), flush=True)
+            busy.update(f"{name} ({work})" for name in scattered(seconds))
+    except (WorkerFailed, LossesDiffer) as error:
+        sys.exit(f"benchmark: {error}")
+    print(f"NumPy's product of two {SIZE} x {SIZE} matrices: "
+          f"{OPERATIONS / statistics.median(products) / 1e9:.0f} billion operations a second")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
+            json.dump({"machine": machine, "works": results}, file, indent=1)
+    if busy:
+        sys.exit("benchmark: the machine was busy, these times scatter and are not quoted: "
+                 + ", ".join(sorted(busy)))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,7 +9,7 @@ import pytest
 import cgan
 import dcgan
 import minigan
-from benchmark import in_torch
+from engines.layers import in_torch
 from minigan import nn
 from minigan.data import crop_center
 from test_examples import run

@@ -16,11 +16,16 @@ class profile:
              operation that calls another one is not charged for it
     seconds  from entering to leaving, everything included
 
+    steps    how many training steps will run inside: the printed table is of one of them
+
     Timing costs about half a microsecond for each call. On a GPU it is the time to launch the work.
-    RuntimeError if entered while another profile runs.
+    ValueError for less than one step, RuntimeError if entered while another profile runs.
     """
 
-    def __init__(self):
+    def __init__(self, steps=1):
+        if steps < 1:
+            raise ValueError(f"profile: steps must be at least 1, got {steps!r}")
+        self.steps = steps
         self.rows = {}
         self.seconds = 0.0
         self.inner = [0.0]  # seconds spent in the calls made by the one that is running
@@ -49,7 +54,7 @@ class profile:
             self.inner[-1] += seconds
 
     def __str__(self):
-        """The table, what took longest first; the last line is Python between the operations."""
+        """The table, what took longest first; the last but one is Python between the operations."""
         names = {name: 0.0 for name, _ in self.rows}
         for (name, _), (_, seconds) in self.rows.items():
             names[name] += seconds
@@ -58,12 +63,13 @@ class profile:
             cells = []
             for phases in (("forward",), ("backward", "step")):
                 found = [self.rows[name, phase] for phase in phases if (name, phase) in self.rows]
-                cells.append("".join(f"{calls} x {1e6 * seconds / calls:,.1f} us"
-                                     for calls, seconds in found))
+                cells.append("".join(
+                    f"{calls / self.steps:g} x {1e6 * seconds / calls:,.1f} us"
+                    for calls, seconds in found))
             lines.append(f"{name:34}{cells[0]:>20}{cells[1]:>20}"
                          f"{100 * names[name] / self.seconds:7.1f}%")
         between = self.seconds - sum(names.values())
-        lines.append(f"{'between the operations':34}{1e6 * between:>37,.1f} us"
+        lines.append(f"{'between the operations':34}{1e6 * between / self.steps:>37,.1f} us"
                      f"{100 * between / self.seconds:7.1f}%")
-        lines.append(f"{'in all':34}{1e6 * self.seconds:>37,.1f} us")
+        lines.append(f"{'in all':34}{1e6 * self.seconds / self.steps:>37,.1f} us")
         return "\n".join(lines)

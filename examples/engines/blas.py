@@ -1,0 +1,56 @@
+"""Which library computes NumPy's matrix products, and with which of its kernels.
+
+OpenBLAS has kernels for many processors and chooses when it is loaded. The wrong ones can take
+twice as long.
+"""
+
+import ctypes
+import os
+import re
+from pathlib import Path
+
+import numpy
+
+# Names that OpenBLAS's function has in the builds that NumPy comes with.
+NAMES = [f"{prefix}openblas_get_corename{suffix}"
+         for prefix in ("", "scipy_") for suffix in ("", "64_", "_64", "_64_")]
+# What changes OpenBLAS's choice, or how it cuts up the matrices.
+VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def openblas_core():
+    """The processor whose kernels the loaded OpenBLAS has chosen; None where nothing tells."""
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:
+        return None
+    for path in dict.fromkeys(re.findall(r"/\S.*blas.*\.so.*", maps)):
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:
+            continue
+        for name in NAMES:
+            if hasattr(library, name):
+                function = getattr(library, name)
+                function.restype = ctypes.c_char_p
+                return function().decode()
+    return None
+
+
+def blas():
+    """{'library': name and version, 'kernels': the core's name or None}"""
+    found = numpy.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    name = f"{found.get('name', 'unknown library')} {found.get('version', '')}".strip()
+    return {"library": name, "kernels": openblas_core()}
+
+
+def blas_in_words():
+    """Lines to print: the library, and each variable that may have made it slow."""
+    found = blas()
+    kernels = (f"kernels for {found['kernels']}" if found["kernels"]
+               else "which does not tell its kernels here")
+    yield f"NumPy's products: {found['library']}, {kernels}"
+    for variable in VARIABLES:
+        if variable in os.environ:
+            yield (f"{variable} is set to {os.environ[variable]}: NumPy's products may take twice "
+                   f"as long as without it")
