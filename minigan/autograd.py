@@ -10,6 +10,7 @@ import itertools
 
 import numpy
 
+from minigan.deferred import LARGE, Deferred, private
 from minigan.device import device_of, module_of, moved
 from minigan.errors import describe
 from minigan.indexing import numbers_first, plain_index
@@ -25,7 +26,8 @@ class Tensor:
 
     array          the plain NumPy or CuPy array; operations touch nothing else
     requires_grad  whether gradients flow to or through this tensor
-    gradient       the plain array of a leaf's accumulated gradient, or None (`grad` wraps it)
+    gradient       the plain array of a leaf's accumulated gradient, or None (`grad` wraps it);
+                   in `_gradient` it may still be Deferred
 
     The others serve the walk back: `inputs` and `_backward` (None for a leaf), `needs` (which of
     the inputs required a gradient when the operation was recorded), `number` (the order
@@ -34,7 +36,7 @@ class Tensor:
     was recorded) and `slot` (where an optimiser wants a leaf's gradient written).
     """
 
-    __slots__ = ("array", "_requires_grad", "gradient", "inputs", "_backward", "number",
+    __slots__ = ("array", "_requires_grad", "_gradient", "inputs", "_backward", "number",
                  "needs", "version", "versions", "slot", "__weakref__")
     # Makes `array * tensor` call Tensor.__rmul__ instead of looping over the array's entries.
     __array_ufunc__ = None
@@ -44,7 +46,7 @@ class Tensor:
             array = checked_array(array)
         self.array = array
         self._requires_grad = False
-        self.gradient = self._backward = self.slot = None
+        self._gradient = self._backward = self.slot = None
         self.inputs = self.needs = ()
         self.number = self.versions = 0
         self.version = [0]
@@ -172,8 +174,19 @@ class Tensor:
             self.slot = None  # it was for the memory before
 
     @property
+    def gradient(self):
+        if type(self._gradient) is Deferred:
+            self._gradient = self._gradient.computed()
+        return self._gradient
+
+    @gradient.setter
+    def gradient(self, array):
+        self._gradient = array
+
+    @property
     def grad(self):
-        return None if self.gradient is None else Tensor(self.gradient)
+        gradient = self.gradient
+        return None if gradient is None else Tensor(gradient)
 
     @grad.setter
     def grad(self, value):
@@ -335,15 +348,20 @@ def node(array, inputs, backward, name=None):
     return result
 
 
-def place_of(leaf, *others):
-    """Where a backward may write a leaf's whole gradient straight away, or None.
+def weight_gradient(weight, input, size, product, *factors):
+    """product(*factors, place), the gradient of an operation's weight; or Deferred if it is large.
 
-    That is its optimiser's slot, as long as no gradient is in it yet. The operation's other
-    inputs are named because a gradient of theirs arrives first if they are the same tensor.
+    place    where to write it: the slot of the weight's optimiser if no gradient is in it yet,
+             otherwise None for a new array
+    size     how many multiply-adds it takes
+    factors  (array, what it was made from) each; when deferred they are made private
     """
-    if leaf.gradient is None and not any(other is leaf for other in others):
-        return leaf.slot
-    return None
+    # The gradient of the operation's input arrives first if that is the same tensor.
+    if weight._gradient is not None or weight.slot is None or input is weight:
+        return product(*[array for array, _ in factors], None)
+    if size < LARGE:
+        return product(*[array for array, _ in factors], weight.slot)
+    return Deferred(product, [private(array, source) for array, source in factors], weight.slot)
 
 
 def view_node(array, input, backward, name=None):

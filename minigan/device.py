@@ -33,7 +33,7 @@ class device(str):
 
 _default = device("cpu")
 _cupy = None
-_generators = {"cpu": numpy.random.default_rng()}
+_generators = {}  # made when first asked for: NumPy loads its random part then, not before
 
 
 class cuda:
@@ -118,7 +118,7 @@ def generator(name=None):
     """The random stream of a device: a Generator of numpy.random or cupy.random."""
     name = _default if name is None else device(name)
     if name not in _generators:
-        # Seeded from the CPU's stream, so that one manual_seed decides both.
-        seed = int(_generators["cpu"].integers(2**31))
+        # The GPU's is seeded from the CPU's stream, so that one manual_seed decides both.
+        seed = None if name == "cpu" else int(generator("cpu").integers(2**31))
         _generators[name] = module_for(name).random.default_rng(seed)
     return _generators[name]

@@ -67,9 +67,10 @@ class Block:
         start = 0
         for i, p in enumerate(self.parameters):
             end = self.ends[i]
-            if p.gradient is not None:
-                if p.gradient is not self.slots[i]:  # set by hand, or in another's slot
-                    self.slots[i][...] = p.gradient
+            gradient = p.gradient
+            if gradient is not None:
+                if gradient is not self.slots[i]:  # set by hand, or in another's slot
+                    self.slots[i][...] = gradient
                 self.steps[i] += 1
                 p.changed()
                 if runs and runs[-1][1] == start and runs[-1][2] == self.steps[i]:

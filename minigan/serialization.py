@@ -5,7 +5,6 @@ An .npz file is a zip archive with one .npy array for each name; the names are t
 """
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy
@@ -22,6 +21,8 @@ def save(state, path):
     The file appears whole or not at all; its folder is made. Returns the Path. TypeError for
     anything else, ValueError for another ending than .npz, OSError if it cannot be written.
     """
+    import zipfile  # here: it takes as long to load as all of minigan
+
     path = _checked("save", path)
     state = state.state_dict() if isinstance(state, Module) else state
     if not isinstance(state, dict):

@@ -6,6 +6,7 @@ and what they give is summed where it belongs. Gradients are plain arrays while 
 
 from operator import attrgetter
 
+from minigan.deferred import Deferred
 from minigan.device import module_of
 from minigan.errors import describe
 from minigan.watching import watching
@@ -109,10 +110,15 @@ def accumulate(leaf, g):
 
     The first contribution is copied: `g` may be shared with another tensor.
     """
-    if leaf.gradient is not None:
+    if type(g) is Deferred:
+        if leaf._gradient is None:
+            leaf._gradient = g
+            return
+        g = g.computed()
+    if leaf._gradient is not None:
         leaf.gradient += g
     elif leaf.slot is not None:
-        if g is not leaf.slot:  # see autograd.place_of
+        if g is not leaf.slot:  # see autograd.weight_gradient
             leaf.slot[...] = g
         leaf.gradient = leaf.slot
     else:

@@ -15,7 +15,7 @@ Formulas: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep l
 import functools
 from numbers import Integral
 
-from minigan.autograd import Tensor, node, place_of
+from minigan.autograd import Tensor, node, weight_gradient
 from minigan.device import module_of
 from minigan.errors import operation
 from minigan.kernels.convolution import correlate, lower, outer, scatter
@@ -137,7 +137,11 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
         y += b[:, None]
     y = y.reshape(O, OH, OW, N).transpose(3, 0, 1, 2)
 
+    def weight_product(g, lowered, place):
+        return outer(g, lowered, w.shape, geometry, place)
+
     def backward(g):
+        given = g
         g = g[None] if unbatched else g
         g = g.transpose(1, 2, 3, 0).reshape(O, OH * OW * N)
         gx = gw = None
@@ -145,7 +149,8 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
             gx = scatter(w, g, N, geometry).transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = outer(g, lowered, w.shape, geometry, place_of(weight, input))
+            gw = weight_gradient(weight, input, w.size * OH * OW * N, weight_product,
+                                 (g, given), (lowered, x))
         return gx, gw, g.sum(axis=1) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)
@@ -182,7 +187,11 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
         y += b[:, None, None, None]
     y = y.transpose(3, 0, 1, 2)
 
+    def weight_product(x2, lowered, place):
+        return outer(x2, lowered, w.shape, geometry, place)
+
     def backward(g):
+        given = g
         g = (g[None] if unbatched else g).transpose(1, 2, 3, 0)
         lowered = lower(g, C, geometry)
         gx = gw = None
@@ -190,7 +199,8 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
             gx = correlate(w, lowered, geometry).reshape(C, H, W, N).transpose(3, 0, 1, 2)
             gx = gx[0] if unbatched else gx
         if weight.requires_grad:
-            gw = outer(x2, lowered, w.shape, geometry, place_of(weight, input))
+            gw = weight_gradient(weight, input, w.size * H * W * N, weight_product,
+                                 (x2, x), (lowered, given))
         return gx, gw, g.sum(axis=(1, 2, 3)) if b is not None else None
 
     return node(y[0] if unbatched else y, inputs_of(input, weight, bias), backward)

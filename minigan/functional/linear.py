@@ -2,7 +2,7 @@
 
 from numbers import Integral
 
-from minigan.autograd import Tensor, node, place_of
+from minigan.autograd import Tensor, node, weight_gradient
 from minigan.device import module_of
 from minigan.errors import operation
 from minigan.kernels.products import outer_product
@@ -29,13 +29,16 @@ def linear(input: Tensor, weight: Tensor, bias=None):
     if b is not None:
         y += b
 
+    def weight_product(g, x, place):
+        return outer_product(g.T, x.T, place)
+
     def backward(g):
         gx = g @ w if input.requires_grad else None
         g2 = g.reshape(-1, w.shape[0]) if w.shape[0] else g.reshape(0, 0)
         gw = None
         if weight.requires_grad:
-            gw = outer_product(g2.T, x.reshape(g2.shape[0], w.shape[1]).T,
-                               place_of(weight, input))
+            x2 = x.reshape(g2.shape[0], w.shape[1])
+            gw = weight_gradient(weight, input, w.size * len(g2), weight_product, (g2, g), (x2, x))
         return gx, gw, g2.sum(axis=0) if b is not None else None
 
     return node(y, (input, weight) if bias is None else (input, weight, bias), backward)

@@ -1,0 +1,130 @@
+"""Large weight gradients wait until somebody reads them: what they are then, and that they wait."""
+
+import copy
+
+import numpy
+import pytest
+
+import minigan
+from minigan import nn, optim
+from minigan.deferred import LARGE
+
+random = numpy.random.default_rng(0)
+
+# (layer, input's shape): each has a weight gradient of more than LARGE multiply-adds.
+CASES = {
+    "linear": (lambda: nn.Linear(300, 40), (16, 300)),
+    "linear, one vector": (lambda: nn.Linear(400, 300), (400,)),
+    "conv2d": (lambda: nn.Conv2d(8, 16, 3, padding=1), (2, 8, 14, 14)),
+    "conv2d, one image": (lambda: nn.Conv2d(8, 16, 3), (8, 20, 20)),
+    "conv2d, by bands": (lambda: nn.Conv2d(4, 6, 8, stride=2), (2, 4, 80, 80)),
+    "conv2d, a few channels at a time": (lambda: nn.Conv2d(16, 70, 5), (2, 16, 50, 50)),
+    "conv2d, kernel of one": (lambda: nn.Conv2d(32, 64, 1), (2, 32, 10, 10)),
+    "conv_transpose2d": (lambda: nn.ConvTranspose2d(16, 8, 4, stride=2), (2, 16, 9, 9)),
+    "conv_transpose2d, one image": (lambda: nn.ConvTranspose2d(16, 8, 3), (16, 12, 12)),
+    "conv_transpose2d, kernel of one": (lambda: nn.ConvTranspose2d(32, 64, 1), (1, 32, 10, 10)),
+}
+
+
+def made(case):
+    """A layer, and an input and an output gradient for it."""
+    make, shape = CASES[case]
+    minigan.manual_seed(1)
+    layer = make()
+    x = minigan.tensor(random.standard_normal(shape, dtype="float32"))
+    g = minigan.tensor(random.standard_normal(layer(x).shape, dtype="float32"))
+    return layer, x, g
+
+
+def products(p):
+    """How many weight gradients were computed late."""
+    return sum(calls for (name, _), (calls, _) in p.rows.items() if name.endswith(", weight"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_they_wait_and_are_the_same(case):
+    layer, x, g = made(case)
+    plain = copy.deepcopy(layer)
+    plain(x).backward(g)
+    optim.SGD(layer.parameters(), lr=0.1)
+    with minigan.profile() as p:
+        layer(x).backward(g)
+    assert products(p) == 0
+    # What people do to the arrays meanwhile changes nothing.
+    x.zero_()
+    g.zero_()
+    with minigan.profile() as p:
+        late = layer.weight.grad
+        assert layer.weight.grad.array is late.array is layer.weight.slot
+    assert products(p) == 1
+    numpy.testing.assert_array_equal(late.numpy(), plain.weight.grad.numpy())
+    numpy.testing.assert_array_equal(layer.bias.grad.numpy(), plain.bias.grad.numpy())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_second_backward_adds(case):
+    layer, x, g = made(case)
+    plain = copy.deepcopy(layer)
+    optim.SGD(layer.parameters(), lr=0.1)
+    for network in (layer, plain):
+        network(x).backward(g)
+        network(2 * x).backward(g)
+    numpy.testing.assert_array_equal(layer.weight.grad.numpy(), plain.weight.grad.numpy())
+
+
+def test_nobody_computes_what_nobody_reads():
+    layer, x, g = made("linear")
+    optimiser = optim.Adam(layer.parameters())
+    with minigan.profile() as p:
+        layer(x).backward(g)
+        optimiser.zero_grad()
+    assert products(p) == 0 and layer.weight.grad is None
+    with minigan.profile() as p:
+        layer(x).backward(g)
+        optimiser.step()
+    assert products(p) == 1
+
+
+def test_small_ones_do_not_wait():
+    layer = nn.Linear(10, 10)
+    optim.Adam(layer.parameters())
+    size = LARGE // 100
+    x = minigan.ones(size - 1, 10)
+    with minigan.profile() as p:
+        layer(x).sum().backward()
+        layer.weight.grad
+    assert products(p) == 0
+
+
+def test_the_weight_moves_before_it_is_read():
+    layer, x, g = made("linear")
+    plain = copy.deepcopy(layer)
+    plain(x).backward(g)
+    expected = plain.weight.grad.numpy()
+
+    optim.Adam(layer.parameters())
+    layer(x).backward(g)
+    layer.weight.data = minigan.zeros(40, 300)
+    numpy.testing.assert_array_equal(layer.weight.grad.numpy(), expected)
+
+    layer.load_state_dict(plain.state_dict())
+    optim.Adam(layer.parameters())
+    layer.zero_grad()
+    layer(x).backward(g)
+    optim.Adam(layer.parameters())  # another optimiser, other places
+    numpy.testing.assert_array_equal(layer.weight.grad.numpy(), expected)
+
+
+def test_kept_by_a_copy():
+    layer, x, g = made("linear")
+    optim.Adam(layer.parameters())
+    layer(x).backward(g)
+    copied = copy.deepcopy(layer)
+    numpy.testing.assert_array_equal(copied.weight.grad.numpy(), layer.weight.grad.numpy())
+
+
+def test_a_wrong_product_would_be_seen(monkeypatch):
+    """The comparisons above could fail: factors that are not private give another gradient."""
+    monkeypatch.setattr("minigan.autograd.private", lambda array, *others: array)
+    with pytest.raises(AssertionError):
+        test_they_wait_and_are_the_same("linear")
