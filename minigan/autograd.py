@@ -356,12 +356,15 @@ def weight_gradient(weight, input, size, product, *factors):
     size     how many multiply-adds it takes
     factors  (array, what it was made from) each; when deferred they are made private
     """
-    # The gradient of the operation's input arrives first if that is the same tensor.
-    if weight._gradient is not None or weight.slot is None or input is weight:
-        return product(*[array for array, _ in factors], None)
-    if size < LARGE:
-        return product(*[array for array, _ in factors], weight.slot)
-    return Deferred(product, [private(array, source) for array, source in factors], weight.slot)
+    # Where the input is the weight itself, its gradient of that arrives first.
+    if weight.slot is not None and input is not weight:
+        if size >= LARGE:
+            # Reading `gradient` computes one that waits already: there is never more than one.
+            return Deferred(product, [private(array, source) for array, source in factors],
+                            weight.slot, weight.gradient)
+        if weight._gradient is None:
+            return product(*[array for array, _ in factors], weight.slot)
+    return product(*[array for array, _ in factors], None)
 
 
 def view_node(array, input, backward, name=None):

@@ -1,8 +1,8 @@
 """Gradients that are computed when somebody reads them.
 
-While a GAN's generator learns, the walk back goes through the discriminator, whose weights get
-gradients that the next zero_grad throws away unread. A large one is therefore kept as what it is
-the product of, and computed by whoever reads it first: nearly always the optimiser's step.
+While a GAN's generator learns, the walk back goes through the discriminator. What its weights get
+is added to their last gradients, and the next zero_grad throws both away. A large one is therefore
+kept as what it is the product of, and computed by whoever reads it first: mostly an optimiser.
 """
 
 from minigan.device import module_of
@@ -16,16 +16,18 @@ class Deferred:
     """A gradient still to be computed: product(*factors, place), an array in that place.
 
     product  the operation's function for it
-    factors  arrays (or None) that nobody else changes, see `private`
+    factors  arrays that nobody else changes, see `private`
     place    an array of the gradient's shape and dtype
+    before   a gradient to add it to instead, or None
     """
 
-    __slots__ = ("product", "factors", "place")
+    __slots__ = ("product", "factors", "place", "before")
 
-    def __init__(self, product, factors, place):
+    def __init__(self, product, factors, place, before):
         self.product = product
         self.factors = factors
         self.place = place
+        self.before = before
 
     @property
     def shape(self):
@@ -36,11 +38,16 @@ class Deferred:
         return self.place.dtype
 
     def computed(self):
-        arguments = (*self.factors, self.place)
         if watching.observer is None:
-            return self.product(*arguments)
+            return self._computed()
         name = self.product.__qualname__.partition(".")[0]
-        return watching.observer.run("backward", f"{name}, weight", self.product, arguments, {})
+        return watching.observer.run("backward", f"{name}, weight", self._computed, (), {})
+
+    def _computed(self):
+        if self.before is None:
+            return self.product(*self.factors, self.place)
+        self.before += self.product(*self.factors, None)
+        return self.before
 
 
 def private(array, *others):

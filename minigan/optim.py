@@ -18,7 +18,7 @@ from minigan.watching import watching
 
 
 # An update is a dozen passes over its arrays: on the CPU over pieces that stay in the cache.
-PIECE = 1 << 16
+PIECE = 1 << 18
 
 
 class Block:

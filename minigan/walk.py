@@ -110,15 +110,12 @@ def accumulate(leaf, g):
 
     The first contribution is copied: `g` may be shared with another tensor.
     """
-    if type(g) is Deferred:
-        if leaf._gradient is None:
-            leaf._gradient = g
-            return
-        g = g.computed()
-    if leaf._gradient is not None:
+    if type(g) is Deferred:  # it knows of the gradient before, see autograd.weight_gradient
+        leaf._gradient = g
+    elif leaf._gradient is not None:
         leaf.gradient += g
     elif leaf.slot is not None:
-        if g is not leaf.slot:  # see autograd.weight_gradient
+        if g is not leaf.slot:  # a weight's may be in it already
             leaf.slot[...] = g
         leaf.gradient = leaf.slot
     else:

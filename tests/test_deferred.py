@@ -85,6 +85,24 @@ def test_nobody_computes_what_nobody_reads():
     assert products(p) == 1
 
 
+def test_a_generators_step_leaves_the_discriminators_weights_alone():
+    """As scripts have it: the discriminator's last gradients are still there, and added to."""
+    layer, x, g = made("linear")
+    optimiser = optim.Adam(layer.parameters())
+    layer(x).backward(g)
+    optimiser.step()
+    first = layer.weight.grad.numpy().copy()
+    with minigan.profile() as p:
+        layer(x).backward(g)
+        optimiser.zero_grad()
+    assert products(p) == 0
+    with minigan.profile() as p:
+        for _ in range(3):
+            layer(x).backward(g)
+    assert products(p) == 2  # one waits at a time: their factors do not pile up
+    assert not numpy.array_equal(layer.weight.grad.numpy(), first)
+
+
 def test_small_ones_do_not_wait():
     layer = nn.Linear(10, 10)
     optim.Adam(layer.parameters())
