@@ -78,7 +78,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reductio
     loss, share = reduced("binary_cross_entropy", losses, reduction)
     # Outside 0..1 a logarithm is nan, and so is the loss: only then is a closer look worth it.
     # (On a GPU the nan stays in the loss: looking would make the device wait.)
-    if xp is numpy and numpy.isnan(loss).any() and not ((p >= 0) & (p <= 1)).all():
+    if xp is numpy and not (loss == loss).all() and not ((p >= 0) & (p <= 1)).all():
         found = "nan" if numpy.isnan(p).any() else f"values from {p.min():g} to {p.max():g}"
         raise ValueError(f"binary_cross_entropy: input must lie in 0..1, got {found}")
 

@@ -7,12 +7,14 @@ With xhat = (x - mean) / sqrt(var + eps) over a group of P numbers and y = xhat 
 S. Ioffe and C. Szegedy, Batch normalization, 2015; J. L. Ba et al., Layer normalization, 2016.
 """
 
+import functools
+
 import numpy
 
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
-from minigan.kernels.rows import row_dot, row_sum
+from minigan.kernels.rows import row_dot, row_mean, row_sum
 
 
 def check_affine(name, x, shape, weight, bias):
@@ -29,6 +31,26 @@ def given(*tensors):
     return tuple(x for x in tensors if x is not None)
 
 
+def check_batch_norm(x, weight, bias, running):
+    """x (N,C,...), weight and bias (C,) or None; running {name: (C,) or None}."""
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm: input must have shape (N,C,...), got {x.shape}")
+    shape = x.shape[1:2]
+    check_affine("batch_norm", x, shape, weight, bias)
+    for argument, value in running.items():
+        if value is not None and value.requires_grad:
+            raise ValueError(f"batch_norm: {argument} is changed in place, it cannot require a "
+                             f"gradient")
+        if value is not None and value.array.shape != shape:
+            raise ValueError(f"batch_norm: {argument} must have shape {shape}, got {value.shape}")
+
+
+@functools.cache
+def batch_last(ndim):
+    """The axes of (N,C,H,W) as (C,H,W,N), and the way back, for any number of dimensions."""
+    return (*range(1, ndim), 0), (ndim - 1, *range(ndim - 1))
+
+
 @operation
 def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, bias=None,
                training=False, momentum=0.1, eps=1e-5):
@@ -39,22 +61,13 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     its unbiased estimate. ValueError for shapes, and in training for one value a channel.
     """
     x = input.array
-    if x.ndim < 2:
-        raise ValueError(f"batch_norm: input must have shape (N,C,...), got {x.shape}")
-    C = x.shape[1]
-    check_affine("batch_norm", x, (C,), weight, bias)
-    for argument, value in (("running_mean", running_mean), ("running_var", running_var)):
-        if value is not None and value.requires_grad:
-            raise ValueError(f"batch_norm: {argument} is changed in place, it cannot require a "
-                             f"gradient")
-        if value is not None and value.array.shape != (C,):
-            raise ValueError(f"batch_norm: {argument} must have shape ({C},), got {value.shape}")
+    check_batch_norm(x, weight, bias, {"running_mean": running_mean, "running_var": running_var})
     xp = module_of(x)
     # (N,C,H,W) -> (C,H,W,N) -> (C,P): a convolution's result already lies like that in memory.
-    order = tuple(range(1, x.ndim)) + (0,)
-    back = (x.ndim - 1,) + tuple(range(x.ndim - 1))
+    order, back = batch_last(x.ndim)
     rows = x.transpose(order)
     shape = rows.shape
+    C = shape[0]
     P = x.size // C if C else 0
     rows = rows.reshape(C, P)
 
@@ -62,15 +75,14 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
         if P < 2:
             raise ValueError(f"batch_norm: training needs more than one value a channel, "
                              f"got input of shape {x.shape}")
-        mean = row_sum(rows)
-        mean /= P
+        mean = row_mean(rows)
         centred = rows - mean[:, None]
-        var = row_dot(centred, centred)
-        var /= P
+        squares = row_dot(centred, centred)
+        var = squares * (1 / P)
         if running_mean is not None:
-            blend(running_mean, mean, momentum)
+            blend(running_mean, momentum, mean, momentum)
         if running_var is not None:
-            blend(running_var, var * (P / (P - 1)), momentum)
+            blend(running_var, momentum, squares, momentum / (P - 1))
     else:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: evaluation needs running_mean and running_var")
@@ -104,10 +116,10 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     return node(y.reshape(shape).transpose(back), given(input, weight, bias), backward)
 
 
-def blend(running, value, momentum):
-    """running = (1 - momentum) * running + momentum * value, in place."""
+def blend(running, momentum, value, share):
+    """running = (1 - momentum) * running + share * value, in place."""
     running.array *= 1 - momentum
-    running.array += momentum * value
+    running.array += share * value
     running.changed()
 
 

@@ -10,8 +10,15 @@ from minigan.device import module_of
 def row_sum(x):
     """The sum of each row of x (R,P): (R,)."""
     if module_of(x) is numpy:
-        return x.dot(ones(x.shape[1], x.dtype))  # for short rows a third of the time of `sum`
+        return x.dot(filled(x.shape[1], 1, x.dtype))  # for short rows a third of the time of `sum`
     return x.sum(axis=1)
+
+
+def row_mean(x):
+    """The mean of each row of x (R,P): (R,)."""
+    if module_of(x) is numpy:
+        return x.dot(filled(x.shape[1], 1 / x.shape[1], x.dtype))
+    return x.mean(axis=1)
 
 
 def row_dot(x, y):
@@ -21,8 +28,9 @@ def row_dot(x, y):
     return (x * y).sum(axis=1)
 
 
-@functools.lru_cache(maxsize=32)
-def ones(size, dtype):
-    result = numpy.ones(size, dtype)
+@functools.lru_cache(maxsize=64)
+def filled(size, value, dtype):
+    """The same vector every time."""
+    result = numpy.full(size, value, dtype)
     result.flags.writeable = False
     return result
