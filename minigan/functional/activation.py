@@ -13,8 +13,12 @@ from minigan.kernels import activation as kernels
 
 def logistic(x):
     """1 / (1 + e^-x). Where e^-x is infinite the result is 0, as it should be."""
+    xp = module_of(x)
+    y = xp.negative(x)
     with numpy.errstate(over="ignore"):
-        return 1 / (1 + module_of(x).exp(-x))
+        y = xp.exp(y)
+    y += 1
+    return 1 / y
 
 
 @operation

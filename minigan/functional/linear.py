@@ -5,7 +5,8 @@ from numbers import Integral
 from minigan.autograd import Tensor, node, weight_gradient
 from minigan.device import module_of
 from minigan.errors import operation
-from minigan.kernels.products import outer_product
+from minigan.kernels.products import outer_product, rows_product
+from minigan.kernels.rows import column_sum
 
 
 @operation
@@ -25,9 +26,7 @@ def linear(input: Tensor, weight: Tensor, bias=None):
     if x.dtype != w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype != x.dtype):
         raise TypeError(f"linear: input, weight and bias must share a floating-point dtype, got "
                         f"{x.dtype}, {w.dtype}" + ("" if b is None else f", {b.dtype}"))
-    y = x @ w.T
-    if b is not None:
-        y += b
+    y = rows_product(x, w, b)
 
     def weight_product(g, x, place):
         return outer_product(g.T, x.T, place)
@@ -39,7 +38,7 @@ def linear(input: Tensor, weight: Tensor, bias=None):
         if weight.requires_grad:
             x2 = x.reshape(g2.shape[0], w.shape[1])
             gw = weight_gradient(weight, input, w.size * len(g2), weight_product, (g2, g), (x2, x))
-        return gx, gw, g2.sum(axis=0) if b is not None else None
+        return gx, gw, column_sum(g2) if b is not None else None
 
     return node(y, (input, weight) if bias is None else (input, weight, bias), backward)
 

@@ -14,7 +14,7 @@ import numpy
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
-from minigan.kernels.rows import row_dot, row_mean, row_sum
+from minigan.kernels.rows import column_sum, row_dot, row_mean, row_sum
 
 
 def check_affine(name, x, shape, weight, bias):
@@ -143,7 +143,7 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
     if P == 0:
         raise ValueError(f"layer_norm: normalized_shape {tail} holds no element")
     rows = x.reshape(x.size // P, P)
-    xhat = rows - rows.sum(axis=1, keepdims=True) / P
+    xhat = rows - row_mean(rows)[:, None]
     scale = 1 / module_of(x).sqrt(row_dot(xhat, xhat)[:, None] / P + float(eps))  # (R,1)
     xhat *= scale
     w = None if weight is None else weight.array.reshape(P)
@@ -156,15 +156,15 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
         gx = None
         if input.requires_grad:
             h = g if w is None else g * w
-            gx = h - h.sum(axis=1, keepdims=True) / P
+            gx = h - row_mean(h)[:, None]
             gx -= xhat * (row_dot(h, xhat)[:, None] / P)
             gx *= scale
             gx = gx.reshape(before)
         gradients = [gx]
         if weight is not None:
-            gradients.append((g * xhat).sum(axis=0).reshape(tail))
+            gradients.append(column_sum(g * xhat).reshape(tail))
         if bias is not None:
-            gradients.append(g.sum(axis=0).reshape(tail))
+            gradients.append(column_sum(g).reshape(tail))
         return gradients
 
     return node(y.reshape(x.shape), given(input, weight, bias), backward)

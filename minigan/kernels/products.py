@@ -1,4 +1,4 @@
-"""Matrix products of the shapes that weight gradients have."""
+"""Matrix products of the shapes that a linear layer and weight gradients have."""
 
 import numpy
 
@@ -9,6 +9,21 @@ from minigan.device import module_of
 # over a great length the copying is most of the time: in pieces it takes a quarter of it.
 DIRECT = 1_000_000
 FEW = 4096
+# Up to how many rows x @ w.T takes longer than w @ x.T, and from which size of w that matters.
+FEW_ROWS = 64
+LARGE = 100_000
+
+
+def rows_product(x, w, b=None):
+    """x (...,K) @ w.T + b for w (M,K) and b (M,) or None: (...,M)."""
+    if x.ndim == 2 and 1 < len(x) <= FEW_ROWS and w.size >= LARGE and module_of(x) is numpy:
+        # At 8 rows nearly twice as fast. Adding the bias turns the result round on the way.
+        y = numpy.empty((len(x), len(w)), x.dtype)
+        return numpy.add((w @ x.T).T, 0 if b is None else b, out=y)
+    y = x @ w.T
+    if b is not None:
+        y += b
+    return y
 
 
 def outer_product(a, b, out=None):

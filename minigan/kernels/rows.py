@@ -1,4 +1,4 @@
-"""Reductions along the rows of a matrix."""
+"""Reductions along the rows and columns of a matrix: products with a vector where that is quicker."""
 
 import functools
 
@@ -19,6 +19,13 @@ def row_mean(x):
     if module_of(x) is numpy:
         return x.dot(filled(x.shape[1], 1 / x.shape[1], x.dtype))
     return x.mean(axis=1)
+
+
+def column_sum(x):
+    """The sum of each column of x (R,P): (P,)."""
+    if module_of(x) is numpy:
+        return filled(x.shape[0], 1, x.dtype).dot(x)
+    return x.sum(axis=0)
 
 
 def row_dot(x, y):
