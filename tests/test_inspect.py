@@ -30,6 +30,18 @@ def test_counts_every_call():
     assert "linear" in table and "Adam" in table and "between the operations" in table
 
 
+def test_the_table_is_of_one_step():
+    layer = nn.Linear(3, 4)
+    with minigan.profile(4) as p:
+        for _ in range(4):
+            layer(layer(minigan.ones(5, 3))[:, :3])
+    assert p.rows["linear", "forward"][0] == 8
+    linear, = [line.split() for line in str(p).splitlines() if line.startswith("linear")]
+    assert linear[:3] == ["linear", "2", "x"]
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        minigan.profile(0)
+
+
 def test_an_operation_is_not_charged_for_those_it_calls(monkeypatch):
     # A clock that is one second further whenever somebody looks.
     clock = itertools.count()

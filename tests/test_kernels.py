@@ -8,7 +8,8 @@ import pytest
 from minigan.kernels import convolution
 from minigan.kernels.activation import BLOCK, gelu, gelu_backward
 from minigan.kernels.lowering import Geometry, col2im, scatter_matrix, summed
-from minigan.kernels.products import outer_product
+from minigan.kernels.products import LARGE, outer_product, rows_product
+from minigan.kernels.rows import column_sum, row_dot, row_mean, row_sum
 
 random = numpy.random.default_rng(0)
 
@@ -76,3 +77,24 @@ def test_gelu_by_blocks(arrange):
         whole = gelu(x[row])
         numpy.testing.assert_allclose([y[row], phi[row]], whole, rtol=1e-14)
         numpy.testing.assert_allclose(gx[row], gelu_backward(g[row], x[row], whole[1]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (2,), (64,), (65,), (0,), (3, 4)])
+@pytest.mark.parametrize("size", [LARGE // 200, 10])  # columns of w: above and below the limit
+def test_rows_product(rows, size):
+    x, w = random.standard_normal((*rows, size)), random.standard_normal((201, size))
+    b = random.standard_normal(201)
+    plain = numpy.einsum("...k,mk->...m", x, w)
+    for bias, expected in ((None, plain), (b, plain + b)):
+        y = rows_product(x, w, bias)
+        assert y.flags.c_contiguous
+        numpy.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (1, 7), (4, 1), (0, 3)])
+def test_reductions(shape):
+    x, y = random.standard_normal((2, *shape))
+    for found, expected in ((row_sum(x), x.sum(1)), (row_mean(x), x.mean(1)),
+                            (row_dot(x, y), (x * y).sum(1)), (column_sum(x), x.sum(0))):
+        assert found.shape == expected.shape
+        numpy.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
