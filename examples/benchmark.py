@@ -4,6 +4,7 @@
     python examples/benchmark.py --against torch jax        and these, in turns
     python examples/benchmark.py --work cnn-1 cgan-1 --against torch
     python examples/benchmark.py --profile --work cnn-1     where minigan's time goes
+    python examples/benchmark.py --imports                  how long importing it takes
     python examples/benchmark.py --help                     everything else
 
 A step is forward pass, loss, backward pass and Adam, on the networks of the examples. Every engine
@@ -24,10 +25,13 @@ how much of that came after importing the engine.
 
 import importlib.util
 import json
+import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 
@@ -35,7 +39,7 @@ from engines import ENGINES
 from engines.blas import blas, blas_in_words
 from engines.in_numpy import OPERATIONS, SIZE
 from engines.machine import available_cores, cpu_name, versions
-from engines.worker import Worker, WorkerFailed
+from engines.worker import Worker, WorkerFailed, search_path
 from engines.works import WORKS
 from minigan.training import ArgumentParser, positive_int, run
 
@@ -107,6 +111,22 @@ def profile(work, cores):
         return worker.ask("profile", max(1, round(SECONDS_A_TURN / seconds)))
 
 
+def imports(turns):
+    """{module: milliseconds of a Python process that imports it}, medians of turns."""
+    times = {"numpy": [], "minigan": []}
+    with tempfile.TemporaryDirectory() as folder:
+        # In the first turn, which does not count, bytecode is compiled and kept there.
+        env = {**os.environ, "PYTHONPATH": search_path(), "PYTHONPYCACHEPREFIX": folder}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
+        for turn in range(turns + 1):
+            for module, values in times.items():
+                start = time.perf_counter()
+                subprocess.run([sys.executable, "-c", f"import {module}"], env=env, check=True)
+                if turn:
+                    values.append(1e3 * (time.perf_counter() - start))
+    return {module: statistics.median(values) for module, values in times.items()}
+
+
 # Figures
 
 def spread(values):
@@ -169,6 +189,8 @@ def parsed():
     parser.add_argument("--turns", type=positive_int, default=11)
     parser.add_argument("--profile", action="store_true",
                         help="instead, where the time of minigan's steps goes")
+    parser.add_argument("--imports", action="store_true",
+                        help="instead, how long `import minigan` takes beside `import numpy`")
     parser.add_argument("--json", metavar="FILE",
                         help="also write all times and figures to this file")
     args = parser.parse_args()
@@ -177,8 +199,9 @@ def parsed():
         parser.error(f"--threads {args.threads}: this process may use {len(cores)} cores")
     if args.turns < 3:
         parser.error("--turns: expected at least 3, for a median and its spread")
-    if args.profile and (args.against or args.json):
-        parser.error("--profile is of minigan alone, and printed: no --against, no --json")
+    if (args.profile or args.imports) and (args.against or args.json):
+        parser.error("--profile and --imports are of minigan alone, and printed: no --against, "
+                     "no --json")
     for name in args.against:
         if not installed(name):
             parser.error(f"--against {name}: it is not installed")
@@ -192,6 +215,11 @@ def parsed():
 
 def main():
     args, cores = parsed()
+    if args.imports:
+        took = imports(args.turns)
+        print(f"import numpy {took['numpy']:.0f} ms, import minigan {took['minigan']:.0f} ms: "
+              f"{took['minigan'] / took['numpy']:.2f} times")
+        return
     names = ["minigan", "product"] + [name for name, engine in ENGINES.items()
                                       if engine.library in args.against]
     libraries = dict.fromkeys(ENGINES[name].library for name in names)

@@ -129,10 +129,17 @@ def test_profile(tmp_path):
     assert "between the operations" in result.stdout
 
 
+def test_imports(tmp_path):
+    result = run("--imports", "--turns", 3, cwd=tmp_path, script="benchmark.py")
+    assert result.returncode == 0, result.stderr
+    assert "import numpy" in result.stdout and "import minigan" in result.stdout
+
+
 @pytest.mark.parametrize("arguments, said", [
     (("--work", "rnn"), "rnn"), (("--threads", os.cpu_count() + 1), "cores"),
     (("--against", "theano"), "theano"), (("--turns", 2), "--turns"),
-    (("--profile", "--json", "x"), "--profile"), (("--json", "no/such/folder"), "no/such/folder")])
+    (("--profile", "--json", "x"), "--profile"), (("--imports", "--json", "x"), "--imports"),
+    (("--json", "no/such/folder"), "no/such/folder")])
 def test_bad_arguments(tmp_path, arguments, said):
     result = run(*arguments, cwd=tmp_path, script="benchmark.py")
     assert result.returncode == 2 and said in result.stderr

@@ -30,12 +30,10 @@ class Worker:
 
     def __init__(self, name, cores):
         self.name = name
-        # It finds minigan and the engines where this process found them.
-        path = os.pathsep.join(filter(None, sys.path))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "engines.worker", name, *map(str, cores)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**environment(len(cores)), "PYTHONPATH": path})
+            env={**environment(len(cores)), "PYTHONPATH": search_path()})
 
     def __enter__(self):
         return self
@@ -64,6 +62,11 @@ class Worker:
     def _send(self, name):
         if CAN_STOP:
             self.process.send_signal(getattr(signal, name))
+
+
+def search_path():
+    """As PYTHONPATH: a process finds minigan and the engines where this one found them."""
+    return os.pathsep.join(filter(None, sys.path))
 
 
 def ending(status):
