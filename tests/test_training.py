@@ -301,3 +301,16 @@ def test_the_room_imports_matplotlib_only_to_draw_and_never_pyplot(tmp_path):
     code = ("import sys, minigan.training as t; assert 'matplotlib' not in sys.modules; "
             "t.plot_losses([1.0], sys.argv[1]); assert 'matplotlib.pyplot' not in sys.modules")
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "losses.png")], check=True)
+
+
+def test_output_that_nobody_reads_ends_a_script_quietly():
+    code = ("from minigan.training import run\n"
+            "def main():\n"
+            "    for i in range(100_000): print('a line of output', i)\n"
+            "run(main)\n")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

@@ -24,6 +24,12 @@ class Parameter(Tensor):
         self.version = data.version
         self.requires_grad_(requires_grad)
 
+    def __deepcopy__(self, memo):
+        """A copy without the gradient, as PyTorch's Parameter; a plain leaf's copy has its own."""
+        copy = super().__deepcopy__(memo)
+        copy.gradient = None
+        return copy
+
     def __repr__(self):
         return f"Parameter containing:\n{super().__repr__()}"
 

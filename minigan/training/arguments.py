@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -31,12 +32,18 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Call a script's main; Ctrl-C ends it with one line and exit status 130."""
+    """Call a script's main; Ctrl-C ends it with one line and exit status 130, output that nobody
+    reads any more (`| head`) with status 1."""
     try:
         main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        # What is still to be written goes nowhere: Python would fail on it again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def positive_int(text):
