@@ -1,6 +1,7 @@
 """Changing shape, order and selection: nothing here computes, so every backward undoes it."""
 
 import functools
+import itertools
 
 import numpy
 
@@ -111,13 +112,15 @@ def cat(tensors, dim=0):
     tensors = _several("cat", tensors)
     arrays = [x.array for x in tensors]
     axis = axis_of("cat", dim, arrays[0].ndim)
-    ends = numpy.cumsum([a.shape[axis] for a in arrays])[:-1].tolist()
-    xp = module_of(arrays[0])
+    y = module_of(arrays[0]).concatenate(arrays, axis=axis)
+    sizes = [a.shape[axis] for a in arrays]
 
     def backward(g):
-        return xp.split(g, ends, axis=axis)
+        before = (slice(None),) * axis
+        return [g[(*before, slice(end - size, end))]
+                for size, end in zip(sizes, itertools.accumulate(sizes))]
 
-    return node(xp.concatenate(arrays, axis=axis), tensors, backward)
+    return node(y, tensors, backward)
 
 
 @operation
@@ -141,7 +144,7 @@ def _several(name, tensors):
     for x in tensors:
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}: expected Tensors, found {type(x).__name__}")
-    if any(x.array.dtype is not tensors[0].array.dtype for x in tensors):
+    if len({x.array.dtype for x in tensors}) > 1:
         dtype = functools.reduce(numpy.promote_types, (x.dtype for x in tensors))
         for x in tensors:  # PyTorch's rule: whole numbers do not widen fractions
             if x.dtype.kind == "f" and not any(
