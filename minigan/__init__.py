@@ -15,9 +15,10 @@ from minigan.functional import (
     neg, permute, pow, relu, reshape, sigmoid, softmax, sqrt, squeeze, stack, sub, sum, t, tanh,
     transpose, unsqueeze, view)
 from minigan.recording import enable_grad, is_grad_enabled, no_grad
-from minigan import nn, optim
+from minigan import backends, nn, optim
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.inspect import profile
+from minigan.replay import capture
 from minigan.serialization import load, save
 from minigan.kernels.memory import keep_freed_memory
 

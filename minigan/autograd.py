@@ -10,6 +10,7 @@ import itertools
 
 import numpy
 
+from minigan.capturing import capturing, refuse
 from minigan.deferred import LARGE, Deferred, private
 from minigan.device import device_of, module_of, moved
 from minigan.errors import describe
@@ -94,9 +95,11 @@ class Tensor:
         """The one number in this tensor, as Python's own. Waits for the device."""
         if self.array.size != 1:
             raise ValueError(f"item: expected a tensor of one element, got shape {self.shape}")
+        refuse("item", "return the Tensor and read it outside")
         return self.array.item()
 
     def tolist(self):
+        refuse("tolist", "return the Tensor and read it outside")
         return self.array.tolist()
 
     def numpy(self):
@@ -272,6 +275,8 @@ class Tensor:
     def changed(self):
         """Tell every graph that recorded this memory that it holds something else now."""
         self.version[0] += 1
+        if capturing.recording is not None:
+            capturing.recording.versions.append(self.version)
 
     def check_changeable(self, what):
         """RuntimeError if a change in place would escape a recorded graph."""

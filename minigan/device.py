@@ -6,6 +6,8 @@ CuPy is imported when a GPU is first asked for, never before.
 
 import numpy
 
+from minigan.capturing import refuse
+
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
 uint8, int8, int16, int32, int64 = (
     numpy.dtype(name) for name in ("uint8", "int8", "int16", "int32", "int64"))
@@ -46,17 +48,24 @@ class cuda:
 
 
 def _why_no_cuda():
-    """What stands in the way of a GPU, in one line; empty if nothing does."""
+    """What stands in the way of a GPU, in one line with the command that helps; or nothing."""
     global _cupy
     if _cupy is not None:
         return ""
     try:
         import cupy
     except ImportError:
-        return ("CuPy is not installed; install it by `pip install cupy-cuda12x[ctk]` "
-                "(or `pip install -e .[cuda]`)")
+        return "CuPy is not installed; install it by `pip install cupy-cuda12x[ctk]`"
     if not cupy.cuda.is_available():
-        return "CuPy is installed but finds no working NVIDIA driver or GPU; see `nvidia-smi`"
+        return ("CuPy is installed but finds no working NVIDIA driver or GPU; `nvidia-smi` tells "
+                "which; a driver is installed by `sudo ubuntu-drivers install`, elsewhere than on "
+                "Ubuntu from www.nvidia.com/drivers")
+    try:
+        cupy.ones(1) + 1  # to compile even this, CuPy needs libraries that come separately
+    except Exception as error:
+        return (f"CuPy cannot use its CUDA libraries ({type(error).__name__}: "
+                f"{' '.join(str(error).split()):.200}); `pip install cupy-cuda12x[ctk]` "
+                f"installs them")
     _cupy = cupy
     return ""
 
@@ -89,6 +98,7 @@ def moved(array, name):
     target = module_for(name)
     if module_of(array) is target:
         return array
+    refuse("moving to another device", "move it outside and pass it on")
     return target.asarray(array) if target is not numpy else _cupy.asnumpy(array)
 
 
@@ -116,6 +126,7 @@ def manual_seed(seed):
 
 def generator(name=None):
     """The random stream of a device: a Generator of numpy.random or cupy.random."""
+    refuse("random numbers", "draw them outside and pass them on")
     name = _default if name is None else device(name)
     if name not in _generators:
         # The GPU's is seeded from the CPU's stream, so that one manual_seed decides both.

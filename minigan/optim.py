@@ -2,17 +2,21 @@
 
 An optimiser moves its parameters into one array per group (and dtype), and gives each a place in
 a second one for its gradient. The parameters stay what they were, as views. A step is then a
-handful of array calls whatever the number of layers.
+handful of array calls whatever the number of layers; on a GPU it is one launch.
 """
 
 import math
 from numbers import Real
+from typing import NamedTuple
 
 import numpy
 
 from minigan.autograd import Tensor
+from minigan.capturing import capturing
 from minigan.device import module_of
 from minigan.errors import describe
+from minigan.kernels.cuda import optim as on_gpu
+from minigan.kernels.cuda.source import has_kernels_for
 from minigan.walk import clear_gradients
 from minigan.watching import watching
 
@@ -21,15 +25,27 @@ from minigan.watching import watching
 PIECE = 1 << 18
 
 
+class Run(NamedTuple):
+    """Neighbours in a block that have had equally many steps: nearly always all of it."""
+    first: int  # of the parameters
+    last: int   # exclusive
+    start: int  # of the numbers
+    end: int
+    step: int
+
+
 class Block:
     """Parameters of one group, dtype and device, side by side.
 
     values, gradients  the flat arrays; views, slots: their parts in the parameters' shapes
     moments            name -> flat array of what the optimiser remembers, such as 'exp_avg'
     steps              how many steps each parameter has had
+
+    On a GPU also `counters`, the steps as an array there, and `options`, the optimiser's options
+    there: a recorded launch reads them anew each time.
     """
 
-    def __init__(self, parameters, names):
+    def __init__(self, parameters, names, options):
         self.parameters = parameters
         self.shapes = [p.array.shape for p in parameters]
         first = parameters[0].array
@@ -40,9 +56,15 @@ class Block:
             total += p.array.size
             self.ends.append(total)
         self.values, self.gradients = (xp.empty(total, first.dtype) for _ in range(2))
-        self.scratch = xp.empty(min(total, PIECE) if xp is numpy else total, first.dtype)
         self.moments = {name: xp.zeros(total, first.dtype) for name in names}
         self.steps = [0] * len(parameters)
+        self.has_kernels = has_kernels_for(self.values)
+        if self.has_kernels:
+            self.counters = xp.zeros(len(parameters), numpy.int64)
+            self.options = xp.empty(len(options), numpy.float64)
+            self.uploaded = None  # what `options` holds
+        else:
+            self.scratch = xp.empty(min(total, PIECE) if xp is numpy else total, first.dtype)
         self.views, self.slots = self.parts(self.values), self.parts(self.gradients)
         for p, view, slot in zip(parameters, self.views, self.slots):
             view[...] = p.array
@@ -58,11 +80,11 @@ class Block:
         """Whether the parameters still lie here: `to`, `data = ` or another optimiser move them."""
         return all(p.array is view for p, view in zip(self.parameters, self.views))
 
-    def advance(self):
-        """Count a step for each parameter that has a gradient; (start, end, step) of each run.
+    def flats(self):
+        return self.values, self.gradients, *self.moments.values()
 
-        A run is a stretch of neighbours that have had equally many steps: nearly always all.
-        """
+    def advance(self):
+        """Count a step for each parameter that has a gradient; the runs of them."""
         runs = []
         start = 0
         for i, p in enumerate(self.parameters):
@@ -73,25 +95,61 @@ class Block:
                     self.slots[i][...] = gradient
                 self.steps[i] += 1
                 p.changed()
-                if runs and runs[-1][1] == start and runs[-1][2] == self.steps[i]:
-                    runs[-1] = (runs[-1][0], end, self.steps[i])
+                step = self.steps[i]
+                if runs and runs[-1].last == i and runs[-1].step == step:
+                    runs[-1] = runs[-1]._replace(last=i + 1, end=end)
                 else:
-                    runs.append((start, end, self.steps[i]))
+                    runs.append(Run(i, i + 1, start, end, step))
             start = end
         return runs
+
+    def set_steps(self, steps):
+        self.steps = steps
+        if self.has_kernels:
+            self.counters.set(numpy.array(steps, numpy.int64))
+
+    def set_options(self, options):
+        """Copy the options to the GPU if they are others than before."""
+        if options != self.uploaded:
+            self.options.set(numpy.array(options, numpy.float64))
+            self.uploaded = options
+
+
+class RecordedStep:
+    """An optimiser's step over one block within a recording: what the host does at its replays."""
+
+    def __init__(self, optimiser, group, block, runs):
+        self.optimiser, self.group, self.block, self.runs = optimiser, group, block, runs
+
+    def fits(self):
+        """Whether the block is still in use, and its parameters lie there."""
+        return any(block is self.block for _, block in self.optimiser.blocks) and (
+            self.block.is_in_place())
+
+    def before(self):
+        self.block.set_options(self.optimiser.options(self.group))
+
+    def after(self, steps=1):
+        for run in self.runs:
+            for i in range(run.first, run.last):
+                self.block.steps[i] += steps
+
+    def undo(self):
+        self.after(-1)
 
 
 class Optimizer:
     """What optimisers have in common: groups of parameters, laid flat, stepped and saved.
 
     A subclass names what it remembers of each parameter (`remembers`) and which options are
-    numbers, and defines `update(group, step, scratch, values, gradients, *moments)` for flat
-    arrays.
+    numbers. It defines `update(group, step, scratch, values, gradients, *moments)` for flat arrays,
+    and for a GPU `options(group)`, a tuple of numbers, and `launch(options, step, values, gradients,
+    *moments)` with both as arrays there.
     """
 
     remembers = ()
     numbers = ()
-    counts_steps = False  # whether `update` uses the number of the step
+    counts_steps = False  # whether an update uses the number of the step
 
     def __init__(self, params, defaults):
         self.name = type(self).__name__
@@ -152,7 +210,8 @@ class Optimizer:
             alike = {}
             for p in group["params"]:
                 alike.setdefault((p.dtype, p.device), []).append(p)
-            self.blocks += [(group, Block(params, self.remembers)) for params in alike.values()]
+            self.blocks += [(group, Block(params, self.remembers, self.options(group)))
+                            for params in alike.values()]
         for group, block in self.blocks:
             parts = {name: block.parts(flat) for name, flat in block.moments.items()}
             for i, p in enumerate(block.parameters):
@@ -163,6 +222,7 @@ class Optimizer:
                             raise ValueError(f"{self.name}: a parameter's shape changed from "
                                              f"{moment.shape} to {p.shape}; make a new optimiser")
                         parts[name][i][...] = Tensor(moment).to(p.device).array
+            block.set_steps(block.steps)
 
     def _remembered(self):
         """id(parameter) -> (steps, {name: array}) for each that has had a step."""
@@ -193,12 +253,25 @@ class Optimizer:
         if not all(block.is_in_place() for _, block in self.blocks):
             self._lay_out()
         for group, block in self.blocks:
-            flats = block.values, block.gradients, *block.moments.values()
-            for start, end, step in block.advance():
+            if block.has_kernels:
+                self._step_on_gpu(group, block)
+                continue
+            flats = block.flats()
+            for _, _, start, end, step in block.advance():
                 for piece in range(start, end, block.scratch.size):
                     until = min(piece + block.scratch.size, end)
                     self.update(group, step, block.scratch[:until - piece],
                                 *[flat[piece:until] for flat in flats])
+
+    def _step_on_gpu(self, group, block):
+        block.set_options(self.options(group))
+        runs = block.advance()
+        if capturing.recording is not None:
+            capturing.recording.steps.append(RecordedStep(self, group, block, runs))
+        for first, last, start, end, _ in runs:
+            block.counters[first:last] += 1
+            self.launch(block.options, block.counters[first:last],
+                        *[flat[start:end] for flat in block.flats()])
 
     def state_dict(self):
         """{'state': {i: {'step': int, name: Tensor}}, 'param_groups': [...]}, as PyTorch's.
@@ -262,8 +335,8 @@ class Optimizer:
                         part[...] = moment.to(p.device).array
                     else:
                         part[...] = 0
-            block.steps = [int(state[id(p)].get("step", 1)) if id(p) in state else 0
-                           for p in block.parameters]
+            block.set_steps([int(state[id(p)].get("step", 1)) if id(p) in state else 0
+                             for p in block.parameters])
 
     def __repr__(self):
         lines = [f"Parameter group {i}: " + ", ".join(
@@ -290,6 +363,12 @@ class SGD(Optimizer):
         super().check(group)
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
+
+    def options(self, group):
+        return group["lr"], group["momentum"], group["weight_decay"], float(group["nesterov"])
+
+    def launch(self, options, step, p, g, b):
+        on_gpu.sgd(options, p, g, b)
 
     def update(self, group, step, d, p, g, b):
         momentum = group["momentum"]
@@ -331,6 +410,12 @@ class Adam(Optimizer):
         if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(
                 isinstance(beta, Real) and 0 <= beta < 1 for beta in betas):
             raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, got {betas!r}")
+
+    def options(self, group):
+        return group["lr"], *group["betas"], group["eps"], group["weight_decay"]
+
+    def launch(self, options, step, p, g, m, v):
+        on_gpu.adam(options, step, p, g, m, v)
 
     def update(self, group, step, d, p, g, m, v):
         beta1, beta2 = group["betas"]

@@ -10,11 +10,12 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A room may import from its own floor and all below.
 FLOORS = [
-    {"deferred", "errors", "files", "indexing", "recording", "walk", "device", "kernels", "watching"},
+    {"backends", "capturing", "deferred", "errors", "files", "indexing", "recording", "walk", "device",
+     "kernels", "watching"},
     {"autograd", "creation"},
     {"functional"},
     {"nn", "optim"},
-    {"gradcheck", "serialization", "data", "training", "inspect"},
+    {"gradcheck", "replay", "serialization", "data", "training", "inspect"},
 ]
 
 

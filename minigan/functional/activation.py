@@ -11,28 +11,18 @@ from minigan.functional.arithmetic import axis_of, fractional
 from minigan.kernels import activation as kernels
 
 
-def logistic(x):
-    """1 / (1 + e^-x). Where e^-x is infinite the result is 0, as it should be."""
-    xp = module_of(x)
-    y = xp.negative(x)
-    with numpy.errstate(over="ignore"):
-        y = xp.exp(y)
-    y += 1
-    return 1 / y
-
-
 @operation
 def sigmoid(input: Tensor):
     """1 / (1 + e^-x)."""
-    y = logistic(fractional(input).array)
-    return node(y, (input,), lambda g: (g * (y * (1 - y)),))
+    y = kernels.sigmoid(fractional(input).array)
+    return node(y, (input,), lambda g: (kernels.sigmoid_backward(g, y),))
 
 
 @operation
 def tanh(input: Tensor):
     """The hyperbolic tangent."""
     y = module_of(input.array).tanh(fractional(input).array)
-    return node(y, (input,), lambda g: (g * (1 - y * y),))
+    return node(y, (input,), lambda g: (kernels.tanh_backward(g, y),))
 
 
 @operation
@@ -87,7 +77,7 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0):
     z = beta * x
     linear = z > threshold
     y = xp.where(linear, x, (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta)
-    return node(y, (input,), lambda g: (xp.where(linear, g, g * logistic(z)),))
+    return node(y, (input,), lambda g: (xp.where(linear, g, g * kernels.sigmoid(z)),))
 
 
 def log_softmax_of(x, axis):

@@ -14,6 +14,7 @@ import numpy
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
+from minigan.kernels.products import stacked_product
 
 KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
 
@@ -44,7 +45,9 @@ def like(value, tensor_):
             dtype = numpy.dtype("float32")
         elif dtype.kind == "b" and not isinstance(value, builtins.bool):
             dtype = numpy.dtype("int64")
-        return Tensor(xp.asarray(value, dtype=dtype))
+        if xp is not numpy:  # filled there: a copy from the host could not be recorded
+            return Tensor(xp.full((), value, dtype))
+        return Tensor(numpy.asarray(value, dtype=dtype))
     if isinstance(value, (numpy.ndarray, type(array))):
         return Tensor(xp.asarray(value))
     raise TypeError(f"expected a Tensor, an array or a number, got {type(value).__name__}")
@@ -349,26 +352,26 @@ def matmul(input, other):
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit; the last of the "
                          f"first must equal the {'second to last' if y.ndim > 1 else 'only'} of "
                          f"the second")
-    xp = module_of(x)
+    # A vector is a matrix of one row (left) or one column (right).
+    rows = x[None, :] if x.ndim == 1 else x
+    columns = y[:, None] if y.ndim == 1 else y
+    result = stacked_product(rows, columns)
+    result = result[..., 0, :] if x.ndim == 1 else result
+    result = result[..., 0] if y.ndim == 1 else result
 
     def backward(g):
-        # A vector is a matrix of one row (left) or one column (right); g gets that axis back.
-        rows = x[None, :] if x.ndim == 1 else x
-        columns = y[:, None] if y.ndim == 1 else y
-        if x.ndim == 1:
-            g = g[..., None, :] if y.ndim > 1 else g.reshape(1, 1)
-        elif y.ndim == 1:
-            g = g[..., None]
+        g = g[..., None] if y.ndim == 1 else g
+        g = g[..., None, :] if x.ndim == 1 else g
         gx = gy = None
         if a.requires_grad:
-            gx = xp.matmul(g, columns.swapaxes(-1, -2))
+            gx = stacked_product(g, columns.swapaxes(-1, -2))
             gx = gx[..., 0, :] if x.ndim == 1 else gx
         if b.requires_grad:
-            gy = xp.matmul(rows.swapaxes(-1, -2), g)
+            gy = stacked_product(rows.swapaxes(-1, -2), g)
             gy = gy[..., 0] if y.ndim == 1 else gy
         return gx, gy
 
-    return node(xp.asarray(xp.matmul(x, y)), (a, b), backward)
+    return node(module_of(x).asarray(result), (a, b), backward)
 
 
 def comparison(name, compare):

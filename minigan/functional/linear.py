@@ -2,10 +2,14 @@
 
 from numbers import Integral
 
+import numpy
+
 from minigan.autograd import Tensor, node, weight_gradient
 from minigan.device import module_of
 from minigan.errors import operation
-from minigan.kernels.products import outer_product, rows_product
+from minigan.kernels.cuda import embedding as on_gpu
+from minigan.kernels.cuda.source import has_kernels_for
+from minigan.kernels.products import outer_product, product, rows_product
 from minigan.kernels.rows import column_sum
 
 
@@ -32,8 +36,8 @@ def linear(input: Tensor, weight: Tensor, bias=None):
         return outer_product(g.T, x.T, place)
 
     def backward(g):
-        gx = g @ w if input.requires_grad else None
         g2 = g.reshape(-1, w.shape[0]) if w.shape[0] else g.reshape(0, 0)
+        gx = product(g2, w).reshape(x.shape) if input.requires_grad else None
         gw = None
         if weight.requires_grad:
             x2 = x.reshape(g2.shape[0], w.shape[1])
@@ -47,7 +51,8 @@ def linear(input: Tensor, weight: Tensor, bias=None):
 def embedding(input: Tensor, weight: Tensor, padding_idx=None):
     """Rows of weight (V,D) by whole-number indices (...), gives (...,D).
 
-    The row of padding_idx gets no gradient. ValueError for an index out of range.
+    The row of padding_idx gets no gradient. ValueError for an index out of range; on a GPU, which
+    would have to be waited for, such a row is nan.
     """
     i, w = input.array, weight.array
     if i.dtype.kind not in "iu":
@@ -58,7 +63,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None):
                                         and -w.shape[0] <= padding_idx < w.shape[0]):
         raise ValueError(f"embedding: padding_idx must name one of {w.shape[0]} rows, "
                          f"got {padding_idx}")
-    if i.size and (i.min() < 0 or i.max() >= w.shape[0]):
+    if has_kernels_for(w):
+        return node(on_gpu.embedding(i, w), (input, weight), lambda g: (
+            None, on_gpu.embedding_backward(g, i, w.shape[0], padding_idx)))
+    if module_of(w) is numpy and i.size and (i.min() < 0 or i.max() >= w.shape[0]):
         raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
                          f"{int(i.min())} to {int(i.max())}")
     xp = module_of(w)

@@ -12,7 +12,10 @@ import numpy
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
 from minigan.errors import operation
-from minigan.functional.activation import log_softmax_of, logistic
+from minigan.functional.activation import log_softmax_of
+from minigan.kernels.activation import sigmoid
+from minigan.kernels.cuda import loss as on_gpu
+from minigan.kernels.cuda.source import has_kernels_for
 
 
 def check_pair(name, x, t):
@@ -41,18 +44,24 @@ def constant(name, argument, value, shape, dtype):
     return w.astype(dtype, copy=False)
 
 
+def share_of(name, reduction, count):
+    """What each of `count` losses counts in the reduced one."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    # The mean of nothing is nan, as in PyTorch.
+    return 1.0 if reduction != "mean" else 1 / count if count else math.nan
+
+
 def reduced(name, losses, reduction, divisor=None):
     """The losses reduced, and `share`. divisor: what a mean divides by (None: their number)."""
+    share = share_of(name, reduction, losses.size)
     if reduction == "none":
-        return losses, 1
-    if reduction == "sum":
-        return module_of(losses).asarray(losses.sum()), 1
-    if reduction != "mean":
-        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        return losses, share
     xp = module_of(losses)
+    if reduction == "sum":
+        return xp.asarray(losses.sum()), share
     if divisor is None:
-        divisor = losses.size or math.nan  # the mean of nothing is nan, as in PyTorch
-        return xp.asarray(losses.sum() / divisor), 1 / divisor
+        return xp.asarray(losses.sum() / (losses.size or math.nan)), share
     with numpy.errstate(divide="ignore", invalid="ignore"):
         # Where nothing counts the loss is nan, but the gradients stay 0: they are shares of 0.
         return xp.asarray(losses.sum() / divisor), 1 / (divisor + (divisor == 0))
@@ -68,6 +77,11 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reductio
     p, t = input.array, target.array
     check_pair("binary_cross_entropy", p, t)
     w = constant("binary_cross_entropy", "weight", weight, p.shape, p.dtype)
+    if has_kernels_for(p) and w is None and reduction != "none" and p.size and (
+            not target.requires_grad):
+        share = share_of("binary_cross_entropy", reduction, p.size)
+        return node(on_gpu.binary_cross_entropy(p, t, share), (input, target), lambda g: (
+            on_gpu.binary_cross_entropy_backward(g, p, t, share), None))
     xp = module_of(p)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         log_p = xp.maximum(xp.log(p), -100)
@@ -120,7 +134,7 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None,
         g = g * share if w is None else g * share * w
         gx = gt = None
         if input.requires_grad:
-            gx = g * ((1 + extra * t) * logistic(x) - (1 + extra) * t)
+            gx = g * ((1 + extra * t) * sigmoid(x) - (1 + extra) * t)
         if target.requires_grad:
             gt = g * (extra * low - x)
         return gx, gt

@@ -1,10 +1,6 @@
 """Batch and layer normalization: shift and scale to mean 0 and variance 1, then learn both anew.
 
-With xhat = (x - mean) / sqrt(var + eps) over a group of P numbers and y = xhat * weight + bias,
-
-    dL/dx = (h - mean(h) - xhat * mean(h * xhat)) / sqrt(var + eps),   h = dL/dy * weight
-
-S. Ioffe and C. Szegedy, Batch normalization, 2015; J. L. Ba et al., Layer normalization, 2016.
+The formulas, and where they come from, are in kernels/normalization.py.
 """
 
 import functools
@@ -12,9 +8,8 @@ import functools
 import numpy
 
 from minigan.autograd import Tensor, node
-from minigan.device import module_of
 from minigan.errors import operation
-from minigan.kernels.rows import column_sum, row_dot, row_mean, row_sum
+from minigan.kernels import normalization as kernels
 
 
 def check_affine(name, x, shape, weight, bias):
@@ -29,6 +24,10 @@ def check_affine(name, x, shape, weight, bias):
 
 def given(*tensors):
     return tuple(x for x in tensors if x is not None)
+
+
+def arrays_of(*tensors):
+    return [None if x is None else x.array for x in tensors]
 
 
 def check_batch_norm(x, weight, bias, running):
@@ -62,7 +61,6 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     """
     x = input.array
     check_batch_norm(x, weight, bias, {"running_mean": running_mean, "running_var": running_var})
-    xp = module_of(x)
     # (N,C,H,W) -> (C,H,W,N) -> (C,P): a convolution's result already lies like that in memory.
     order, back = batch_last(x.ndim)
     rows = x.transpose(order)
@@ -70,57 +68,28 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     C = shape[0]
     P = x.size // C if C else 0
     rows = rows.reshape(C, P)
-
+    if training and P < 2:
+        raise ValueError(f"batch_norm: training needs more than one value a channel, "
+                         f"got input of shape {x.shape}")
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm: evaluation needs running_mean and running_var")
+    mean, var, w, b = arrays_of(running_mean, running_var, weight, bias)
+    y, saved = kernels.batch_norm(rows, mean, var, w, b, training, momentum, float(eps))
     if training:
-        if P < 2:
-            raise ValueError(f"batch_norm: training needs more than one value a channel, "
-                             f"got input of shape {x.shape}")
-        mean = row_mean(rows)
-        centred = rows - mean[:, None]
-        squares = row_dot(centred, centred)
-        var = squares * (1 / P)
-        if running_mean is not None:
-            blend(running_mean, momentum, mean, momentum)
-        if running_var is not None:
-            blend(running_var, momentum, squares, momentum / (P - 1))
-    else:
-        if running_mean is None or running_var is None:
-            raise ValueError("batch_norm: evaluation needs running_mean and running_var")
-        centred = rows - running_mean.array.astype(x.dtype, copy=False)[:, None]
-        var = running_var.array.astype(x.dtype, copy=False)
-    deviation = xp.sqrt(var + float(eps))  # (C,)
-    a = (1 if weight is None else weight.array) / deviation
-    y = centred * a[:, None]
-    if bias is not None:
-        y += bias.array[:, None]
+        for running in given(running_mean, running_var):
+            running.changed()
 
     def backward(g):
         g = g.transpose(order).reshape(C, P)
-        g_sum, g_xhat = row_sum(g), row_dot(g, centred)
-        g_xhat /= deviation
-        gx = None
-        if input.requires_grad:
-            gx = g * a[:, None]
-            if training:  # the formula above, h being g * weight
-                share = a / P
-                gx -= (share * g_sum)[:, None]
-                gx -= centred * (share * g_xhat / deviation)[:, None]
-            gx = gx.reshape(shape).transpose(back)
-        gradients = [gx]
+        gx, gw, gb = kernels.batch_norm_backward(g, saved, w, training, input.requires_grad)
+        gradients = [None if gx is None else gx.reshape(shape).transpose(back)]
         if weight is not None:
-            gradients.append(g_xhat)
+            gradients.append(gw)
         if bias is not None:
-            gradients.append(g_sum)
+            gradients.append(gb)
         return gradients
 
     return node(y.reshape(shape).transpose(back), given(input, weight, bias), backward)
-
-
-def blend(running, momentum, value, share):
-    """running = (1 - momentum) * running + share * value, in place."""
-    running.array *= 1 - momentum
-    running.array += share * value
-    running.changed()
 
 
 @operation
@@ -142,29 +111,17 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
         P *= size
     if P == 0:
         raise ValueError(f"layer_norm: normalized_shape {tail} holds no element")
-    rows = x.reshape(x.size // P, P)
-    xhat = rows - row_mean(rows)[:, None]
-    scale = 1 / module_of(x).sqrt(row_dot(xhat, xhat)[:, None] / P + float(eps))  # (R,1)
-    xhat *= scale
-    w = None if weight is None else weight.array.reshape(P)
-    y = xhat * w if w is not None else xhat.copy()
-    if bias is not None:
-        y += bias.array.reshape(P)
+    w, b = (None if a is None else a.reshape(P) for a in arrays_of(weight, bias))
+    y, saved = kernels.layer_norm(x.reshape(x.size // P, P), w, b, float(eps))
 
     def backward(g):
-        before, g = g.shape, g.reshape(-1, P)
-        gx = None
-        if input.requires_grad:
-            h = g if w is None else g * w
-            gx = h - row_mean(h)[:, None]
-            gx -= xhat * (row_dot(h, xhat)[:, None] / P)
-            gx *= scale
-            gx = gx.reshape(before)
-        gradients = [gx]
+        gx, gw, gb = kernels.layer_norm_backward(
+            g.reshape(-1, P), saved, w, input.requires_grad, w is not None or b is not None)
+        gradients = [None if gx is None else gx.reshape(g.shape)]
         if weight is not None:
-            gradients.append(column_sum(g * xhat).reshape(tail))
+            gradients.append(gw.reshape(tail))
         if bias is not None:
-            gradients.append(column_sum(g).reshape(tail))
+            gradients.append(gb.reshape(tail))
         return gradients
 
     return node(y.reshape(x.shape), given(input, weight, bias), backward)

@@ -5,6 +5,29 @@ import math
 import numpy
 
 from minigan.device import module_of
+from minigan.kernels.cuda import activation as on_gpu
+from minigan.kernels.cuda.source import has_kernels_for
+
+
+def sigmoid(x):
+    """1 / (1 + e^-x). Where e^-x is infinite the result is 0, as it should be."""
+    if has_kernels_for(x):
+        return on_gpu.sigmoid(x)
+    xp = module_of(x)
+    y = xp.negative(x)
+    with numpy.errstate(over="ignore"):
+        y = xp.exp(y)
+    y += 1
+    return 1 / y
+
+
+def sigmoid_backward(g, y):
+    return on_gpu.sigmoid_backward(g, y) if has_kernels_for(g) else g * (y * (1 - y))
+
+
+def tanh_backward(g, y):
+    return on_gpu.tanh_backward(g, y) if has_kernels_for(g) else g * (1 - y * y)
+
 
 # float64: 1 - Phi(|x|) = exp(-x^2 / 2) * P(t) with t = (|x| - 4) / (|x| + 4), and P is smooth on
 # -1 < t < 1. The coefficients, lowest power first, are the Chebyshev expansion of P computed with
@@ -88,6 +111,9 @@ def in_order_of(x, array):
 
 def gelu(x):
     """x * Phi(x), and Phi(x) for the backward."""
+    if has_kernels_for(x):
+        return on_gpu.gelu(x)
+
     def of_block(x):
         phi = normal_cdf(x)
         return x * phi, phi
@@ -97,6 +123,9 @@ def gelu(x):
 
 def gelu_backward(g, x, phi):
     """g * (Phi(x) + x * density(x)), the density being exp(-x^2 / 2) / sqrt(2 pi)."""
+    if has_kernels_for(x):
+        return on_gpu.gelu_backward(g, x, phi)
+
     def of_block(x, g, phi):
         xp = module_of(x)
         slope = xp.minimum(xp.abs(x), 100)  # the density is 0 long before; no square overflows
@@ -114,6 +143,8 @@ def gelu_backward(g, x, phi):
 
 def leaky_relu(x, slope):
     """x above 0, slope * x elsewhere. Written without `where`, which is many times slower."""
+    if has_kernels_for(x):
+        return on_gpu.leaky_relu(x, slope)
     xp = module_of(x)
     if slope == 0:
         return xp.maximum(x, 0)  # 0 * infinity would be nan
@@ -122,6 +153,8 @@ def leaky_relu(x, slope):
 
 def leaky_relu_backward(g, x, slope):
     """g above 0, slope * g elsewhere."""
+    if has_kernels_for(x):
+        return on_gpu.leaky_relu_backward(g, x, slope)
     factor = (x > 0).astype(x.dtype)
     factor *= x.dtype.type(1 - slope)
     factor += x.dtype.type(slope)

@@ -7,30 +7,36 @@
 Plainly they are products with the columns of im2col. Columns repeat each pixel KH * KW times; where
 that makes them large, they are made for a few channels at a time, so that they are used while a
 cache still holds them. And where besides the outputs are few, the products are done by bands
-(kernels/bands.py).
+(kernels/bands.py). On a GPU there are no bands, and columns are never kept for the backward: to
+make them again is quick, and its memory is dear.
 
 Shapes as in functional/convolution.py; images are (C,H,W,N), outputs (O, OH*OW*N).
 """
 
+import numpy
+
 from minigan.device import module_of
 from minigan.kernels import bands
 from minigan.kernels.lowering import col2im, im2col
-from minigan.kernels.products import outer_product
+from minigan.kernels.products import outer_product, product
 
 # Numbers in the columns that are made at a time, and up to how many outputs bands are faster.
 # Measured on CPUs.
 PART = 3 << 18
+PART_ON_GPU = 1 << 26
 FEW_OUTPUTS = 64
 
 
-def channels_at_a_time(C, N, geometry):
+def channels_at_a_time(x, C, N, geometry):
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
-    return min(C, max(1, PART // max(1, KH * KW * OH * OW * N)))
+    part = PART if module_of(x) is numpy else PART_ON_GPU
+    return min(C, max(1, part // max(1, KH * KW * OH * OW * N)))
 
 
-def takes_bands(O, C, N, geometry):
+def takes_bands(x, O, C, N, geometry):
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
-    return O <= FEW_OUTPUTS and KH > 1 and C * KH * KW * OH * OW * N > PART
+    return O <= FEW_OUTPUTS and KH > 1 and C * KH * KW * OH * OW * N > PART and (
+        module_of(x) is numpy)
 
 
 def lower(x, O, geometry):
@@ -40,9 +46,11 @@ def lower(x, O, geometry):
     are to be made a part at a time.
     """
     C, _, _, N = x.shape
-    if takes_bands(O, C, N, geometry):
+    if takes_bands(x, O, C, N, geometry):
         return bands.lower(x, geometry)
-    return im2col(x, geometry) if channels_at_a_time(C, N, geometry) == C else x
+    if module_of(x) is numpy and channels_at_a_time(x, C, N, geometry) == C:
+        return im2col(x, geometry)
+    return x
 
 
 def correlate(w, lowered, geometry):
@@ -53,9 +61,9 @@ def correlate(w, lowered, geometry):
     w = w.reshape(O, C * KH * KW)
     if lowered.ndim == 2:
         return w @ lowered
-    y = 0
+    y = None
     for part, columns in parts(lowered, geometry):
-        y += w[:, part] @ columns
+        y = product(w[:, part], columns, y, accumulate=y is not None, convolution=True)
     return y
 
 
@@ -72,22 +80,23 @@ def outer(g, lowered, shape, geometry, out=None):
         outer_product(g, lowered, matrix)
         return out
     for part, columns in parts(lowered, geometry):
-        outer_product(g, columns, matrix[:, part])
+        outer_product(g, columns, matrix[:, part], convolution=True)
     return out
 
 
 def scatter(w, g, N, geometry):
     """w (O,C,KH,KW) and g (O, OH*OW*N) -> the image (C,H,W,N): the adjoint of lower, correlate."""
     O, C, KH, KW = w.shape
-    if takes_bands(O, C, N, geometry):
+    if takes_bands(g, O, C, N, geometry):
         return bands.scatter(w, g, N, geometry)
-    step = channels_at_a_time(C, N, geometry)
+    step = channels_at_a_time(g, C, N, geometry)
+    w = w.reshape(O, C * KH * KW)
     if step == C:
-        return col2im(w.reshape(O, C * KH * KW).T @ g, N, geometry)
+        return col2im(product(w.T, g, convolution=True), N, geometry)
     x = module_of(g).empty((C, *geometry.size, N), g.dtype)
     for start in range(0, C, step):
-        part = w[:, start:start + step].reshape(O, -1)
-        x[start:start + step] = col2im(part.T @ g, N, geometry)
+        part = w[:, start * KH * KW:(start + step) * KH * KW]
+        x[start:start + step] = col2im(product(part.T, g, convolution=True), N, geometry)
     return x
 
 
@@ -95,7 +104,7 @@ def parts(x, geometry):
     """The columns of x, some channels' at a time: (which of all columns, these columns)."""
     C, _, _, N = x.shape
     KH, KW = geometry.kernel
-    step = channels_at_a_time(C, N, geometry)
+    step = channels_at_a_time(x, C, N, geometry)
     for start in range(0, C, step):
         columns = im2col(x[start:start + step], geometry)
         yield slice(start * KH * KW, start * KH * KW + columns.shape[0]), columns

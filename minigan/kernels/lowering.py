@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy
 
 from minigan.device import module_of
+from minigan.kernels.cuda import lowering as on_gpu
+from minigan.kernels.cuda.source import has_kernels_for
 
 
 class Geometry(NamedTuple):
@@ -69,6 +71,8 @@ def without_padding(x, geometry):
 
 def im2col(x, geometry):
     """x (C,H,W,N) -> columns (C*KH*KW, OH*OW*N): each holds what the kernel sees at one place."""
+    if has_kernels_for(x):
+        return on_gpu.im2col(x, geometry)
     C, _, _, N = x.shape
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     return windows(padded(x, geometry.padding), geometry).reshape(C * KH * KW, OH * OW * N)
@@ -76,6 +80,8 @@ def im2col(x, geometry):
 
 def col2im(columns, N, geometry):
     """The adjoint: columns (C*KH*KW, OH*OW*N) summed back where they were read, (C,H,W,N)."""
+    if has_kernels_for(columns):
+        return on_gpu.col2im(columns, N, geometry)
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     H, W = geometry.padded_size()
     C = columns.shape[0] // (KH * KW)

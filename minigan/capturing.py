@@ -1,0 +1,47 @@
+"""What others must know while replay.py records a training step for a GPU."""
+
+
+class _Capturing:
+    inside = False    # whether such a step runs, to warm up or to be recorded
+    recording = None  # while it is recorded: its Recording
+
+
+capturing = _Capturing()
+
+
+class Recording:
+    """What the host has to do at each replay: a graph holds only the GPU's part of a step.
+
+    steps     steps of optimisers, with methods `fits`, `before`, `after` and `undo`
+    versions  of all tensors that were changed in place
+    """
+
+    def __init__(self):
+        self.steps = []
+        self.versions = []
+
+    def fits(self):
+        """Whether everything still lies where it was when it was recorded."""
+        return all(step.fits() for step in self.steps)
+
+    def before_replay(self):
+        for step in self.steps:
+            step.before()
+
+    def after_replay(self):
+        for step in self.steps:
+            step.after()
+        for version in self.versions:
+            version[0] += 1
+
+    def undo(self):
+        """Take back what the host counted while it recorded, since nothing has been computed."""
+        for step in self.steps:
+            step.undo()
+
+
+def refuse(what, instead):
+    """RuntimeError inside a step that is to be recorded."""
+    if capturing.inside:
+        raise RuntimeError(f"{what}: not inside a step given to minigan.capture, which is repeated "
+                           f"by the GPU alone; {instead}")

@@ -1,0 +1,179 @@
+"""A training step recorded once and replayed by the GPU as a whole, as a CUDA graph.
+
+With small networks and batches a GPU waits most of the time for Python to launch the next of some
+hundred kernels. A graph holds them all; launching it is one call.
+"""
+
+from minigan.autograd import Tensor
+from minigan.capturing import Recording, capturing
+from minigan.device import default_device, device_of, module_for
+from minigan.errors import describe
+
+# Steps made as usual first: they compile kernels, make handles and the gradients' memory.
+WARM_UP = 2
+
+
+def capture(step):
+    """The training step, to be called in its place; with default device 'cuda' as a CUDA graph.
+
+    >>> def step(images, targets):
+    ...     loss = loss_function(model(images), targets)
+    ...     optimiser.zero_grad()
+    ...     loss.backward()
+    ...     optimiser.step()
+    ...     return loss
+    >>> step = minigan.capture(step)
+    >>> for images, targets in loader: loss = step(images, targets)
+
+    Each call makes one step. The first two run as usual, the third is recorded, and it and all
+    later ones are launched as one graph. On the CPU the function is simply called.
+
+    What the function must keep to on a GPU:
+
+    - its arguments are Tensors, of the same shapes and dtypes in every call; on either device
+    - it draws no random numbers: draw them outside and pass them on
+    - it reads nothing from the GPU (item(), print, if) and moves nothing to it or from it
+    - it does the same in each call: what Python computes in it is computed only once
+
+    Learning rates and other options of optimisers may change between the calls. Results are
+    Tensors without a history, alone or in tuples, lists and dicts; the next call overwrites them,
+    so clone() what is to be kept.
+
+    Raises TypeError for arguments that are no Tensors, ValueError for one of another shape or
+    dtype than before, RuntimeError for a step that cannot be recorded.
+    """
+    if not callable(step):
+        raise TypeError(f"capture: expected a function, got {describe(step)}")
+    return _Captured(step)
+
+
+class _Captured:
+    """The function that `capture` returns."""
+
+    def __init__(self, step):
+        self.step = step
+        self.inputs = None  # Tensors in fixed places, which each call fills
+        self.stream = self.pool = None
+        self._forget()
+
+    def _forget(self):
+        self.warm_ups = 0
+        self.graph = self.recording = self.outputs = None
+
+    def __call__(self, *inputs):
+        # One within another is part of that one's graph.
+        if default_device() == "cpu" or capturing.inside:
+            return self.step(*inputs)
+        cupy = module_for("cuda")
+        if self.inputs is None:
+            # Memory that only this graph uses: what is freed in it will be written by a replay.
+            self.pool = cupy.cuda.MemoryPool()
+            self.stream = capture_stream(cupy)
+            self.inputs = [self._fixed(cupy, number, x) for number, x in enumerate(inputs)]
+        self._check(inputs)
+        around = cupy.cuda.get_current_stream()
+        self.stream.wait_event(around.record())
+        try:
+            with self.stream:
+                for fixed, x in zip(self.inputs, inputs):
+                    fill(fixed.array, x.array)
+                return self._advance(cupy)
+        finally:
+            around.wait_event(self.stream.record())
+
+    def _fixed(self, cupy, number, x):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"capture: argument {number} of a step must be a Tensor, "
+                            f"got {describe(x)}")
+        return Tensor(cupy.empty(x.shape, x.dtype))
+
+    def _check(self, inputs):
+        """ValueError for what the recording was not made for."""
+        if len(inputs) != len(self.inputs):
+            raise ValueError(f"capture: the step had {len(self.inputs)} arguments before, now "
+                             f"{len(inputs)}")
+        for number, (fixed, x) in enumerate(zip(self.inputs, inputs)):
+            if not isinstance(x, Tensor) or (x.shape, x.dtype) != (fixed.shape, fixed.dtype):
+                raise ValueError(
+                    f"capture: argument {number} was {describe(fixed)} before, now {describe(x)}; "
+                    f"a recorded step has fixed shapes: call the function itself for a smaller "
+                    f"last batch, or capture it once more for the other shape")
+
+    def _advance(self, cupy):
+        """One step, on the fixed inputs and the stream of captures."""
+        if self.graph is not None and not self.recording.fits():
+            self._forget()  # parameters lie elsewhere now
+        if self.graph is not None:
+            self.recording.before_replay()
+            self.graph.launch()
+            self.recording.after_replay()
+            return self.outputs
+        if self.warm_ups < WARM_UP:
+            self.warm_ups += 1
+            return self._run(cupy)
+        self._record(cupy)
+        self.graph.launch()
+        return self.outputs
+
+    def _run(self, cupy):
+        capturing.inside = True
+        try:
+            with cupy.cuda.using_allocator(self.pool.malloc):
+                return without_history(self.step(*self.inputs))
+        finally:
+            capturing.inside = False
+
+    def _record(self, cupy):
+        recording = capturing.recording = Recording()
+        self.stream.begin_capture()
+        try:
+            outputs = self._run(cupy)
+            graph = self.stream.end_capture()
+        except BaseException as error:
+            recording.undo()
+            if self.stream.is_capturing():
+                self._end_quietly(cupy)
+            if not isinstance(error, Exception):
+                raise
+            raise RuntimeError(
+                f"capture: the step cannot be recorded: {error}. It must not read numbers from the "
+                f"GPU (item(), print, if), copy to or from it, draw random numbers, or do "
+                f"something else than in the calls before") from error
+        finally:
+            capturing.recording = None
+        self.recording, self.graph, self.outputs = recording, graph, outputs
+
+    def _end_quietly(self, cupy):
+        try:
+            self.stream.end_capture()
+        except cupy.cuda.runtime.CUDARuntimeError:
+            pass  # that it was broken off is what is being told
+
+
+_streams = {}
+
+
+def capture_stream(cupy):
+    """The one stream that all captures use: cuBLAS has a workspace for each stream."""
+    if cupy not in _streams:
+        _streams[cupy] = cupy.cuda.Stream(non_blocking=True)
+    return _streams[cupy]
+
+
+def fill(fixed, array):
+    """Copy an array of either device into one on the GPU."""
+    if device_of(array) == "cpu":
+        fixed.set(array if array.flags.c_contiguous else array.copy())
+    else:
+        fixed[...] = array
+
+
+def without_history(outputs):
+    """Tensors, within tuples, lists and dicts, detached: their graph belongs to the recording."""
+    if isinstance(outputs, Tensor):
+        return outputs.detach()
+    if isinstance(outputs, (tuple, list)):
+        return type(outputs)(map(without_history, outputs))
+    if isinstance(outputs, dict):
+        return {key: without_history(value) for key, value in outputs.items()}
+    return outputs
