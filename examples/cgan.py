@@ -65,6 +65,11 @@ def random_seeds(count):
     return minigan.randn(count, SEED_SIZE)
 
 
+def random_inputs(count):
+    """What the generator draws from in a step: labels and seeds, for each of the two times."""
+    return random_labels(count), random_seeds(count), random_labels(count), random_seeds(count)
+
+
 class Game:
     """Both networks, their optimisers and the three parts of a training step."""
 
@@ -78,11 +83,15 @@ class Game:
     def judge(self, images, labels):
         return self.discriminator(minigan.cat((images, labels), dim=1))
 
-    def draw(self, labels):
-        return self.generator(minigan.cat((random_seeds(len(labels)), labels), dim=1))
+    def draw(self, labels, seeds):
+        return self.generator(minigan.cat((seeds, labels), dim=1))
 
-    def step(self, images, labels):
-        """One step on real images (N,784) with their labels (N,10): the losses of its parts."""
+    def step(self, images, labels, fake_labels, fake_seeds, drawn_labels, drawn_seeds):
+        """One step on real images (N,784) with their labels (N,10): the losses of its parts.
+
+        The others are what is drawn from, see random_inputs: they come from outside, since a
+        recorded step (minigan.capture) would draw the same numbers every time.
+        """
         count = len(images)
         real, fake = minigan.ones(count, 1), minigan.zeros(count, 1)
 
@@ -94,16 +103,16 @@ class Game:
 
         # 2. It looks at drawn ones, of any label: its answer should be 0. detach() cuts the
         #    graph: here the images are given, and only the discriminator learns.
-        labels = random_labels(count)
-        on_fake = self.loss_function(self.judge(self.draw(labels).detach(), labels), fake)
+        drawn = self.draw(fake_labels, fake_seeds).detach()
+        on_fake = self.loss_function(self.judge(drawn, fake_labels), fake)
         self.discriminator_optimiser.zero_grad()
         on_fake.backward()
         self.discriminator_optimiser.step()
 
         # 3. The generator draws anew, and should make the discriminator say 1. The gradient comes
         #    to it through the discriminator, which itself is not changed.
-        labels = random_labels(count)
-        on_drawn = self.loss_function(self.judge(self.draw(labels), labels), real)
+        drawn = self.draw(drawn_labels, drawn_seeds)
+        on_drawn = self.loss_function(self.judge(drawn, drawn_labels), real)
         self.generator_optimiser.zero_grad()
         on_drawn.backward()
         self.generator_optimiser.step()
@@ -180,16 +189,21 @@ def train(game, dataset, args, folder, examiner):
     losses = {"D on real": [], "D on fake": [], "G": []}
     fixed_seeds = random_seeds(8)
     grids, history = [], {"label share, %": [], "Fréchet distance": []}
+    # On a GPU the step is recorded and launched as a whole. What is recorded has a fixed shape, so
+    # the last batch of an epoch, if it is smaller, goes step by step.
+    recorded = minigan.capture(game.step)
     step = 0
     for epoch in range(1, args.epochs + 1):
         with Progress(len(dataset), f"epoch {epoch}/{args.epochs}") as progress:
             for _, images, labels in loader:
-                step_losses = game.step(images, labels)
+                learn = recorded if len(images) == args.batch_size else game.step
+                step_losses = learn(images, labels, *random_inputs(len(images)))
                 if step % STEPS_BETWEEN_RECORDS == 0:
                     for name, loss in step_losses.items():
-                        losses[name].append(loss.detach())
+                        losses[name].append(loss.detach().clone())  # the next step overwrites it
+                    progress.advance(0, **{name: losses[name][-1] for name in losses})
                 step += 1
-                progress.advance(len(images), **step_losses)
+                progress.advance(len(images))
         grids.append(samples_of_all(game.generator, fixed_seeds))
         plot_sample_grid(grids[-1], folder / "samples" / f"epoch_{epoch:02d}.png", rows=10,
                          title=f"epoch {epoch}")

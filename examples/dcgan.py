@@ -87,8 +87,12 @@ class Game:
         self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
         self.loss_function = nn.BCELoss()
 
-    def step(self, images):
-        """One step on real pictures (N,3,128,128): the losses of its three parts."""
+    def step(self, images, fake_seeds, drawn_seeds):
+        """One step on real pictures (N,3,128,128): the losses of its three parts.
+
+        The generator draws from seeds (N,100) that come from outside: a recorded step
+        (minigan.capture) would draw the same numbers every time.
+        """
         count = len(images)
         real, fake = minigan.ones(count, 1), minigan.zeros(count, 1)
 
@@ -100,7 +104,7 @@ class Game:
 
         # 2. It looks at drawn ones: its answer should be 0. detach() cuts the graph: here the
         #    pictures are given, and only the discriminator learns.
-        drawn = self.generator(random_seeds(count)).detach()
+        drawn = self.generator(fake_seeds).detach()
         on_fake = self.loss_function(self.discriminator(drawn), fake)
         self.discriminator_optimiser.zero_grad()
         on_fake.backward()
@@ -108,7 +112,7 @@ class Game:
 
         # 3. The generator draws anew, and should make the discriminator say 1. The gradient comes
         #    to it through the discriminator, which itself is not changed.
-        drawn = self.generator(random_seeds(count))
+        drawn = self.generator(drawn_seeds)
         on_drawn = self.loss_function(self.discriminator(drawn), real)
         self.generator_optimiser.zero_grad()
         on_drawn.backward()
@@ -147,6 +151,9 @@ def train(game, dataset, args, folder):
                          title=titles[-1])
         minigan.save(game.generator, folder / "generator.npz")
 
+    # On a GPU the step is recorded and launched as a whole. What is recorded has a fixed shape, so
+    # the last batch of an epoch, if it is smaller, goes step by step.
+    recorded = minigan.capture(game.step)
     step, start = 0, time.perf_counter()
     steps = min(args.epochs * len(loader), args.steps or args.epochs * len(loader))
     with Progress(steps, "training", unit="steps") as progress:
@@ -154,12 +161,15 @@ def train(game, dataset, args, folder):
             for images in ReadAhead(loader):
                 if step % args.show_every == 0:
                     show(step)
-                step_losses = game.step(images)
+                count = len(images)
+                learn = recorded if count == args.batch_size else game.step
+                step_losses = learn(images, random_seeds(count), random_seeds(count))
                 if step % STEPS_BETWEEN_RECORDS == 0:
                     for name, loss in step_losses.items():
-                        losses[name].append(loss.detach())
+                        losses[name].append(loss.detach().clone())  # the next step overwrites it
+                    progress.advance(0, **{name: losses[name][-1] for name in losses})
                 step += 1
-                progress.advance(1, **step_losses)
+                progress.advance(1)
                 if step == steps:
                     break
     seconds = time.perf_counter() - start

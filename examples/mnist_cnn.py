@@ -40,24 +40,32 @@ def train(model, loader, epochs, lr):
     """Train the model on the loader's batches, and return every tenth loss."""
     loss_function = nn.BCELoss()
     optimiser = optim.Adam(model.parameters(), lr=lr)
+
+    def learn(images, targets):
+        loss = loss_function(model(images.view(-1, 1, 28, 28)), targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    # On a GPU the step is recorded and launched as a whole, see minigan.capture. What is recorded
+    # has a fixed shape, so the last batch of an epoch, if it is smaller, goes step by step.
+    recorded = minigan.capture(learn)
     losses = []
     step = 0
     model.train()
     for epoch in range(1, epochs + 1):
         with Progress(len(loader.dataset), f"epoch {epoch}/{epochs}") as progress:
             for labels, images, targets in loader:
-                outputs = model(images.view(-1, 1, 28, 28))
-                loss = loss_function(outputs, targets)
-
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-
+                whole = len(labels) == loader.batch_size
+                loss = (recorded if whole else learn)(images, targets)
                 if step % STEPS_BETWEEN_RECORDS == 0:
-                    # Not loss.item(): that would make a GPU wait for Python.
-                    losses.append(loss.detach())
+                    # Not loss.item(): that would make a GPU wait for Python. And a copy, since
+                    # the next step overwrites it.
+                    losses.append(loss.detach().clone())
+                    progress.advance(0, loss=losses[-1])
                 step += 1
-                progress.advance(len(labels), loss=loss)
+                progress.advance(len(labels))
     return losses
 
 
@@ -115,7 +123,7 @@ def main():
     args, train_loader, test_loader, folder = prepare()
     model = make_model()
 
-    # Progress's last line reads the last loss, so a GPU's work is in this time too.
+    # Progress's last line reads a loss of one of the last steps: a GPU's work is in this time too.
     start = time.perf_counter()
     losses = train(model, train_loader, args.epochs, args.lr)
     seconds = time.perf_counter() - start

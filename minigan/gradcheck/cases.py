@@ -49,20 +49,21 @@ def whole(values):
     return lambda random: numpy.array(values)
 
 
-def made(inputs, seed=0, device=None):
-    """The Tensors of a case: float64 ones require a gradient."""
+def made(inputs, seed=0, device=None, dtype=float64):
+    """The Tensors of a case: those of fractions have that dtype and require a gradient."""
     random = numpy.random.default_rng(seed)
     arrays = [numpy.asarray(draw(random)) for draw in inputs]
-    return [tensor(a, device=device, requires_grad=a.dtype == "float64") for a in arrays]
+    return [tensor(a, dtype if a.dtype.kind == "f" else None, device, a.dtype.kind == "f")
+            for a in arrays]
 
 
-def prepared(case, device=None):
+def prepared(case, device=None, dtype=float64):
     """(function, inputs) as `gradcheck` takes them, on a device."""
-    inputs = made(case.inputs, device=device)
+    inputs = made(case.inputs, device=device, dtype=dtype)
     if not case.operation.startswith(("nn.", "network")):
         return case.function, inputs
     manual_seed(0)
-    module = case.function().to(device=device, dtype=float64)
+    module = case.function().to(device=device, dtype=dtype)
     randomize(module)
     return (lambda *given: module(*given[:len(inputs)])), [*inputs, *module.parameters()]
 
