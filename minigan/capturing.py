@@ -1,16 +1,15 @@
-"""What others must know while replay.py records a training step for a GPU."""
+"""What others must know while a training step runs that replay.py records for a GPU."""
 
 
 class _Capturing:
-    inside = False    # whether such a step runs, to warm up or to be recorded
-    recording = None  # while it is recorded: its Recording
+    recording = None  # the Recording of the step that runs, to warm up or to be recorded
 
 
 capturing = _Capturing()
 
 
 class Recording:
-    """What the host has to do at each replay: a graph holds only the GPU's part of a step.
+    """What the host has to do for each step: a graph holds only the GPU's part of it.
 
     steps     steps of optimisers, with methods `fits`, `before`, `after` and `undo`
     versions  of all tensors that were changed in place
@@ -42,6 +41,6 @@ class Recording:
 
 def refuse(what, instead):
     """RuntimeError inside a step that is to be recorded."""
-    if capturing.inside:
+    if capturing.recording is not None:
         raise RuntimeError(f"{what}: not inside a step given to minigan.capture, which is repeated "
                            f"by the GPU alone; {instead}")

@@ -62,7 +62,7 @@ class _Captured:
 
     def __call__(self, *inputs):
         # One within another is part of that one's graph.
-        if default_device() == "cpu" or capturing.inside:
+        if default_device() == "cpu" or capturing.recording is not None:
             return self.step(*inputs)
         cupy = module_for("cuda")
         if self.inputs is None:
@@ -101,33 +101,36 @@ class _Captured:
 
     def _advance(self, cupy):
         """One step, on the fixed inputs and the stream of captures."""
-        if self.graph is not None and not self.recording.fits():
-            self._forget()  # parameters lie elsewhere now
+        if self.recording is not None:
+            if not self.recording.fits():
+                self._forget()  # parameters lie elsewhere now
+            else:
+                self.recording.before_replay()
         if self.graph is not None:
-            self.recording.before_replay()
             self.graph.launch()
             self.recording.after_replay()
             return self.outputs
         if self.warm_ups < WARM_UP:
             self.warm_ups += 1
-            return self._run(cupy)
+            self.recording = Recording()
+            return self._run(cupy, self.recording)
         self._record(cupy)
         self.graph.launch()
         return self.outputs
 
-    def _run(self, cupy):
-        capturing.inside = True
+    def _run(self, cupy, recording):
+        capturing.recording = recording
         try:
             with cupy.cuda.using_allocator(self.pool.malloc):
                 return without_history(self.step(*self.inputs))
         finally:
-            capturing.inside = False
+            capturing.recording = None
 
     def _record(self, cupy):
-        recording = capturing.recording = Recording()
+        recording = Recording()
         self.stream.begin_capture()
         try:
-            outputs = self._run(cupy)
+            outputs = self._run(cupy, recording)
             graph = self.stream.end_capture()
         except BaseException as error:
             recording.undo()
@@ -139,8 +142,6 @@ class _Captured:
                 f"capture: the step cannot be recorded: {error}. It must not read numbers from the "
                 f"GPU (item(), print, if), copy to or from it, draw random numbers, or do "
                 f"something else than in the calls before") from error
-        finally:
-            capturing.recording = None
         self.recording, self.graph, self.outputs = recording, graph, outputs
 
     def _end_quietly(self, cupy):

@@ -1,20 +1,73 @@
-"""What all tests share: the devices there are, a fixed seed, a cache folder of their own."""
+"""What all tests share: the devices, a fixed seed, a cache folder of their own.
+
+The devices are the CPU, a CUDA GPU where there is one, and the stand-in: CuPy as far as minigan
+needs it, over NumPy, with minigan's CUDA kernels compiled for the CPU (tests/standin).
+"""
+
+import contextlib
+import importlib
 
 import numpy
 import pytest
 
 import minigan
+import standin
 from minigan import data
+from minigan.kernels.cuda import blas
 
-DEVICES = ["cpu", "cuda"] if minigan.cuda.is_available() else ["cpu"]
+devices = importlib.import_module("minigan.device")  # `minigan.device` is the class
+CUDA = minigan.cuda.is_available()
+GPUS = [
+    pytest.param("standin", marks=pytest.mark.skipif(
+        not standin.has_compiler(), reason="the stand-in for a GPU needs g++")),
+    pytest.param("cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(
+        not CUDA, reason="there is no CUDA GPU, or no CuPy to use it")])]
 
 
-@pytest.fixture(params=DEVICES)
+@contextlib.contextmanager
+def on(place):
+    """The device as the default for new tensors: "cpu", "cuda" or "standin"."""
+    with stand_in() if place == "standin" else contextlib.nullcontext():
+        minigan.set_device("cpu" if place == "cpu" else "cuda")
+        try:
+            yield
+        finally:
+            minigan.set_device("cpu")
+
+
+@contextlib.contextmanager
+def stand_in():
+    """The stand-in as CuPy. What minigan keeps of the real one is put aside."""
+    def forget():
+        blas.library.cache_clear()
+        blas.handles.of_streams.clear()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "_cupy", None)
+        patch.delitem(devices._generators, "cuda", raising=False)
+        patch.setattr(blas, "loaded_library", lambda: standin.cublas)
+        forget()
+        standin.install()
+        try:
+            yield
+        finally:
+            standin.uninstall()
+            devices._generators.pop("cuda", None)
+            forget()
+
+
+@pytest.fixture(params=["cpu", *GPUS])
 def device(request):
-    """Each device there is, in turn, as the default for new tensors."""
-    minigan.set_device(request.param)
-    yield request.param
-    minigan.set_device("cpu")
+    """Each device in turn, as the default for new tensors; under its name, "cpu" or "cuda"."""
+    with on(request.param):
+        yield "cpu" if request.param == "cpu" else "cuda"
+
+
+@pytest.fixture(params=GPUS)
+def gpu(request):
+    """As `device`, without the CPU."""
+    with on(request.param):
+        yield "cuda"
 
 
 @pytest.fixture(autouse=True)
@@ -43,4 +96,5 @@ def folder(tmp_path):
 
 
 def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line(f"devices tested: {', '.join(DEVICES)}")
+    places = ["cpu"] + ["the stand-in for a GPU"] * standin.has_compiler() + ["cuda"] * CUDA
+    terminalreporter.write_line(f"devices tested: {', '.join(places)}")

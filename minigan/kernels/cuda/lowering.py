@@ -17,17 +17,19 @@ def im2col(x, geometry):
     C, _, _, N = x.shape
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     rows, places = C * KH * KW, OH * OW * N
+    numbers = numbers_of(N, geometry)
     columns = module_of(x).empty((rows, places), x.dtype)
     strides = [stride // x.itemsize for stride in x.strides]
     launch("im2col", x, (blocks_for(places), min(rows, MOST_ROWS)), THREADS, x, columns, rows,
-           *numbers_of(N, geometry), *strides)
+           *numbers, *strides)
     return columns
 
 
 def col2im(columns, N, geometry):
     (KH, KW), (H, W) = geometry.kernel, geometry.size
     C = columns.shape[0] // (KH * KW)
+    numbers = numbers_of(N, geometry)
     x = module_of(columns).empty((C, H, W, N), columns.dtype)
     launch("col2im", x, (blocks_for(W * N), min(C * H, MOST_ROWS)), THREADS, dense(columns), x, C,
-           *numbers_of(N, geometry))
+           *numbers)
     return x

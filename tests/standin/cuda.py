@@ -1,0 +1,27 @@
+"""cupy.cuda: what minigan calls of it."""
+
+import types
+
+from standin import memory, streams
+
+module = types.ModuleType("cupy.cuda")
+module.is_available = lambda: True
+module.Stream = streams.Stream
+module.Event = streams.Event
+module.Graph = streams.Graph
+module.get_current_stream = streams.get_current_stream
+module.MemoryPool = memory.MemoryPool
+module.using_allocator = memory.using_allocator
+
+
+class Device:
+    id = 0
+    compute_capability = "90"
+
+    def synchronize(self):
+        streams.host_read("synchronize")
+
+
+module.Device = Device
+module.runtime = types.ModuleType("cupy.cuda.runtime")
+module.runtime.CUDARuntimeError = streams.CUDARuntimeError
