@@ -13,7 +13,7 @@ and prints a table. What a check needs to be worth something:
 import numpy
 
 from minigan.autograd import Tensor
-from minigan.device import module_of
+from minigan.device import module_of, moved
 from minigan.errors import describe
 from minigan.recording import no_grad
 
@@ -52,7 +52,8 @@ def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=
     # Not the stream of default_rng(seed) itself: a caller who drew the input from it would check a
     # batch-norm under a cotangent equal to the input, along which it does not change.
     random = numpy.random.default_rng([seed, 1])
-    cotangent = module_of(output.array).asarray(random.standard_normal(output.shape))
+    # From here on everything is compared on the CPU, wherever the function computes.
+    cotangent = numpy.asarray(random.standard_normal(output.shape))
     if direction:
         return _check_direction(function, inputs, checked, output, cotangent, eps, tolerance,
                                 random)
@@ -60,10 +61,9 @@ def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=
 
 
 def _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance):
-    xp = module_of(cotangent)
     rows = [[] for _ in checked]
     for k in range(output.numel()):
-        unit = xp.zeros(output.numel())
+        unit = numpy.zeros(output.numel())
         unit[k] = 1
         for row, g in zip(rows, _gradients(checked, output, unit.reshape(output.shape))):
             row.append(g.ravel())
@@ -71,7 +71,7 @@ def _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance
     worst = 0.0
     for number, (x, row, product) in enumerate(zip(checked, rows, products)):
         numeric = _jacobian(function, inputs, x, output.numel(), eps)
-        worst = max(worst, _compare(f"input {number}", xp.stack(row), numeric, tolerance))
+        worst = max(worst, _compare(f"input {number}", numpy.stack(row), numeric, tolerance))
         worst = max(worst, _compare(f"input {number} under a random cotangent", product.ravel(),
                                     cotangent.ravel() @ numeric, tolerance))
     # An operation may take another way where only one of its inputs needs a gradient, as in the
@@ -95,21 +95,21 @@ def _output_for(x, function, inputs, checked):
 
 
 def _check_direction(function, inputs, checked, output, cotangent, eps, tolerance, random):
-    xp = module_of(cotangent)
     worst = 0.0
     for number, (x, g) in enumerate(zip(checked, _gradients(checked, output, cotangent))):
-        d = xp.asarray(random.standard_normal(x.shape))
+        d = numpy.asarray(random.standard_normal(x.shape))
+        step = eps * module_of(x.array).asarray(d)
         here = x.array.copy()
         try:
-            x.array[...] = here + eps * d
+            x.array[...] = here + step
             above = _value(function, inputs)
-            x.array[...] = here - eps * d
+            x.array[...] = here - step
             below = _value(function, inputs)
         finally:
             x.array[...] = here
-        numeric = xp.vdot(cotangent, (above - below) / (2 * eps))
+        numeric = numpy.vdot(cotangent, (above - below) / (2 * eps))
         worst = max(worst, _compare(f"input {number} along a random direction",
-                                    xp.vdot(g, d), numeric, tolerance))
+                                    numpy.vdot(g, d), numeric, tolerance))
     return worst
 
 
@@ -121,7 +121,7 @@ def _gradients(checked, output, cotangent):
     for number, x in enumerate(checked):
         if x.gradient is None:
             raise GradcheckError(f"input {number}: backward gave it no gradient")
-    gradients = [x.gradient.copy() for x in checked]
+    gradients = [host_copy(x.gradient) for x in checked]
     for x in checked:
         x.gradient = None
     return gradients
@@ -129,8 +129,7 @@ def _gradients(checked, output, cotangent):
 
 def _jacobian(function, inputs, x, outputs, eps):
     """Central differences: entry (k, i) is d output[k] / d x[i]."""
-    xp = module_of(x.array)
-    columns = xp.empty((outputs, x.numel()))
+    columns = numpy.empty((outputs, x.numel()))
     for i, index in enumerate(numpy.ndindex(x.shape)):
         here = float(x.array[index])
         try:
@@ -147,7 +146,11 @@ def _jacobian(function, inputs, x, outputs, eps):
 def _value(function, inputs):
     with no_grad():
         # A copy: the function may hand back a view of the input that is about to change.
-        return function(*inputs).array.copy()
+        return host_copy(function(*inputs).array)
+
+
+def host_copy(array):
+    return numpy.array(moved(array, "cpu"))
 
 
 def _compare(what, analytic, numeric, tolerance):

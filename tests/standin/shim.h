@@ -1,5 +1,6 @@
 // What CUDA has and C++ has not, for one thread at a time on the CPU.
 #include <cmath>
+#include <csetjmp>
 #include <cstdint>
 #include <ucontext.h>
 #include <vector>
@@ -13,60 +14,74 @@ using namespace std;
 struct Dim3 { unsigned x, y, z; };
 Dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-// The threads of a block take turns: each runs to the next barrier, then the one after it does.
-static ucontext_t scheduler;
-static vector<ucontext_t> threads;
-static bool at_barrier;
+typedef void (*Entry)(void**);
+static Entry entry;
+static void** arguments;
+
+// The threads of a block take turns: each runs to the next barrier, or to its end, then the one
+// after it does. They are made once, by ucontext; from then on they change places by longjmp, which
+// costs no system call.
+struct Thread { ucontext_t first; jmp_buf place; vector<char> stack; bool made, waits; };
+static Thread threads[1024];
+static jmp_buf scheduler;
+
+static void give_way(Thread& thread, bool waits)
+{
+    thread.waits = waits;
+    if (!_setjmp(thread.place))
+        _longjmp(scheduler, 1);
+}
 
 void __syncthreads()
 {
-    at_barrier = true;
-    swapcontext(&threads[threadIdx.x], &scheduler);
+    give_way(threads[threadIdx.x], true);
 }
 
-typedef void (*Entry)(void**);
-static Entry running;
-static void** arguments;
-
-static void thread_main()
+static void live()
 {
-    running(arguments);
+    for (;;) {
+        entry(arguments);
+        give_way(threads[threadIdx.x], false);
+    }
 }
 
-// Returns whether the threads of the block met at every barrier.
+static void go_on(Thread& thread)
+{
+    if (_setjmp(scheduler))
+        return;
+    if (thread.made)
+        _longjmp(thread.place, 1);
+    thread.made = true;
+    thread.stack.resize(64 * 1024);
+    getcontext(&thread.first);
+    thread.first.uc_stack.ss_sp = thread.stack.data();
+    thread.first.uc_stack.ss_size = thread.stack.size();
+    makecontext(&thread.first, live, 0);
+    setcontext(&thread.first);
+}
+
+// Returns whether the threads of the block met at every barrier. If they did not, this library is
+// of no more use: some threads are still within the kernel.
 static bool run_block_with_barriers()
 {
-    const size_t STACK = 64 * 1024;
-    static vector<char> stacks;
-    const unsigned count = blockDim.x;
-    stacks.resize(count * STACK);
-    threads.assign(count, ucontext_t());
-    for (unsigned t = 0; t < count; ++t) {
-        getcontext(&threads[t]);
-        threads[t].uc_stack.ss_sp = stacks.data() + t * STACK;
-        threads[t].uc_stack.ss_size = STACK;
-        threads[t].uc_link = &scheduler;
-        makecontext(&threads[t], thread_main, 0);
-    }
     for (;;) {
         unsigned waiting = 0;
-        for (unsigned t = 0; t < count; ++t) {
+        for (unsigned t = 0; t < blockDim.x; ++t) {
             threadIdx.x = t;
-            at_barrier = false;
-            swapcontext(&scheduler, &threads[t]);
-            waiting += at_barrier;
+            go_on(threads[t]);
+            waiting += threads[t].waits;
         }
         if (waiting == 0)
             return true;
-        if (waiting != count)
+        if (waiting != blockDim.x)
             return false;
     }
 }
 
-extern "C" int run_grid(Entry entry, void** args, unsigned grid_x, unsigned grid_y, unsigned block,
+extern "C" int run_grid(Entry kernel, void** args, unsigned grid_x, unsigned grid_y, unsigned block,
                         int has_barriers)
 {
-    running = entry;
+    entry = kernel;
     arguments = args;
     gridDim = {grid_x, grid_y, 1};
     blockDim = {block, 1, 1};
