@@ -50,9 +50,9 @@ def stand_in():
         patch.delitem(devices._generators, "cuda", raising=False)
         patch.setattr(blas, "loaded_library", lambda: standin.cublas)
         forget()
-        standin.install()
+        module = standin.install()
         try:
-            yield
+            yield module
         finally:
             standin.uninstall()
             devices._generators.pop("cuda", None)
