@@ -11,7 +11,7 @@ import itertools
 import numpy
 
 from minigan.capturing import capturing, refuse
-from minigan.deferred import LARGE, Deferred, private
+from minigan.deferred import Deferred, is_large, private
 from minigan.device import device_of, module_of, moved
 from minigan.errors import describe
 from minigan.indexing import numbers_first, plain_index
@@ -363,7 +363,7 @@ def weight_gradient(weight, input, size, product, *factors):
     """
     # Where the input is the weight itself, its gradient of that arrives first.
     if weight.slot is not None and input is not weight:
-        if size >= LARGE:
+        if is_large(size, weight.array):
             # Reading `gradient` computes one that waits already: there is never more than one.
             return Deferred(product, [private(array, source) for array, source in factors],
                             weight.slot, weight.gradient)

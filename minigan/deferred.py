@@ -5,11 +5,20 @@ is added to their last gradients, and the next zero_grad throws both away. A lar
 kept as what it is the product of, and computed by whoever reads it first: mostly an optimiser.
 """
 
+import numpy
+
 from minigan.device import module_of
 from minigan.watching import watching
 
-# Multiply-adds from which the wait is worth its copies. A smaller product takes microseconds.
+# Multiply-adds from which the wait is worth its copies. On a CPU a smaller product takes
+# microseconds; on a GPU it takes no longer than the launches of the copies.
 LARGE = 100_000
+LARGE_ON_GPU = 100_000_000
+
+
+def is_large(size, array):
+    """Whether a gradient that takes so many multiply-adds should wait, for a weight's array."""
+    return size >= (LARGE if module_of(array) is numpy else LARGE_ON_GPU)
 
 
 class Deferred:
@@ -50,9 +59,8 @@ class Deferred:
         return self.before
 
 
-def private(array, *others):
-    """The array; a copy if it may share memory with one of the others, which people can change."""
-    may_share_memory = module_of(array).may_share_memory
-    if any(may_share_memory(array, other) for other in others):
+def private(array, source):
+    """The array; a copy if it may share memory with its source, which people can change."""
+    if module_of(array).may_share_memory(array, source):
         return array.copy(order="K")
     return array

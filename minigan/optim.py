@@ -269,9 +269,9 @@ class Optimizer:
         if capturing.recording is not None:
             capturing.recording.steps.append(RecordedStep(self, group, block, runs))
         for first, last, start, end, _ in runs:
-            block.counters[first:last] += 1
-            self.launch(block.options, block.counters[first:last],
-                        *[flat[start:end] for flat in block.flats()])
+            steps = block.counters[first:last]
+            steps += 1
+            self.launch(block.options, steps, *[flat[start:end] for flat in block.flats()])
 
     def state_dict(self):
         """{'state': {i: {'step': int, name: Tensor}}, 'param_groups': [...]}, as PyTorch's.
