@@ -1,5 +1,9 @@
 """Making tensors, their dtypes and devices, and the random streams."""
 
+import importlib
+import sys
+from types import SimpleNamespace
+
 import numpy
 import pytest
 
@@ -92,17 +96,37 @@ def test_to():
     assert x.to(y).dtype == "float64"
 
 
-@pytest.mark.skipif(minigan.cuda.is_available(), reason="there is a GPU")
-def test_missing_gpu_is_explained():
-    with pytest.raises(RuntimeError, match="cuda.*CuPy"):
-        minigan.set_device("cuda")
+def without_a_gpu():
+    raise RuntimeError("libnvrtc.so.12: cannot open shared object file")
+
+
+NO_CUDA = {
+    "no CuPy": (None, r"CuPy is not installed; install it by `pip install cupy-cuda12x\[ctk\]`"),
+    "no driver": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)),
+                  "no working NVIDIA driver or GPU; .*ubuntu-drivers install"),
+    "no libraries": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True),
+                                     ones=lambda n: without_a_gpu()),
+                     r"cannot use its CUDA libraries .*libnvrtc.*pip install cupy-cuda12x\[ctk\]"),
+}
+
+
+@pytest.mark.parametrize("missing", NO_CUDA)
+def test_what_is_missing_for_a_gpu_is_told_in_one_line(missing, monkeypatch):
+    module, said = NO_CUDA[missing]
+    monkeypatch.setattr(importlib.import_module("minigan.device"), "_cupy", None)
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    for use in (lambda: minigan.set_device("cuda"), lambda: minigan.zeros(2).cuda(),
+                lambda: minigan.ones(2, device="cuda")):
+        with pytest.raises(RuntimeError, match=said) as error:
+            use()
+        assert "cuda" in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert not minigan.cuda.is_available()
     minigan.set_device("auto")
     assert minigan.zeros(1).device == "cpu"
 
 
-@pytest.mark.skipif(not minigan.cuda.is_available(), reason="no CUDA GPU")
-def test_moving_to_the_gpu_and_back():
-    x = tensor([1.0, 2.0], requires_grad=True)
+def test_moving_to_the_gpu_and_back(gpu):
+    x = tensor([1.0, 2.0], device="cpu", requires_grad=True)
     y = x.cuda()
     assert y.is_cuda and y.device == "cuda" and y.device.type == "cuda"
     (y * y).sum().cpu().backward()

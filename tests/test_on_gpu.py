@@ -1,0 +1,230 @@
+"""What holds on a GPU: the same numbers as on the CPU, the examples, and nobody waiting."""
+
+import sys
+
+import numpy
+import pytest
+
+import cgan
+import dcgan
+import minigan
+import mnist_cnn
+import standin
+from conftest import stand_in
+from crosscheck import cross_check
+from minigan import data, nn, optim
+from minigan.data import DataLoader, MnistDataset
+from standin.memory import memory
+from standin.streams import no_host_reads
+from test_replay import MAKES
+
+
+@pytest.fixture
+def imitated():
+    """The stand-in, which can forbid the host to wait."""
+    if not standin.has_compiler():
+        pytest.skip("the stand-in for a GPU needs g++")
+    with stand_in() as cupy:
+        minigan.set_device("cuda")
+        yield cupy
+        minigan.set_device("cpu")
+
+
+def test_every_operation_gives_the_numbers_of_the_cpu(gpu):
+    allowed = {"float32": 1e-5, "float64": 1e-13}
+    rows = list(cross_check("cuda"))
+    assert [row for row in rows if not row[3] <= allowed[row[1]]] == []
+    assert len(rows) > 600
+
+
+def test_the_cross_check_sees_an_operation_that_differs(gpu, monkeypatch):
+    from minigan.kernels.cuda import activation
+    right = activation.sigmoid_backward
+    monkeypatch.setattr(activation, "sigmoid_backward", lambda g, y: right(g, y) * 1.0001)
+    wrong = {name for name, _, what, error in cross_check("cuda") if error > 1e-5}
+    assert {"sigmoid", "nn.Sigmoid"} <= wrong and "tanh" not in wrong
+
+
+def dcgan_step():
+    game = dcgan.Game(2, "gelu", 1e-3)
+    return (game.step, None, None,
+            lambda: (minigan.rand(2, 3, 128, 128), dcgan.random_seeds(2), dcgan.random_seeds(2)))
+
+
+STEPS = {**MAKES, "DCGAN": dcgan_step}
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("captured", [False, True])
+def test_a_training_step_makes_nobody_wait(name, captured, imitated):
+    step, _, _, inputs = STEPS[name]()
+    step = minigan.capture(step) if captured else step
+    with no_host_reads():
+        for _ in range(4):
+            result = step(*inputs())
+    losses = result.values() if isinstance(result, dict) else [result]
+    assert all(numpy.isfinite(loss.item()) for loss in losses)
+
+
+def test_a_step_that_waits_fails_such_a_test(imitated):
+    step, _, _, inputs = STEPS["cnn, Adam"]()
+    with no_host_reads(), pytest.raises(AssertionError, match="wait for the device"):
+        print(step(*inputs()))
+
+
+LOSSES = {
+    "cross_entropy": lambda x, t: nn.functional.cross_entropy(x, t),
+    "cross_entropy, weight": lambda x, t: nn.functional.cross_entropy(
+        x, t, minigan.ones(4), label_smoothing=0.1, ignore_index=2),
+    "embedding": lambda x, t: nn.functional.embedding(t, x.t()).sum(),
+    "indexing": lambda x, t: x[t, 1:].sum(),
+    "one hot": lambda x, t: (minigan.eye(4)[t] * x).sum(),
+    "bce with logits": lambda x, t: nn.functional.binary_cross_entropy_with_logits(
+        x, minigan.ones_like(x), pos_weight=minigan.full((4,), 2.0)),
+    "dropout": lambda x, t: nn.functional.dropout(x).sum(),
+    "extremes": lambda x, t: x.max() + x.min(0).values.sum() + (x.argmax(1) * 1.0).sum(),
+    "numbers": lambda x, t: ((2 - x) / 3 + 0.5 * x ** 2).clamp(-1, 1).mean(),
+    "comparisons": lambda x, t: (x * (x > 0.5)).sum(),
+    "layers": lambda x, t: nn.functional.layer_norm(x, 4).mean(),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_operation_makes_anybody_wait(name, imitated):
+    x = minigan.randn(4, 4, requires_grad=True)
+    t = minigan.tensor([0, 3, 2, 1])
+    optimiser = optim.SGD([x], lr=0.1, momentum=0.9)
+    with no_host_reads():
+        for _ in range(2):
+            loss = LOSSES[name](x, t)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+
+# The examples' own loops, with a last batch that is smaller
+
+@pytest.fixture
+def digits(tmp_path):
+    """A folder with 50 images to train and 40 to test, in MNIST's form."""
+    images, labels = data.load_digits(50, seed=0)
+    for part, count in (("train", 50), ("t10k", 40)):
+        data.write_idx(tmp_path / f"{part}-images-idx3-ubyte", images[:count])
+        data.write_idx(tmp_path / f"{part}-labels-idx1-ubyte", labels[:count])
+    return tmp_path
+
+
+def test_the_classifier_learns_as_on_the_cpu(digits, gpu):
+    states, losses = [], []
+    for place in ("cpu", "cuda"):
+        minigan.set_device("cpu")
+        minigan.manual_seed(1)
+        model = mnist_cnn.make_model().to(place)
+        minigan.set_device(place)
+        loader = DataLoader(MnistDataset(digits), batch_size=8)
+        losses.append([loss.item() for loss in mnist_cnn.train(model, loader, 3, lr=0.01)])
+        states.append({k: v.cpu().numpy() for k, v in model.state_dict().items()})
+    numpy.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    assert states[1]["2.num_batches_tracked"] == states[0]["2.num_batches_tracked"] == 21
+    for key, value in states[0].items():
+        numpy.testing.assert_allclose(states[1][key], value, rtol=1e-2, atol=1e-3, err_msg=key)
+
+
+def test_the_classifiers_loop_waits_for_no_single_step(digits, imitated, monkeypatch):
+    model = mnist_cnn.make_model()
+    loader = DataLoader(MnistDataset(digits), batch_size=8)
+    monkeypatch.setattr(mnist_cnn.Progress, "_write", lambda self: None)  # a few times a second
+    with no_host_reads():
+        losses = mnist_cnn.train(model, loader, 3, lr=0.01)
+    assert len({loss.item() for loss in losses}) == 3  # each a copy of its own
+
+
+def run_in_process(monkeypatch, module, *arguments):
+    monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, arguments)])
+    module.main()
+
+
+def test_the_classifiers_script(digits, gpu, tmp_path, monkeypatch, capsys):
+    run_in_process(monkeypatch, mnist_cnn, "--device", "cuda", "--data", digits, "--out",
+                   tmp_path / "out", "--batch-size", 8, "--epochs", 1)
+    assert "test accuracy as trained" in capsys.readouterr().out
+    assert (tmp_path / "out" / "feature_maps.png").exists()
+
+
+def test_the_conditional_gans_script(digits, gpu, tmp_path, monkeypatch, capsys):
+    run_in_process(monkeypatch, cgan, "--device", "cuda", "--data", digits, "--out",
+                   tmp_path / "out", "--batch-size", 16, "--epochs", 2, "--measure")
+    assert "label share" in capsys.readouterr().out
+    run_in_process(monkeypatch, cgan, "--device", "cuda", "--label", 7, "--from", tmp_path / "out")
+    assert (tmp_path / "out" / "label_7.png").exists()
+
+
+def test_the_dcgans_script(gpu, tmp_path, monkeypatch, capsys):
+    run_in_process(monkeypatch, dcgan, "--device", "cuda", "--channels", 2, "--batch-size", 2,
+                   "--steps", 5, "--show-every", 4, "--out", tmp_path / "out")
+    assert "5 steps of 2" in capsys.readouterr().out
+    assert (tmp_path / "out" / "samples.gif").exists()
+
+
+def test_files_hold_numbers_of_the_host_and_go_to_either_device(gpu, tmp_path):
+    model = mnist_cnn.make_model()
+    path = minigan.save(model, tmp_path / "model.npz")
+    state = minigan.load(path)
+    assert all(type(value) is numpy.ndarray for value in state.values())
+    for place in ("cuda", "cpu"):
+        other = mnist_cnn.make_model().to(place)
+        other.load_state_dict(state)
+        other.load_state_dict({k: v.cpu() for k, v in model.state_dict().items()})
+        for key, value in other.state_dict().items():
+            assert value.device == place
+            numpy.testing.assert_array_equal(value.cpu().numpy(), state[key])
+
+
+def test_one_seed_decides_the_random_numbers_of_both_devices(gpu):
+    drawn = []
+    for seed in (5, 5, 6):
+        minigan.manual_seed(seed)
+        drawn.append((minigan.randn(3).tolist(), minigan.randn(3, device="cpu").tolist()))
+    assert drawn[0] == drawn[1]
+    assert drawn[0][0] != drawn[2][0] and drawn[0][1] != drawn[2][1]
+
+
+def test_tensors_go_there_and_back_with_their_gradients(gpu):
+    x = minigan.tensor([1.0, 2.0], device="cpu", requires_grad=True)
+    (x.cuda() * 3).cpu().sum().backward()
+    assert x.grad.tolist() == [3, 3] and x.grad.device == "cpu"
+    assert x.to("cuda").is_cuda and x.to("cuda").to("cpu").device == "cpu"
+    with pytest.raises(ValueError, match="cpu\\(\\).numpy"):
+        x.detach().cuda().numpy()
+
+
+# Convolutions in a form that a small test does not reach by itself
+
+def test_columns_are_made_a_part_at_a_time(gpu, monkeypatch):
+    from minigan.kernels import convolution
+    results = []
+    for part in (1, 1 << 26):
+        monkeypatch.setattr(convolution, "PART_ON_GPU", part)
+        minigan.manual_seed(0)
+        for layer in (nn.Conv2d(5, 4, 3, 2, 1), nn.ConvTranspose2d(5, 4, 3, 2, 1)):
+            x = minigan.randn(2, 5, 6, 7, requires_grad=True)
+            layer(x).mul(layer(x)).sum().backward()
+            results.append([g.cpu().numpy() for g in (x.grad, layer.weight.grad, layer.bias.grad)])
+    for in_parts, whole in zip(results[:2], results[2:]):
+        for a, b in zip(in_parts, whole):
+            numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_columns_are_not_kept_for_the_backward(imitated, monkeypatch):
+    from minigan.kernels import convolution
+    layer = nn.Conv2d(8, 4, 8, stride=2)
+    x = minigan.rand(2, 8, 64, 64)
+    x[0, 0] @ x[0, 0]  # so that cuBLAS has its workspace
+    columns = 8 * 64 * 29 * 29 * 2 * 4  # bytes
+    monkeypatch.setattr(convolution, "PART_ON_GPU", 1)
+    memory.reset_peak()
+    before = memory.now
+    y = layer(x)
+    assert memory.now - before < columns / 10
+    y.sum().backward()
+    assert memory.peak - before < columns / 2  # a channel's at a time
