@@ -1,11 +1,14 @@
 """What others must know while a training step runs that replay.py records for a GPU."""
 
+import weakref
+
 
 class _Capturing:
     recording = None  # the Recording of the step that runs, to warm up or to be recorded
 
 
 capturing = _Capturing()
+own_pools = weakref.WeakSet()  # captured steps, each with a `pool` of memory
 
 
 class Recording:

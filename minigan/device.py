@@ -6,7 +6,7 @@ CuPy is imported when a GPU is first asked for, never before.
 
 import numpy
 
-from minigan.capturing import refuse
+from minigan.capturing import own_pools, refuse
 
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
 uint8, int8, int16, int32, int64 = (
@@ -45,6 +45,14 @@ class cuda:
     def is_available():
         """Whether CuPy can be imported and finds a working GPU."""
         return not _why_no_cuda()
+
+    @staticmethod
+    def memory_reserved():
+        """Bytes of the GPU's memory that CuPy's pools hold, those of captured steps included."""
+        if _why_no_cuda():
+            return 0
+        pools = [_cupy.get_default_memory_pool(), *(captured.pool for captured in own_pools)]
+        return sum(pool.total_bytes() for pool in pools)
 
 
 def _why_no_cuda():

@@ -5,7 +5,7 @@ hundred kernels. A graph holds them all; launching it is one call.
 """
 
 from minigan.autograd import Tensor
-from minigan.capturing import Recording, capturing
+from minigan.capturing import Recording, capturing, own_pools
 from minigan.device import default_device, device_of, module_for
 from minigan.errors import describe
 
@@ -68,6 +68,7 @@ class _Captured:
         if self.inputs is None:
             # Memory that only this graph uses: what is freed in it will be written by a replay.
             self.pool = cupy.cuda.MemoryPool()
+            own_pools.add(self)
             self.stream = capture_stream(cupy)
             self.inputs = [self._fixed(cupy, number, x) for number, x in enumerate(inputs)]
         self._check(inputs)

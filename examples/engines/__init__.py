@@ -1,6 +1,7 @@
 """The engines that examples/benchmark.py lets compute the same training steps, one file each.
 
-    in_minigan.py   in_torch.py   in_jax.py   in_numpy.py (one matrix product, to compare with)
+    in_minigan.py   in_torch.py   in_jax.py   in_numpy.py (one matrix product, to
+                                               compare with)
 
 Each has one function, make_run(task), for a Task as below. It gives back another, run(steps): so
 many training steps, and the losses of the last as numbers when all is computed. An engine's process
@@ -25,24 +26,30 @@ class Task:
     inputs    for each part of a step (images or seeds, labels or None, targets): one part to
               classify; for a GAN three, with real images, drawn ones and again drawn ones
     lr        of Adam
+    device    where it is computed: cpu or cuda; tf32: whether products may use it there
     """
     networks: list
     inputs: list
     lr: float
+    device: str = "cpu"
+    tf32: bool = False
 
 
 @dataclass(frozen=True)
 class Engine:
-    """library: the package; module: the file here; options: of its make_run."""
+    """library: the package; module: the file here; options: of its make_run; devices: where."""
     library: str
     module: str
     options: dict = field(default_factory=dict)
+    devices: tuple = ("cpu", "cuda")
 
 
 ENGINES = {
     "minigan": Engine("minigan", "in_minigan"),
+    "no graph": Engine("minigan", "in_minigan", {"recorded": False}, ("cuda",)),
     "torch": Engine("torch", "in_torch"),
     "torch fused": Engine("torch", "in_torch", {"fused": True}),
-    "jax": Engine("jax", "in_jax"),
+    "torch graph": Engine("torch", "in_torch", {"fused": True, "recorded": True}, ("cuda",)),
+    "jax": Engine("jax", "in_jax", {}, ("cpu",)),
     "product": Engine("numpy", "in_numpy"),
 }

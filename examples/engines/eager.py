@@ -3,10 +3,11 @@
 from engines.layers import built
 
 
-def make_run(m, task, adam):
-    networks = [built(m, *network) for network in task.networks]
+def make_run(m, task, adam, recorded):
+    """recorded: what makes of the step another that does the same, such as a CUDA graph."""
+    networks = [built(m, *network).to(task.device) for network in task.networks]
     optimisers = [adam(network.parameters(), lr=task.lr) for network in networks]
-    inputs = [[None if array is None else m.tensor(array) for array in part]
+    inputs = [[None if array is None else m.tensor(array).to(task.device) for array in part]
               for part in task.inputs]
     loss_function = m.nn.BCELoss()
 
@@ -33,7 +34,7 @@ def make_run(m, task, adam):
             losses.append(learn(answer, target, optimisers[number == 2]))
         return losses
 
-    step = classify if len(networks) == 1 else play
+    step = recorded(classify if len(networks) == 1 else play)
 
     def run(steps):
         for _ in range(steps - 1):

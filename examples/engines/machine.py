@@ -61,6 +61,15 @@ def cpu_name():
     return name[1] if name else platform.processor() or platform.machine()
 
 
+def gpu_name():
+    """The GPU, its driver and CuPy's CUDA, in words. CuPy must be there."""
+    import cupy
+    runtime = cupy.cuda.runtime
+    driver, toolkit = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    return (f"{runtime.getDeviceProperties(0)['name'].decode()}, driver for CUDA "
+            f"{driver // 1000}.{driver % 1000 // 10}, CUDA {toolkit // 1000}.{toolkit % 1000 // 10}")
+
+
 def versions(libraries):
     """{'Python': ..., each library: its version}"""
     result = {"Python": platform.python_version()}

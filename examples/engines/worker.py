@@ -89,6 +89,7 @@ class Life:
 
     def begin(self, task):
         """Build the networks and do the first step: its losses."""
+        self.device = task.device
         self.run = self.module.make_run(task, **self.engine.options)
         return self.run(1)
 
@@ -99,7 +100,8 @@ class Life:
         return (time.perf_counter() - start) / steps
 
     def memory(self, _):
-        return peak_memory()
+        """The most bytes so far, of the machine's memory or of the GPU's."""
+        return peak_memory() if self.device == "cpu" else self.module.gpu_memory()
 
     def profile(self, steps):
         return self.module.profiled(self.run, steps)

@@ -19,10 +19,12 @@ IMAGE_SHAPES = {"cnn": (1, 28, 28), "cgan": (784,), "dcgan": (3, 128, 128)}
 
 @dataclass(frozen=True)
 class Work:
-    """kind: cnn, cgan or dcgan; batch: how many images; channels: the DCGAN's width."""
+    """kind: cnn, cgan or dcgan; batch: how many images; channels: the DCGAN's width; devices: where
+    it is worth its time."""
     kind: str
     batch: int
     channels: int = 0
+    devices: tuple = ("cpu", "cuda")
 
     def networks(self):
         """The classifier, or discriminator and generator; the same weights every time."""
@@ -34,7 +36,7 @@ class Work:
         return [make(self.channels, "gelu")
                 for make in (dcgan.make_discriminator, dcgan.make_generator)]
 
-    def task(self):
+    def task(self, device="cpu", tf32=False):
         """Weights and inputs, the same every time; what is random is drawn beforehand."""
         random = numpy.random.default_rng(0)
         images = random.random((self.batch, *IMAGE_SHAPES[self.kind]), dtype="float32")
@@ -52,7 +54,7 @@ class Work:
             # Single vectors, without a batch axis: as a lesson writes it.
             inputs = [tuple(array[0] for array in part) for part in inputs]
         return Task([described(network) for network in self.networks()], inputs,
-                    lr=0.001 if self.kind == "cnn" else 0.0001)
+                    0.001 if self.kind == "cnn" else 0.0001, device, tf32)
 
     def operations(self):
         """Floating-point operations of the matrix products that a step needs.
@@ -81,6 +83,7 @@ WORKS = {
     "cgan-64": Work("cgan", 64),
     "dcgan-32x8": Work("dcgan", 8, channels=32),
     "dcgan-256x1": Work("dcgan", 1, channels=256),
+    "dcgan-256x64": Work("dcgan", 64, channels=256, devices=("cuda",)),
 }
 
 

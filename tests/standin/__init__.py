@@ -13,7 +13,7 @@ import sys
 from standin import array, compiled, cuda, random
 from standin.compiled import has_compiler
 from standin.cublas import cublas
-from standin.memory import memory
+from standin.memory import MemoryPool
 from standin.streams import counts, no_host_reads
 
 MODULES = {"cupy": array.module, "cupy.cuda": cuda.module, "cupy.random": random.module}
@@ -41,3 +41,4 @@ def uninstall():
 array.module.cuda = cuda.module
 array.module.random = random.module
 array.module.RawModule = compiled.RawModule
+array.module.get_default_memory_pool = MemoryPool

@@ -25,3 +25,5 @@ class Device:
 module.Device = Device
 module.runtime = types.ModuleType("cupy.cuda.runtime")
 module.runtime.CUDARuntimeError = streams.CUDARuntimeError
+module.runtime.getDeviceProperties = lambda number: {"name": b"a stand-in, no GPU"}
+module.runtime.driverGetVersion = module.runtime.runtimeGetVersion = lambda: 12090
