@@ -4,6 +4,8 @@ With small networks and batches a GPU waits most of the time for Python to launc
 hundred kernels. A graph holds them all; launching it is one call.
 """
 
+import contextlib
+
 from minigan.autograd import Tensor
 from minigan.capturing import Recording, capturing, own_pools
 from minigan.device import default_device, device_of, module_for
@@ -135,8 +137,8 @@ class _Captured:
             graph = self.stream.end_capture()
         except BaseException as error:
             recording.undo()
-            if self.stream.is_capturing():
-                self._end_quietly(cupy)
+            with contextlib.suppress(RuntimeError):  # that it was broken off is told below
+                self.stream.end_capture()
             if not isinstance(error, Exception):
                 raise
             raise RuntimeError(
@@ -144,12 +146,6 @@ class _Captured:
                 f"GPU (item(), print, if), copy to or from it, draw random numbers, or do "
                 f"something else than in the calls before") from error
         self.recording, self.graph, self.outputs = recording, graph, outputs
-
-    def _end_quietly(self, cupy):
-        try:
-            self.stream.end_capture()
-        except cupy.cuda.runtime.CUDARuntimeError:
-            pass  # that it was broken off is what is being told
 
 
 _streams = {}

@@ -195,7 +195,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
         if label_smoothing:
             q = q * (1 - label_smoothing) + label_smoothing / C
         q = q if w is None else q * w
-        divisor = numpy.float64(x.size // C)
+        divisor = x.dtype.type(x.size // C)
     else:
         if t.dtype.kind not in "iu" or t.shape != one_each:
             raise ValueError(f"{name}: for input of shape {x.shape}, target must hold whole "

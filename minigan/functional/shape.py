@@ -112,15 +112,31 @@ def cat(tensors, dim=0):
     tensors = _several("cat", tensors)
     arrays = [x.array for x in tensors]
     axis = axis_of("cat", dim, arrays[0].ndim)
-    y = module_of(arrays[0]).concatenate(arrays, axis=axis)
     sizes = [a.shape[axis] for a in arrays]
 
-    def backward(g):
+    def parts(whole):
         before = (slice(None),) * axis
-        return [g[(*before, slice(end - size, end))]
+        return [whole[(*before, slice(end - size, end))]
                 for size, end in zip(sizes, itertools.accumulate(sizes))]
 
-    return node(y, tensors, backward)
+    return node(joined(arrays, axis, parts), tensors, parts)
+
+
+def joined(arrays, axis, parts):
+    """Arrays beside each other along an axis; parts(whole) are where they go."""
+    xp = module_of(arrays[0])
+    if xp is numpy:
+        return numpy.concatenate(arrays, axis=axis)
+    # CuPy joins many by sending their addresses to the GPU, which cannot be recorded.
+    first = arrays[0].shape
+    for a in arrays:
+        if a.shape[:axis] + a.shape[axis + 1:] != first[:axis] + first[axis + 1:]:
+            raise ValueError("all sizes but that along dim must agree")
+    total = sum(a.shape[axis] for a in arrays)
+    whole = xp.empty((*first[:axis], total, *first[axis + 1:]), arrays[0].dtype)
+    for part, a in zip(parts(whole), arrays):
+        part[...] = a
+    return whole
 
 
 @operation
@@ -134,7 +150,11 @@ def stack(tensors, dim=0):
     def backward(g):
         return [g[(slice(None),) * axis + (i,)] for i in range(len(arrays))]
 
-    return node(xp.stack(arrays, axis=axis), tensors, backward)
+    if xp is numpy:
+        return node(numpy.stack(arrays, axis=axis), tensors, backward)
+    rows = [xp.expand_dims(a, axis) for a in arrays]
+    y = joined(rows, axis, lambda whole: [xp.expand_dims(part, axis) for part in backward(whole)])
+    return node(y, tensors, backward)
 
 
 def _several(name, tensors):

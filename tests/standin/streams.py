@@ -70,6 +70,8 @@ class Stream:
         host_read("synchronize")
 
     def is_capturing(self):
+        if self.broken:
+            raise RuntimeError("the stream was capturing, but an error has invalidated it")
         return self.graph is not None
 
     def begin_capture(self, mode=None):
@@ -83,7 +85,8 @@ class Stream:
         if self.graph is None:
             raise CUDARuntimeError("cudaErrorIllegalState: the stream does not capture")
         graph, self.graph = self.graph, None
-        if self.broken:
+        broken, self.broken = self.broken, False
+        if broken:
             raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a "
                                    "previous error during capture")
         return graph

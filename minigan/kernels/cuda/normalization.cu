@@ -4,7 +4,7 @@
 // x, y (C,P); weight, bias, mean, deviation and the running statistics (C,).
 extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias, T* y, T* mean,
                                       T* deviation, T* running_mean, T* running_var, long long P,
-                                      double eps, double momentum, bool training)
+                                      double eps, double momentum, long long training)
 {
     const int c = blockIdx.x;
     x += c * P;
@@ -40,7 +40,8 @@ extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias
 // g, x, gx (C,P); the others (C,).
 extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* weight,
                                                const T* mean, const T* deviation, T* gx,
-                                               T* g_weight, T* g_bias, long long P, bool training)
+                                               T* g_weight, T* g_bias, long long P,
+                                               long long training)
 {
     const int c = blockIdx.x;
     g += c * P;

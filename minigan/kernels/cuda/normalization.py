@@ -17,7 +17,7 @@ def batch_norm(rows, running_mean, running_var, weight, bias, training, momentum
     running = [(r, 0 if r is None else xp.ascontiguousarray(r, dtype=rows.dtype))
                for r in (running_mean, running_var)]
     launch("batch_norm", rows, (C,), threads_for(P), rows, pointer(weight), pointer(bias), y, mean,
-           deviation, *[own for _, own in running], P, eps, float(momentum), bool(training))
+           deviation, *[own for _, own in running], P, eps, float(momentum), int(training))
     for given, own in running:
         if given is not None and given.data.ptr != own.data.ptr:  # it was of another dtype
             given[...] = own
@@ -31,7 +31,7 @@ def batch_norm_backward(g, saved, weight, training, needs_input):
     g_weight, g_bias = xp.empty((2, C), g.dtype)
     gx = xp.empty_like(rows) if needs_input else None
     launch("batch_norm_backward", g, (C,), threads_for(P), pointer(g), rows, pointer(weight), mean,
-           deviation, pointer(gx), g_weight, g_bias, P, bool(training))
+           deviation, pointer(gx), g_weight, g_bias, P, int(training))
     return gx, g_weight, g_bias
 
 
