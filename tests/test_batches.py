@@ -9,6 +9,8 @@ import pytest
 import minigan
 from minigan import data
 
+pytestmark = pytest.mark.usefixtures("device")
+
 
 class Squares(data.Dataset):
     def __init__(self, count):
@@ -39,7 +41,7 @@ def test_loader_asks_the_data_set_for_a_batch(folder):
     seen = []
     for labels, images, targets in loader:
         assert images.shape == (len(labels), 784) and targets.shape == (len(labels), 10)
-        for label, image in zip(labels.tolist(), images.numpy()):
+        for label, image in zip(labels.tolist(), images.cpu().numpy()):
             same = dataset.images.reshape(7, 784) == (image * 255).round()
             index, = same.all(axis=1).nonzero()[0]
             assert dataset.labels[index] == label
@@ -128,7 +130,7 @@ def test_random_inputs():
     image, seed = data.generate_random_image(5000), data.generate_random_seed((50, 100))
     assert image.shape == (5000,) and seed.shape == (50, 100)
     assert image.dtype == seed.dtype == "float32"
-    pixels, numbers = image.numpy(), seed.numpy()
+    pixels, numbers = image.cpu().numpy(), seed.cpu().numpy()
     assert 0 <= pixels.min() and pixels.max() < 1
     assert abs(pixels.mean() - 0.5) < 0.03 and abs(pixels.var() - 1 / 12) < 0.01
     assert abs(numbers.mean()) < 0.06 and abs(numbers.std() - 1) < 0.05
@@ -136,10 +138,10 @@ def test_random_inputs():
     for _ in range(200):
         hot = data.generate_random_one_hot(10)
         assert hot.dtype == "float32" and sorted(hot.tolist()) == [0] * 9 + [1]
-        places.add(int(hot.numpy().argmax()))
+        places.add(int(hot.cpu().numpy().argmax()))
     assert places == set(range(10))
     minigan.manual_seed(0)
-    assert numpy.array_equal(data.generate_random_image(5000).numpy(), pixels)
+    assert numpy.array_equal(data.generate_random_image(5000).cpu().numpy(), pixels)
 
 
 @pytest.mark.parametrize("make", [data.generate_random_image, data.generate_random_seed,

@@ -8,6 +8,8 @@ import pytest
 
 from minigan import data
 
+pytestmark = pytest.mark.usefixtures("device")
+
 IMAGES = numpy.random.default_rng(5).integers(0, 256, (7, 28, 28)).astype("uint8")
 LABELS = numpy.array([3, 0, 9, 1, 1, 7, 4], "uint8")
 
@@ -95,7 +97,7 @@ def check_items(dataset):
     for label, image, target in dataset:
         assert type(label) is int and label == LABELS[count]
         assert image.dtype == "float32" and target.dtype == "float32"
-        assert numpy.array_equal(image.numpy(), IMAGES[count].ravel() / numpy.float32(255))
+        assert numpy.array_equal(image.cpu().numpy(), IMAGES[count].ravel() / numpy.float32(255))
         assert target.tolist() == [float(place == label) for place in range(10)]
         count += 1
     assert count == 7
@@ -115,7 +117,7 @@ def test_mnist_reads_a_folder_of_idx_files(tmp_path, packed, sign, train, part):
 def test_mnist_indexes_from_both_ends(folder):
     dataset = data.MnistDataset(str(folder))
     assert dataset[-1][0] == LABELS[6]
-    assert numpy.array_equal(dataset[-7][1].numpy(), dataset[0][1].numpy())
+    assert numpy.array_equal(dataset[-7][1].cpu().numpy(), dataset[0][1].cpu().numpy())
     assert dataset[numpy.int64(2)][0] == 9
     for index in (7, -8):
         with pytest.raises(IndexError):
@@ -134,10 +136,10 @@ def test_mnist_batch(folder):
     labels, images, targets = data.MnistDataset(folder).batch([2, 2, 6])
     assert (labels.dtype, images.dtype, targets.dtype) == ("int64", "float32", "float32")
     assert labels.tolist() == [9, 9, 4]
-    assert numpy.array_equal(images.numpy(),
+    assert numpy.array_equal(images.cpu().numpy(),
                              IMAGES[[2, 2, 6]].reshape(3, 784) / numpy.float32(255))
-    assert targets.shape == (3, 10) and targets.numpy().argmax(axis=1).tolist() == [9, 9, 4]
-    assert targets.numpy().sum() == 3
+    assert targets.shape == (3, 10) and targets.cpu().numpy().argmax(axis=1).tolist() == [9, 9, 4]
+    assert targets.cpu().numpy().sum() == 3
 
 
 def test_mnist_shows_an_image(folder):

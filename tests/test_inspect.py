@@ -12,6 +12,8 @@ from minigan.errors import operation
 from minigan.nn import functional as F
 from minigan.watching import watching
 
+pytestmark = pytest.mark.usefixtures("device")
+
 
 def test_counts_every_call():
     model = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.Linear(4, 1))

@@ -6,6 +6,8 @@ import pytest
 import minigan
 from minigan import nn, optim
 
+pytestmark = pytest.mark.usefixtures("device")
+
 
 def test_there_and_back(tmp_path):
     net, other = (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)) for _ in range(2))
@@ -16,7 +18,7 @@ def test_there_and_back(tmp_path):
     assert list(state) == list(net.state_dict())
     other.load_state_dict(state)
     for key, value in net.state_dict().items():
-        assert (other.state_dict()[key].numpy() == value.numpy()).all()
+        assert (other.state_dict()[key].cpu().numpy() == value.cpu().numpy()).all()
         assert state[key].dtype == value.dtype
 
 

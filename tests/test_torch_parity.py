@@ -11,6 +11,8 @@ import minigan
 from minigan import nn, optim
 from minigan.nn import functional as F
 
+pytestmark = pytest.mark.usefixtures("device")
+
 torch = pytest.importorskip("torch")
 TF = torch.nn.functional
 random = numpy.random.default_rng(0)
@@ -30,7 +32,8 @@ def check(function, theirs, *arrays, rtol=1e-10):
     other = [torch.tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
     y, z = function(*ours), theirs(*other)
     assert y.shape == tuple(z.shape) and str(y.dtype) == str(z.dtype).partition(".")[2]
-    numpy.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=rtol, atol=1e-12)
+    numpy.testing.assert_allclose(y.detach().cpu().numpy(), z.detach().numpy(), rtol=rtol,
+                                  atol=1e-12)
     g = normal(*y.shape)
     y.backward(g)
     z.backward(torch.tensor(g))
@@ -38,7 +41,8 @@ def check(function, theirs, *arrays, rtol=1e-10):
         if b.grad is None:
             assert a.grad is None or not b.requires_grad
         elif b.requires_grad:
-            numpy.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=rtol, atol=1e-11)
+            numpy.testing.assert_allclose(a.grad.cpu().numpy(), b.grad.numpy(), rtol=rtol,
+                                          atol=1e-11)
 
 
 STRIDES, PADDINGS, DILATIONS = (1, 2, (3, 1)), (0, 1, (2, 3)), (1, 2, (1, 2))
@@ -99,7 +103,7 @@ def test_batch_norm(shape, training):
           lambda x, w, b: TF.batch_norm(x, *theirs, w, b, training, 0.3, 1e-3),
           normal(*shape), normal(3), normal(3))
     for a, b in zip(ours, theirs):
-        numpy.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
+        numpy.testing.assert_allclose(a.cpu().numpy(), b.numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("options", [
@@ -113,7 +117,8 @@ def test_batch_norm_layer(options):
     check(ours.eval(), theirs.eval(), x)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     for key, value in theirs.state_dict().items():
-        numpy.testing.assert_allclose(ours.state_dict()[key].numpy(), value.numpy(), rtol=1e-12)
+        numpy.testing.assert_allclose(ours.state_dict()[key].cpu().numpy(), value.numpy(),
+                                      rtol=1e-12)
 
 
 REDUCTIONS = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -181,11 +186,11 @@ def test_saturated_sigmoid_and_loss(dtype):
     # 1 - p has no digits left near p = 1: there one rounding step more or less decides. And where
     # e^-x overflows in float32, PyTorch's p is 0, while here it goes on to be tiny.
     resolved = (x > -88) & (x < 12) if dtype == "float32" else x < 30
-    numpy.testing.assert_allclose(y.detach().numpy()[resolved], z.detach().numpy()[resolved],
-                                  rtol=1e-4, atol=1e-6)
-    assert (y.detach().numpy() <= 100).all() and numpy.isfinite(a.grad.numpy()).all()
-    numpy.testing.assert_allclose(a.grad.numpy()[resolved], b.grad.numpy()[resolved], rtol=1e-3,
-                                  atol=1e-6)
+    numpy.testing.assert_allclose(y.detach().cpu().numpy()[resolved],
+                                  z.detach().numpy()[resolved], rtol=1e-4, atol=1e-6)
+    assert (y.detach().cpu().numpy() <= 100).all() and numpy.isfinite(a.grad.cpu().numpy()).all()
+    numpy.testing.assert_allclose(a.grad.cpu().numpy()[resolved], b.grad.numpy()[resolved],
+                                  rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("function", [
@@ -252,14 +257,14 @@ def test_optimisers(name, options):
             (module[:2](x) if step % 3 == 2 else module(x)).exp().sum().backward()
             optimiser.step()
     for p, q in zip(ours.parameters(), theirs.parameters()):
-        numpy.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-9)
+        numpy.testing.assert_allclose(p.detach().cpu().numpy(), q.detach().numpy(), rtol=1e-9)
 
 
 def test_initial_values_have_the_same_spread():
     for make in ("Linear(300, 200)", "Conv2d(20, 30, 5)", "ConvTranspose2d(30, 20, 5)",
                  "Embedding(200, 100)"):
         ours, theirs = eval(f"nn.{make}"), eval(f"torch.nn.{make}")
-        a, b = ours.weight.detach().numpy(), theirs.weight.detach().numpy()
+        a, b = ours.weight.detach().cpu().numpy(), theirs.weight.detach().numpy()
         assert a.shape == b.shape and abs(a.mean()) < 0.02 * b.std() * math.sqrt(10)
         assert abs(a.std() / b.std() - 1) < 0.02
     weight, other = minigan.zeros(200, 300), torch.zeros(200, 300)

@@ -14,6 +14,8 @@ from minigan.training import (
     ArgumentParser, Progress, confusion_matrix, format_confusion, output_folder,
     plot_feature_maps, plot_losses, plot_predictions, positive_float, positive_int)
 
+pytestmark = pytest.mark.usefixtures("device")
+
 
 class Terminal(io.StringIO):
     def isatty(self):
@@ -85,7 +87,7 @@ def test_tensors_are_read_only_when_a_line_is_written():
             return super().item()
 
     def figure(step):
-        loss = minigan.ones(1)
+        loss = minigan.ones(1, device="cpu")
         loss.array = (0.25 * loss.array).view(Array)
         return loss
 
