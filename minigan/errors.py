@@ -6,6 +6,14 @@ import inspect
 from minigan.watching import watching
 
 
+class DamagedFileError(ValueError):
+    """A file whose content is not what it should be. The message names the file and the place."""
+
+
+class AnomalyError(ArithmeticError):
+    """An operation that made a nan or an infinity, see `detect_anomaly`."""
+
+
 def describe(value):
     """What a person calls this value: 'a float32 Tensor of shape (2, 3)', "str 'same'"."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):

@@ -1,8 +1,4 @@
-"""Who is told of every operation as it runs: nobody, or for example a profile (inspect/profile.py).
-
-An observer has one method, `run(phase, name, function, args, kwargs)`: it must call
-function(*args, **kwargs) and return its result. phase is "forward", "backward" or "step".
-"""
+"""Who is told of every operation as it runs: nobody, or an Observer such as a profile."""
 
 
 class _Watching:
@@ -10,3 +6,45 @@ class _Watching:
 
 
 watching = _Watching()
+
+
+class Observer:
+    """A context that is told of all that runs inside it. Subclasses (in inspect/) look closer.
+
+    RuntimeError if entered while another observer is there.
+    """
+
+    def __enter__(self):
+        if watching.observer is not None:
+            raise RuntimeError(f"{type(self).__name__}: {type(watching.observer).__name__} is "
+                               f"running already; one at a time")
+        self.modules = []  # those whose forward is running, the outermost first
+        watching.observer = self
+        return self
+
+    def __exit__(self, *exception):
+        watching.observer = None
+
+    def run(self, phase, name, function, args, kwargs):
+        """Called in the place of an operation ("forward"), the backward of one ("backward") and
+        an optimiser's step ("step"); returns what function(*args, **kwargs) does."""
+        return function(*args, **kwargs)
+
+    def call(self, module, inputs, options):
+        """Called in the place of a module's forward, and returns what that does."""
+        self.modules.append(module)
+        try:
+            return module.forward(*inputs, **options)
+        finally:
+            self.modules.pop()
+
+    def where(self):
+        """The module that is running, as a person finds it: 'Sequential.3 (Linear)'; or ''."""
+        if not self.modules:
+            return ""
+        names = [type(self.modules[0]).__name__]
+        for parent, child in zip(self.modules, self.modules[1:]):
+            names.append(next((name for name, part in parent.named_children() if part is child),
+                              type(child).__name__))
+        kind = type(self.modules[-1]).__name__
+        return ".".join(names) + (f" ({kind})" if len(names) > 1 else "")

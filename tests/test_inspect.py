@@ -1,13 +1,14 @@
-"""The profile: what it counts, what it charges to whom, and that it lets go."""
+"""The profile, and what looks for the first nan: what they tell, and that they let go."""
 
 import itertools
+import math
 import sys
 from types import SimpleNamespace
 
 import pytest
 
 import minigan
-from minigan import nn, optim
+from minigan import AnomalyError, detect_anomaly, nn, optim, tensor
 from minigan.errors import operation
 from minigan.nn import functional as F
 from minigan.watching import watching
@@ -81,7 +82,73 @@ def test_errors_pass_through_and_end_it():
 
 def test_one_at_a_time():
     with minigan.profile():
-        with pytest.raises(RuntimeError, match="another one is running"):
+        with pytest.raises(RuntimeError, match="profile is running already"):
             with minigan.profile():
                 pass
         assert watching.observer is not None
+
+
+# The first number that is not finite
+
+def network():
+    return nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Tanh(), nn.Linear(4, 2)))
+
+
+def test_finite_steps_pass():
+    model = network()
+    optimiser = optim.Adam(model.parameters())
+    with detect_anomaly():
+        loss = (model(minigan.randn(5, 3)) ** 2).mean()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() > 0
+
+
+@pytest.mark.parametrize("function, said", [
+    (lambda x: x.log(), "log made inf in an array of shape .3,.; what it was given is finite"),
+    (lambda x: (x - 1).log(), "log made nan"),
+    (lambda x: 1 / x, "div made inf"),
+    (lambda x: x * float("nan"), "mul made nan"),
+    (lambda x: x.sqrt().sum().backward(), "the backward of sqrt made inf")])
+def test_an_operation_that_makes_a_number_that_is_not_finite(function, said):
+    x = tensor([0.0, 0.5, 1.0], requires_grad=True)
+    with detect_anomaly(), pytest.raises(AnomalyError, match=said):
+        function(x)
+    assert watching.observer is None
+
+
+def test_its_layer_is_named_forward_and_backward():
+    model = network()
+    x = minigan.randn(5, 3)
+    model[1][1].weight.data[0, 0] = math.inf
+    with detect_anomaly(), pytest.raises(
+            AnomalyError, match=r"linear in Sequential.1.1 \(Linear\).*holds inf already"):
+        model(x)
+    model = network()
+    infinite = minigan.full((5, 2), math.inf)
+    with detect_anomaly():
+        y = model(x)
+        with pytest.raises(AnomalyError, match=r"backward of linear in Sequential.1.1 \(Linear\)"):
+            y.backward(infinite)
+
+
+def test_a_gradient_that_waits_is_looked_at():
+    model = nn.Linear(500, 400)
+    optim.SGD(model.parameters())
+    with detect_anomaly(), pytest.raises(AnomalyError, match=r"backward of linear in Linear made"):
+        y = model(minigan.full((2, 500), 1e30))
+        y.backward(minigan.full(y.shape, 1e30))
+
+
+def test_a_step_that_is_too_large():
+    x = tensor([1.0], requires_grad=True)
+    optimiser = optim.SGD([x], lr=1e38)
+    (x * 10).sum().backward()
+    with detect_anomaly(), pytest.raises(AnomalyError, match="the step of SGD made inf.*rate"):
+        optimiser.step()
+
+
+def test_two_observers_at_a_time():
+    with detect_anomaly(), pytest.raises(RuntimeError, match="detect_anomaly is running already"):
+        with minigan.profile():
+            pass

@@ -2,10 +2,10 @@
 
 import time
 
-from minigan.watching import watching
+from minigan.watching import Observer
 
 
-class profile:
+class profile(Observer):
     """A context that times each operation, each backward and each optimiser's step inside it.
 
     >>> with minigan.profile() as p:
@@ -31,15 +31,13 @@ class profile:
         self.inner = [0.0]  # seconds spent in the calls made by the one that is running
 
     def __enter__(self):
-        if watching.observer is not None:
-            raise RuntimeError("profile: another one is running")
-        watching.observer = self
+        super().__enter__()
         self.start = time.perf_counter()
         return self
 
     def __exit__(self, *exception):
         self.seconds += time.perf_counter() - self.start
-        watching.observer = None
+        super().__exit__(*exception)
 
     def run(self, phase, name, function, args, kwargs):
         self.inner.append(0.0)

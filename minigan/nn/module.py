@@ -10,6 +10,7 @@ from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
 from minigan.errors import describe
 from minigan.walk import clear_gradients
+from minigan.watching import watching
 
 
 class Parameter(Tensor):
@@ -55,7 +56,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *inputs, **options):
-        return self.forward(*inputs, **options)
+        if watching.observer is None:
+            return self.forward(*inputs, **options)
+        return watching.observer.call(self, inputs, options)
 
     def __setattr__(self, name, value):
         # The slip this catches: `layer.weight = layer.weight * 2` would leave nothing to train.
