@@ -9,11 +9,11 @@ Two networks play against each other. The generator makes an image from a seed o
 and a label; the discriminator is shown an image with a label and says whether it is a real one
 of that label. Each learns from the other's mistakes.
 
-Saves the losses, a grid of samples after each epoch and all of them as an animation, and the
-generator. At the end a classifier tells how many samples show the digit that was asked for.
+The folder of the run gets the losses, a grid of samples after each epoch, all of them as an
+animation, the generator, report.html with all of it, and a checkpoint: interrupt it, and --resume
+goes on. At the end a classifier tells how many samples show the digit that was asked for.
 """
 
-import time
 from pathlib import Path
 
 import numpy
@@ -23,11 +23,11 @@ from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset
 from minigan.nn import functional as F
 from minigan.training import (
-    ArgumentParser, Progress, features_of, frechet_distance, label_share, output_folder,
-    plot_history, plot_losses, plot_sample_grid, run, save_animation, spread_ratio)
+    ArgumentParser, Progress, discriminator_warning, features_of, frechet_distance,
+    generator_warning, label_share, output_folder, plot_history, plot_sample_grid, run,
+    save_animation, spread_ratio)
 
 SEED_SIZE = 100
-STEPS_BETWEEN_RECORDS = 10
 SAMPLES_TO_MEASURE = 10_000
 
 
@@ -183,44 +183,55 @@ def in_words(share, distance, spread):
             f"Fréchet distance {distance:.1f}, spread {spread:.2f} of real images'")
 
 
-def train(game, dataset, args, folder, examiner):
-    """All epochs; saves what the generator draws after each, and the losses."""
+def spread_within_labels(samples, dataset):
+    """How different samples_of_all's images of one digit are, over the same of real images: the
+    mean over the digits. 0 where a digit looks the same whatever the seed."""
+    samples = samples.reshape(10, -1, 784)
+    labels, images, _ = dataset.batch(slice(0, 1000))
+    labels, images = labels.cpu().numpy(), images.cpu().numpy()
+    real = [images[labels == digit] for digit in range(10)]
+    return numpy.mean([spread_ratio(samples[digit], some, pairs=200)
+                       for digit, some in enumerate(real) if numpy.ptp(some, axis=0).any()])
+
+
+def train(game, dataset, args, training, examiner):
+    """All epochs, within a Run; draws after each."""
+    folder = training.folder
     loader = DataLoader(dataset, batch_size=args.batch_size)
-    losses = {"D on real": [], "D on fake": [], "G": []}
     fixed_seeds = random_seeds(8)
-    grids, history = [], {"label share, %": [], "Fréchet distance": []}
+    training.keep(loader, discriminator=game.discriminator, generator=game.generator,
+                  discriminator_optimiser=game.discriminator_optimiser,
+                  generator_optimiser=game.generator_optimiser)
     # On a GPU the step is recorded and launched as a whole. What is recorded has a fixed shape, so
     # the last batch of an epoch, if it is smaller, goes step by step.
     recorded = minigan.capture(game.step)
-    step = 0
-    for epoch in range(1, args.epochs + 1):
-        with Progress(len(dataset), f"epoch {epoch}/{args.epochs}") as progress:
-            for _, images, labels in loader:
-                learn = recorded if len(images) == args.batch_size else game.step
-                step_losses = learn(images, labels, *random_inputs(len(images)))
-                if step % STEPS_BETWEEN_RECORDS == 0:
-                    for name, loss in step_losses.items():
-                        losses[name].append(loss.detach().clone())  # the next step overwrites it
-                    progress.advance(0, **{name: losses[name][-1] for name in losses})
-                step += 1
-                progress.advance(len(images))
-        grids.append(samples_of_all(game.generator, fixed_seeds))
-        plot_sample_grid(grids[-1], folder / "samples" / f"epoch_{epoch:02d}.png", rows=10,
+    for epoch in training.epochs(args.epochs):
+        for _, images, labels in training.batches():
+            learn = recorded if len(images) == args.batch_size else game.step
+            losses = learn(images, labels, *random_inputs(len(images)))
+            training.record(losses, len(images))
+        samples = samples_of_all(game.generator, fixed_seeds)
+        plot_sample_grid(samples, folder / "samples" / f"epoch_{epoch:02d}.png", rows=10,
                          title=f"epoch {epoch}")
         minigan.save(game.generator, folder / "generator.npz")
+        spread = spread_within_labels(samples, dataset)
+        training.measure({"spread within labels": spread})
+        training.warn(generator_warning(spread))
+        training.warn(discriminator_warning({
+            name: values for name, values in training.history.losses.items() if name != "G"}))
         if args.measure:
             share, distance, spread = examiner.measure(game.generator)
-            history["label share, %"].append(100 * share.overall)
-            history["Fréchet distance"].append(distance)
+            training.measure({"label share, %": 100 * share.overall, "Fréchet distance": distance})
             print(f"epoch {epoch}: {in_words(share, distance, spread)}")
-    print(plot_losses(losses, folder / "losses.png", every=STEPS_BETWEEN_RECORDS))
-    print(save_animation(grids, folder / "samples.gif", rows=10))
+    print(save_animation(sorted((folder / "samples").glob("epoch_*.png")), folder / "samples.gif"))
     if args.measure:
-        print(plot_history(history, folder / "history.png"))
+        print(plot_history({name: training.measures[name] for name in (
+            "label share, %", "Fréchet distance")}, folder / "history.png"))
 
 
 def prepare():
-    """The arguments and the folder for results; what is wrong with them is told here."""
+    """The arguments, and the Run to train in or the folder for a picture; what is wrong with them
+    is told here."""
     parser = ArgumentParser(__doc__.partition("\n")[0])
     parser.add_argument("--data", default="digits",
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
@@ -229,7 +240,7 @@ def prepare():
     parser.add_argument("--label", type=int, choices=range(10),
                         help="train nothing; draw this digit")
     parser.add_argument("--from", dest="source", type=Path, help="the folder of a run, for --label")
-    args = parser.parse_args()
+    args = parser.parse_training()
     if (args.label is None) != (args.source is None):
         parser.error("--label and --from belong together")
     try:
@@ -242,34 +253,40 @@ def prepare():
         if Path(args.data).is_file():
             raise ValueError(f"--data {args.data}: expected a folder, with images to train and "
                              f"to test")
-        args.train_set, args.test_set = (MnistDataset(args.data, train=t) for t in (True, False))
-        if len(args.train_set) < 2 or len(args.test_set) < 2:
+        train_set, test_set = (MnistDataset(args.data, train=train) for train in (True, False))
+        if len(train_set) < 2 or len(test_set) < 2:
             raise ValueError(f"--data {args.data}: expected at least 2 images to train and to test")
-        few = args.test_set.batch(slice(0, 100))[1]
+        few = test_set.batch(slice(0, 100))[1]
         spread_ratio(few, few)  # images that are all the same are an error
-        return args, output_folder(args.out)
+        training = parser.start_run(args)
+        args.train_set, args.test_set = train_set, test_set
+        return args, training
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         parser.error(str(error))
 
 
 def main():
-    args, folder = prepare()
+    args, place = prepare()
     if args.label is not None:
-        print(plot_images(args.generator, args.label, folder / f"label_{args.label}.png"))
+        print(plot_images(args.generator, args.label, place / f"label_{args.label}.png"))
         return
+    with place as training:
+        learn_to_draw(args, training)
 
+
+def learn_to_draw(args, training):
+    """The training, and what came of it."""
     examiner = Examiner(args.train_set, args.test_set) if args.measure else None
     game = Game(args.lr)
-    start = time.perf_counter()
-    train(game, args.train_set, args, folder, examiner)
-    print(f"trained for {time.perf_counter() - start:.0f} s")
+    train(game, args.train_set, args, training, examiner)
+    print(f"trained for {training.seconds:.0f} s")
 
     examiner = examiner or Examiner(args.train_set, args.test_set)
     share, distance, spread = examiner.measure(game.generator)
     print("at the end: " + in_words(share, distance, spread))
     print("label share per digit: " + "  ".join(
         f"{digit}: {100 * part:.1f} %" for digit, part in enumerate(share.per_class)))
-    print(plot_images(game.generator, 7, folder / "label_7.png"))
+    print(plot_images(game.generator, 7, training.folder / "label_7.png"))
 
 
 if __name__ == "__main__":

@@ -10,22 +10,20 @@ The generator turns a seed of 100 random numbers into a picture, by transposed c
 double its size three times; the discriminator turns a picture into one number, 1 for a real one,
 by convolutions that halve it. Each learns from the other's mistakes.
 
-Saves the losses, a grid of pictures from the same seeds as the training goes on, all of them as an
-animation, and the generator.
+The folder of the run gets the losses, a grid of pictures from the same seeds as the training goes
+on, all of them as an animation, the generator, report.html with all of it, and a checkpoint:
+interrupt it, and --resume goes on.
 """
-
-import time
 
 import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, ImageDataset, ReadAhead
 from minigan.training import (
-    ArgumentParser, Progress, output_folder, plot_losses, plot_sample_grid, positive_int, run,
+    ArgumentParser, discriminator_warning, generator_warning, plot_sample_grid, positive_int, run,
     save_animation, spread_ratio)
 
 SEED_SIZE = 100
-STEPS_BETWEEN_RECORDS = 10
-MOST_FRAMES = 40  # of the animation; all of them are in memory at once
+MOST_FRAMES = 40  # of the animation
 
 
 def make_activation(name):
@@ -134,55 +132,53 @@ def draw(generator, seeds, batch_size):
                         for start in range(0, len(seeds), batch_size)])
 
 
-def train(game, dataset, args, folder):
-    """All epochs, or --steps; saves pictures from the same seeds on the way."""
+def train(game, dataset, args, training):
+    """All epochs, or --steps, within a Run; draws pictures from the same seeds on the way."""
+    folder = training.folder
     loader = DataLoader(dataset, args.batch_size, shuffle=True, seed=args.seed)
-    losses = {"D on real": [], "D on fake": [], "G": []}
+    real = dataset.batch(slice(0, 24))
     # A multiple of the batch size: a smaller last batch would be normalized unlike the others.
     fixed_seeds = random_seeds(-(-24 // args.batch_size) * args.batch_size)
-    grids, titles = [], []
+    training.keep(loader, discriminator=game.discriminator, generator=game.generator,
+                  discriminator_optimiser=game.discriminator_optimiser,
+                  generator_optimiser=game.generator_optimiser)
 
-    def show(step):
-        if len(grids) == MOST_FRAMES:  # every other one goes, so that they stay evenly spaced
-            del grids[1::2], titles[1::2]
-        grids.append(draw(game.generator, fixed_seeds, args.batch_size)[:24])
-        titles.append(f"step {step}")
-        plot_sample_grid(grids[-1], folder / "samples" / f"step_{step:06d}.png", rows=4,
-                         title=titles[-1])
+    def show():
+        pictures = draw(game.generator, fixed_seeds, args.batch_size)[:24]
+        plot_sample_grid(pictures, folder / "samples" / f"step_{training.step:06d}.png", rows=4,
+                         title=f"step {training.step}")
         minigan.save(game.generator, folder / "generator.npz")
+        return spread_ratio(pictures, real, pairs=200)
 
     # On a GPU the step is recorded and launched as a whole. What is recorded has a fixed shape, so
     # the last batch of an epoch, if it is smaller, goes step by step.
     recorded = minigan.capture(game.step)
-    step, start = 0, time.perf_counter()
-    steps = min(args.epochs * len(loader), args.steps or args.epochs * len(loader))
-    with Progress(steps, "training", unit="steps") as progress:
-        while step < steps:
-            for images in ReadAhead(loader):
-                if step % args.show_every == 0:
-                    show(step)
-                count = len(images)
-                learn = recorded if count == args.batch_size else game.step
-                step_losses = learn(images, random_seeds(count), random_seeds(count))
-                if step % STEPS_BETWEEN_RECORDS == 0:
-                    for name, loss in step_losses.items():
-                        losses[name].append(loss.detach().clone())  # the next step overwrites it
-                    progress.advance(0, **{name: losses[name][-1] for name in losses})
-                step += 1
-                progress.advance(1)
-                if step == steps:
-                    break
-    seconds = time.perf_counter() - start
+    for _ in training.epochs(args.epochs, args.steps):
+        for images in training.batches(ReadAhead):
+            if training.step % args.show_every == 0:
+                spread = show()
+                if training.step:  # at first all pictures are grey
+                    training.measure({"spread": spread})
+                    training.warn(generator_warning(spread))
+                training.warn(discriminator_warning({
+                    name: values for name, values in training.history.losses.items()
+                    if name != "G"}))
+            count = len(images)
+            learn = recorded if count == args.batch_size else game.step
+            training.record(learn(images, random_seeds(count), random_seeds(count)), count)
+    steps, seconds = training.step, training.seconds
     print(f"{steps} steps of {args.batch_size} in {seconds:.0f} s: "
           f"{1000 * seconds / steps:.0f} ms a step, pictures included")
-    show(steps)
-    print(plot_losses(losses, folder / "losses.png", every=STEPS_BETWEEN_RECORDS))
-    print(save_animation(grids, folder / "samples.gif", rows=4, titles=titles))
-    return grids[-1]
+    spread = show()
+    shown = sorted((folder / "samples").glob("step_*.png"))
+    apart = -(-len(shown) // MOST_FRAMES)
+    print(save_animation(shown[::-apart][::-1], folder / "samples.gif"))  # the last one is in it
+    print(f"spread: the pictures are {spread:.2f} times as far from each other as real ones (near "
+          f"0: the generator has collapsed)")
 
 
 def prepare():
-    """The arguments, the pictures and the folder for results; what is wrong is told here."""
+    """The arguments, the pictures and the Run to train in; what is wrong is told here."""
     parser = ArgumentParser(__doc__.partition("\n")[0])
     parser.add_argument("--data", default="faces",
                         help="faces (drawn by minigan) or an HDF5 file of pictures")
@@ -194,7 +190,7 @@ def prepare():
                         help="between the layers")
     parser.add_argument("--show-every", type=positive_int, default=100, metavar="STEPS",
                         help="how often pictures are drawn on the way")
-    args = parser.parse_args()
+    args = parser.parse_training()
     try:
         minigan.set_device(args.device)
         minigan.manual_seed(args.seed)
@@ -202,21 +198,20 @@ def prepare():
         if len(dataset) < max(2, args.batch_size):
             raise ValueError(f"--data {args.data}, --batch-size {args.batch_size}: there are only "
                              f"{len(dataset)} pictures")
-        args.real = dataset.batch(slice(0, 24))
-        spread_ratio(args.real, args.real)  # pictures that are all the same are an error
-        return args, dataset, output_folder(args.out)
+        few = dataset.batch(slice(0, 24))
+        spread_ratio(few, few)  # pictures that are all the same are an error
+        return args, dataset, parser.start_run(args)
     except (OSError, RuntimeError, ValueError) as error:
         parser.error(str(error))
 
 
 def main():
-    args, dataset, folder = prepare()
-    game = Game(args.channels, args.activation, args.lr)
-    for name, network in (("discriminator", game.discriminator), ("generator", game.generator)):
-        print(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters")
-    samples = train(game, dataset, args, folder)
-    print(f"spread: the pictures are {spread_ratio(samples, args.real):.2f} times as far from each "
-          f"other as real ones (near 0: the generator has collapsed)")
+    args, dataset, training = prepare()
+    with training:
+        game = Game(args.channels, args.activation, args.lr)
+        for name, network in (("discriminator", game.discriminator), ("generator", game.generator)):
+            print(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters")
+        train(game, dataset, args, training)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,19 @@
     python examples/mnist_cnn.py --data mnist     on the real MNIST, downloaded once
     python examples/mnist_cnn.py --help           everything else
 
-Prints the accuracy on test images the training never saw and which digits are taken for which,
-and saves three pictures: the losses, right and wrong predictions, the convolutions' feature maps.
+Prints the accuracy on test images the training never saw and which digits are taken for which.
+The folder of the run gets the losses, right and wrong predictions and the convolutions' feature
+maps as pictures, report.html with all of them, and a checkpoint: interrupt it, and --resume goes
+on.
 """
 
-import time
 from pathlib import Path
 
 import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset
 from minigan.training import (
-    ArgumentParser, Progress, confusion_matrix, format_confusion, output_folder,
-    plot_feature_maps, plot_losses, plot_predictions, run)
-
-STEPS_BETWEEN_RECORDS = 10
+    ArgumentParser, confusion_matrix, format_confusion, plot_feature_maps, plot_predictions, run)
 
 
 def make_model():
@@ -36,8 +34,8 @@ def make_model():
     )
 
 
-def train(model, loader, epochs, lr):
-    """Train the model on the loader's batches, and return every tenth loss."""
+def train(model, loader, training, epochs, lr):
+    """Train the model on the loader's batches, within a Run: it counts, records and saves."""
     loss_function = nn.BCELoss()
     optimiser = optim.Adam(model.parameters(), lr=lr)
 
@@ -51,22 +49,13 @@ def train(model, loader, epochs, lr):
     # On a GPU the step is recorded and launched as a whole, see minigan.capture. What is recorded
     # has a fixed shape, so the last batch of an epoch, if it is smaller, goes step by step.
     recorded = minigan.capture(learn)
-    losses = []
-    step = 0
+    training.keep(loader, model=model, optimiser=optimiser)
     model.train()
-    for epoch in range(1, epochs + 1):
-        with Progress(len(loader.dataset), f"epoch {epoch}/{epochs}") as progress:
-            for labels, images, targets in loader:
-                whole = len(labels) == loader.batch_size
-                loss = (recorded if whole else learn)(images, targets)
-                if step % STEPS_BETWEEN_RECORDS == 0:
-                    # Not loss.item(): that would make a GPU wait for Python. And a copy, since
-                    # the next step overwrites it.
-                    losses.append(loss.detach().clone())
-                    progress.advance(0, loss=losses[-1])
-                step += 1
-                progress.advance(len(labels))
-    return losses
+    for _ in training.epochs(epochs):
+        for labels, images, targets in training.batches():
+            whole = len(labels) == loader.batch_size
+            loss = (recorded if whole else learn)(images, targets)
+            training.record({"loss": loss}, len(labels))
 
 
 @minigan.no_grad()
@@ -93,7 +82,7 @@ def percent_right(confusion):
 
 
 def prepare():
-    """The arguments, the training and the test data in batches, and the folder for results.
+    """The arguments, the training and the test data in batches, and the Run to train in.
 
     Whatever can be wrong with them is told here, before the training.
     """
@@ -101,11 +90,10 @@ def prepare():
     parser.add_argument("--data", default="digits",
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=3, batch_size=1, lr=0.001, out="runs/mnist_cnn")
-    args = parser.parse_args()
+    args = parser.parse_training()
     try:
         minigan.set_device(args.device)
         minigan.manual_seed(args.seed)
-        folder = output_folder(args.out)
         # In the data's own order, which is mixed already. The test batches are of the same size:
         # that matters to batch-norms, see below.
         if Path(args.data).is_file():
@@ -114,21 +102,23 @@ def prepare():
         train_loader, test_loader = (
             DataLoader(MnistDataset(args.data, train=train), batch_size=args.batch_size)
             for train in (True, False))
+        return args, train_loader, test_loader, parser.start_run(args, log=True)
     except (OSError, RuntimeError, ValueError) as error:
         parser.error(str(error))
-    return args, train_loader, test_loader, folder
 
 
 def main():
-    args, train_loader, test_loader, folder = prepare()
-    model = make_model()
+    args, train_loader, test_loader, training = prepare()
+    with training:
+        model = make_model()
+        train(model, train_loader, training, args.epochs, args.lr)
+        count, seconds = args.epochs * len(train_loader.dataset), training.seconds
+        print(f"trained on {count} images in {seconds:.1f} s: {count / seconds:.0f} images/s")
+        examine(model, test_loader, args.batch_size, training.folder)
 
-    # Progress's last line reads a loss of one of the last steps: a GPU's work is in this time too.
-    start = time.perf_counter()
-    losses = train(model, train_loader, args.epochs, args.lr)
-    seconds = time.perf_counter() - start
-    count = args.epochs * len(train_loader.dataset)
-    print(f"trained on {count} images in {seconds:.1f} s: {count / seconds:.0f} images/s")
+
+def examine(model, test_loader, batch_size, folder):
+    """Print how good the model is on the test images, and draw what it says and sees."""
 
     # A batch-norm normalises in two ways. In training it uses the statistics of the batch at hand,
     # with batches of one image those of that image alone; it only keeps running averages of them.
@@ -145,14 +135,13 @@ def main():
     outputs = outputs_for(model, test_loader)
     predictions = outputs.argmax(dim=1)
     as_trained = confusion_matrix(labels, predictions)
-    print(f"test accuracy as trained (statistics of each batch of {args.batch_size}): "
+    print(f"test accuracy as trained (statistics of each batch of {batch_size}): "
           f"{percent_right(as_trained)}")
     print(f"test accuracy with eval() (running statistics): {percent_right(with_eval)}")
     print(f"\nas trained:\n{format_confusion(as_trained)}\n")
 
     # The model stays in training mode: the second convolution sees what it was trained on.
     images = images.view(-1, 1, 28, 28)
-    print(plot_losses(losses, folder / "losses.png", every=STEPS_BETWEEN_RECORDS, log=True))
     print(plot_predictions(images, labels, predictions, outputs, folder / "predictions.png"))
     print(plot_feature_maps(images[0], feature_maps(model, images[0]),
                             folder / "feature_maps.png"))

@@ -132,6 +132,24 @@ def manual_seed(seed):
         _generators["cuda"] = _cupy.random.default_rng(seed)
 
 
+def random_state():
+    """Where the CPU's random stream stands, as JSON can hold it."""
+    return generator("cpu").bit_generator.state
+
+
+def set_random_state(state):
+    """Go on from there. ValueError for what `random_state` has not given.
+
+    A GPU's stream starts anew, from a seed of the CPU's: CuPy does not tell where it stands.
+    """
+    try:
+        generator("cpu").bit_generator.state = state
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"set_random_state: expected the state of a random stream: {error}"
+                         ) from error
+    _generators.pop("cuda", None)
+
+
 def generator(name=None):
     """The random stream of a device: a Generator of numpy.random or cupy.random."""
     refuse("random numbers", "draw them outside and pass them on")

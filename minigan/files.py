@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
+
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")  # the names that `whole_file` gives
 
 
 @contextlib.contextmanager
@@ -24,7 +27,52 @@ def whole_file(path, ending=""):
         partial.unlink(missing_ok=True)
 
 
+def remove_partial(folder):
+    """Remove what writers that were killed have left in a folder and below it."""
+    for path in Path(folder).rglob(".*"):
+        if PARTIAL.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
 def write_whole(path, content):
     """Write bytes to a file, see `whole_file`."""
     with whole_file(path) as partial:
         partial.write_bytes(content)
+
+
+def write_durably(path, content, previous=None):
+    """Write bytes to a file so that they are there after a crash of the system too.
+
+    They are flushed to the disk and read back before the file takes its path. previous: a path
+    under which the file before stays; at every moment one of the two is there and whole.
+    Raises OSError if it cannot be written, or reads back as something else.
+    """
+    with whole_file(path) as partial:
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if partial.read_bytes() != content:
+            raise OSError(f"{path}: what was written reads back as something else")
+        if previous is not None and Path(path).exists():
+            keep_under(path, previous)
+    flush_folder(Path(path).parent)
+
+
+def keep_under(path, other):
+    """The file under another name too, in the place of what was there."""
+    with whole_file(other) as partial:
+        try:
+            os.link(path, partial)
+        except OSError:  # not every file system has links
+            partial.write_bytes(Path(path).read_bytes())
+
+
+def flush_folder(folder):
+    """Flush the names in a folder to the disk, where the system can."""
+    with contextlib.suppress(OSError):  # Windows opens no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -10,6 +10,7 @@ from minigan.autograd import Tensor
 from minigan.capturing import Recording, capturing, own_pools
 from minigan.device import default_device, device_of, module_for
 from minigan.errors import describe
+from minigan.watching import watching
 
 # Steps made as usual first: they compile kernels, make handles and the gradients' memory.
 WARM_UP = 2
@@ -28,7 +29,8 @@ def capture(step):
     >>> for images, targets in loader: loss = step(images, targets)
 
     Each call makes one step. The first two run as usual, the third is recorded, and it and all
-    later ones are launched as one graph. On the CPU the function is simply called.
+    later ones are launched as one graph. On the CPU, and inside a profile or detect_anomaly, the
+    function is simply called.
 
     What the function must keep to on a GPU:
 
@@ -63,8 +65,9 @@ class _Captured:
         self.graph = self.recording = self.outputs = None
 
     def __call__(self, *inputs):
-        # One within another is part of that one's graph.
-        if default_device() == "cpu" or capturing.recording is not None:
+        # One within another is part of that one's graph; and an observer is to see every step.
+        if (default_device() == "cpu" or capturing.recording is not None
+                or watching.observer is not None):
             return self.step(*inputs)
         cupy = module_for("cuda")
         if self.inputs is None:

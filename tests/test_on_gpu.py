@@ -14,6 +14,7 @@ from conftest import stand_in
 from crosscheck import cross_check
 from minigan import data, nn, optim
 from minigan.data import DataLoader, MnistDataset
+from minigan.training import Progress, Run
 from standin.memory import memory
 from standin.streams import no_host_reads
 from test_replay import MAKES
@@ -114,7 +115,7 @@ def digits(tmp_path):
     return tmp_path
 
 
-def test_the_classifier_learns_as_on_the_cpu(digits, gpu):
+def test_the_classifier_learns_as_on_the_cpu(digits, gpu, tmp_path):
     states, losses = [], []
     for place in ("cpu", "cuda"):
         minigan.set_device("cpu")
@@ -122,7 +123,9 @@ def test_the_classifier_learns_as_on_the_cpu(digits, gpu):
         model = mnist_cnn.make_model().to(place)
         minigan.set_device(place)
         loader = DataLoader(MnistDataset(digits), batch_size=8)
-        losses.append([loss.item() for loss in mnist_cnn.train(model, loader, 3, lr=0.01)])
+        with Run(tmp_path / place) as training:
+            mnist_cnn.train(model, loader, training, 3, lr=0.01)
+        losses.append(training.history.losses["loss"])
         states.append({k: v.cpu().numpy() for k, v in model.state_dict().items()})
     numpy.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
     assert states[1]["2.num_batches_tracked"] == states[0]["2.num_batches_tracked"] == 21
@@ -130,13 +133,18 @@ def test_the_classifier_learns_as_on_the_cpu(digits, gpu):
         numpy.testing.assert_allclose(states[1][key], value, rtol=1e-2, atol=1e-3, err_msg=key)
 
 
-def test_the_classifiers_loop_waits_for_no_single_step(digits, imitated, monkeypatch):
+def test_the_classifiers_loop_waits_for_no_single_step(digits, imitated, tmp_path, monkeypatch):
     model = mnist_cnn.make_model()
     loader = DataLoader(MnistDataset(digits), batch_size=8)
-    monkeypatch.setattr(mnist_cnn.Progress, "_write", lambda self: None)  # a few times a second
-    with no_host_reads():
-        losses = mnist_cnn.train(model, loader, 3, lr=0.01)
-    assert len({loss.item() for loss in losses}) == 3  # each a copy of its own
+    # What is done once a second or once a minute, and waits.
+    monkeypatch.setattr(Progress, "_write", lambda self: None)
+    monkeypatch.setattr(Run, "_report", lambda self: None)
+    monkeypatch.setattr(Run, "_flush", lambda self: None)
+    monkeypatch.setattr(Run, "save", lambda self: vars(self).update(_saved_step=0, _saved_at=1e99))
+    with no_host_reads(), Run(tmp_path / "out") as training:
+        mnist_cnn.train(model, loader, training, 3, lr=0.01)
+    training.history.flush()
+    assert len(set(training.history.losses["loss"])) == 3  # each a copy of its own
 
 
 def run_in_process(monkeypatch, module, *arguments):

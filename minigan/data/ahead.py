@@ -38,11 +38,18 @@ class ReadAhead:
         return len(self.iterable)
 
     def __iter__(self):
+        return self._ahead_of(self.iterable)
+
+    def batches(self, first=0):
+        """As `DataLoader.batches`, of the loader that this reads."""
+        return self._ahead_of(self.iterable.batches(first))
+
+    def _ahead_of(self, iterable):
         ready = queue.SimpleQueue()
         room = threading.Semaphore(self.ahead)
         left = threading.Event()
         # A daemon, so that Python does not wait for it at exit where nobody has left the loop.
-        thread = threading.Thread(target=_prepare, args=(self.iterable, ready, room, left),
+        thread = threading.Thread(target=_prepare, args=(iterable, ready, room, left),
                                   daemon=True, name="ReadAhead")
         def stop():
             left.set()

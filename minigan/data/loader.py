@@ -49,6 +49,8 @@ class DataLoader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self._random = None if seed is None else numpy.random.default_rng(seed)
+        self._before = None  # where the stream stood before the last order
+        self._again = None  # where it is to stand before the next one
 
     def __len__(self):
         """The number of batches in an epoch."""
@@ -56,18 +58,55 @@ class DataLoader:
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self):
+        return self.batches()
+
+    def batches(self, first=0):
+        """An epoch's batches from number `first` on; those before are not even read."""
         count = len(self.dataset)
         order = None
         if self.shuffle:
+            stream = self._stream()
+            self._before = stream.bit_generator.state
             order = numpy.arange(count)
-            (self._random or generator("cpu")).shuffle(order)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            stream.shuffle(order)
+        for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):
             end = min(start + self.batch_size, count)
             if hasattr(self.dataset, "batch"):
                 yield self.dataset.batch(slice(start, end) if order is None else order[start:end])
             else:
                 indices = range(start, end) if order is None else order[start:end].tolist()
                 yield collate([self.dataset[index] for index in indices])
+
+
+    def _stream(self):
+        """The random stream to draw an order from."""
+        if self._again is None:
+            return self._random or generator("cpu")
+        stream = numpy.random.default_rng()
+        stream.bit_generator.state, self._again = self._again, None
+        if self._random is not None:
+            self._random = stream
+        return stream
+
+    def order_state(self, begun):
+        """What an epoch's order is drawn from, as JSON can hold it; None where nothing is needed.
+
+        begun  whether it is the order of the epoch that is under way, or of the next one
+        """
+        if not self.shuffle or not begun and self._random is None:  # then the stream of all decides
+            return None
+        return self._before if begun else self._random.bit_generator.state
+
+    def set_order_state(self, state):
+        """Draw the next order from there: by `batches(first)` an epoch goes on where it was.
+        ValueError for what `order_state` has not given."""
+        if state is not None:
+            try:
+                numpy.random.default_rng().bit_generator.state = state
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"set_order_state: expected the state of a random stream: {error}"
+                                 ) from error
+        self._again = state
 
 
 def _is_whole(value):

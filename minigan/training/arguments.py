@@ -3,9 +3,16 @@
 import argparse
 import math
 import os
+import shlex
 import sys
-import tempfile
 from pathlib import Path
+
+from minigan.training.runs import Every, Run, RunEnded, checkpoint_of
+
+# What may be another when a run goes on: it leaves all steps as they would have been.
+CHANGEABLE = {"epochs", "steps", "device", "data", "checkpoint_every"}
+# What is of this command, not of the run.
+OF_THE_COMMAND = {"out", "resume", "detect_anomaly"}
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -25,6 +32,50 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument("--seed", type=int, default=0, help="decides all that is random")
         self.add_argument("--device", default="auto", help="auto, cpu or cuda")
         self.add_argument("--out", default=out, help="the folder for the results")
+        self.add_argument("--resume", nargs="?", const="", metavar="CHECKPOINT",
+                          help="go on with the run in --out, or from this file of a run")
+        self.add_argument("--checkpoint-every", type=steps_or_time, default="60s", metavar="N|TIME",
+                          help="after so many steps or so much time (500, 30s, 5m, 1h; 500,5m for "
+                               "whichever comes first)")
+        self.add_argument("--detect-anomaly", action="store_true",
+                          help="slowly: end at the first operation that makes a nan or infinity")
+
+    def parse_training(self):
+        """The arguments, with --resume those that the run was started with.
+
+        `checkpoint` among them is the Checkpoint to go on from, or None. Typed anew, options may
+        change that leave the steps as they would have been; others end the program.
+        """
+        args = self.parse_args()
+        args.checkpoint = None
+        if args.resume is None:
+            return args
+        try:
+            args.checkpoint = checkpoint_of(args.resume or args.out)
+        except (OSError, ValueError) as error:
+            self.error(str(error))
+        kept = args.checkpoint.facts["settings"]
+        untyped = object()
+        typed = vars(self.parse_args(namespace=argparse.Namespace(
+            **{action.dest: untyped for action in self._actions})))
+        for name, value in kept.items():
+            if typed.get(name, untyped) is untyped:
+                setattr(args, name, value)
+            elif name not in CHANGEABLE and value != plain(typed[name]):
+                self.error(f"--{name.replace('_', '-')} {plain(typed[name])}: the run goes on with "
+                           f"the {value} that it was started with")
+        if isinstance(args.checkpoint_every, str):
+            args.checkpoint_every = steps_or_time(args.checkpoint_every)
+        args.out = str(args.checkpoint.path.parent)
+        return args
+
+    def start_run(self, args, **options):
+        """The Run of `parse_training`'s arguments; options as Run has them. Errors as Run's."""
+        settings = {name: plain(value) for name, value in vars(args).items()
+                    if name not in OF_THE_COMMAND | {"checkpoint"}}
+        command = shlex.join(["python", sys.argv[0], "--resume", "--out", str(args.out)])
+        return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command,
+                   args.detect_anomaly, **options)
 
     def error(self, message):
         message = " ".join(line.strip() for line in message.splitlines())
@@ -32,18 +83,30 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Call a script's main; Ctrl-C ends it with one line and exit status 130, output that nobody
-    reads any more (`| head`) with status 1."""
+    """Call a script's main. What ends a training before its time ends the script in a line, not
+    in a traceback: a RunEnded with its status, Ctrl-C with 130, a file that cannot be read or
+    written, and output that nobody reads any more (`| head`), with 1."""
     try:
         main()
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(130)
+    except RunEnded as ended:
+        print(ended, file=sys.stderr)
+        sys.exit(ended.status)
     except BrokenPipeError:
         # What is still to be written goes nowhere: Python would fail on it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def plain(value):
+    """An argument as JSON can hold it."""
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def positive_int(text):
@@ -68,16 +131,26 @@ def positive_float(text):
     return value
 
 
-def output_folder(path):
-    """The folder as a Path, made where it is missing.
+class StepsOrTime(Every):
+    """An Every that shows itself as it was typed."""
 
-    OSError if it is a file or cannot be written to; asked before the training, so that its
-    results are not lost after it.
-    """
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise OSError(f"{folder}: no folder to write results to: {error.strerror}") from error
+    def __str__(self):
+        parts = [] if math.isinf(self.steps) else [f"{self.steps:g}"]
+        parts += [] if math.isinf(self.seconds) else [f"{self.seconds:g}s"]
+        return ",".join(parts)
+
+
+def steps_or_time(text):
+    """'500', '30s', '5m', '1h' or steps and a time, '500,5m', as an argparse type."""
+    found = {}
+    for part in text.split(","):
+        unit = {"s": 1, "m": 60, "h": 3600}.get(part[-1:])
+        try:
+            key, value = ("seconds", float(part[:-1]) * unit) if unit else ("steps", int(part))
+        except ValueError:
+            key, value = "", 0
+        if not 0 < value < math.inf or key in found:
+            raise argparse.ArgumentTypeError(f"expected steps or a time above 0 such as 500, 30s, "
+                                             f"5m, 1h or 500,5m, got {text!r}")
+        found[key] = value
+    return StepsOrTime(**found)

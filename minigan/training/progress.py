@@ -23,11 +23,14 @@ class Progress:
     every ten seconds and at the end.
 
     total   how many units the loop goes through, at least 1 (else ValueError)
+    done    how many of these were done before
+    later   how many will come after them, in loops of their own: told as the time left in all
     stream  where the line goes; None for sys.stderr
     clock   gives the time in seconds
     """
 
-    def __init__(self, total, name="", unit="images", stream=None, clock=time.perf_counter):
+    def __init__(self, total, name="", unit="images", stream=None, clock=time.perf_counter, done=0,
+                 later=0):
         if total < 1:
             raise ValueError(f"Progress: total must be at least 1, got {total!r}")
         self.total = total
@@ -35,7 +38,8 @@ class Progress:
         self.unit = unit
         self.stream = sys.stderr if stream is None else stream
         self.clock = clock
-        self.done = 0
+        self.done = self.before = done
+        self.later = later
         self.rewrites = self.stream.isatty()
         self.pause = SECONDS_BETWEEN_REDRAWS if self.rewrites else SECONDS_BETWEEN_LOG_LINES
         self.recent = defaultdict(partial(deque, maxlen=STEPS_IN_A_MEAN))
@@ -83,12 +87,14 @@ class Progress:
         parts.append(f"{100 * self.done // self.total:3d}% {self.done}/{self.total}")
         for name, values in self.recent.items():
             parts.append(f"{name} {sum(map(_number, values)) / len(values):#.4g}")
-        if self.done and elapsed > 0:
-            speed = self.done / elapsed
+        if self.done > self.before and elapsed > 0:
+            speed = (self.done - self.before) / elapsed
             parts.append(f"{speed:.4g} {self.unit}/s" if speed < 100
                          else f"{speed:.0f} {self.unit}/s")
             left = (self.total - self.done) / speed
             parts.append(f"{_duration(left)} left" if left > 0 else f"took {_duration(elapsed)}")
+            if self.later:
+                parts.append(f"{_duration(left + self.later / speed)} for all")
         return "  ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes: a grid of samples, and how it changes over the epochs."""
+"""Pictures of what a generator makes: a grid of samples, and how it changed as an animation."""
 
 import math
 from pathlib import Path
@@ -30,43 +30,46 @@ def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     A pixel that is nan is drawn like 0.5. ValueError for other shapes, whole numbers, and rows
     that do not fit.
     """
-    grid = _grid("plot_sample_grid", images, rows, row_labels)
-    figure, _, _ = _figure(grid, row_labels, title)
-    return save_png(figure, path)
+    grid = _grid(images, rows, row_labels)
+    return save_png(_figure(grid, row_labels, title), path)
 
 
-def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds=0.5):
-    """Grids of images, such as each epoch's samples from the same noise, as an animated GIF.
+def save_animation(pictures, path, seconds=0.5):
+    """Pictures, such as those that `plot_sample_grid` saved after each epoch, as an animated GIF.
 
-    grids    a list: for each frame, images as `plot_sample_grid` takes them, of one shape
-    titles   a text for each frame; None for "epoch 1", "epoch 2" and so on
-    seconds  how long a frame is shown
+    pictures  the paths of PNG files of one size, in order
+    seconds   how long each is shown
 
-    ValueError as for `plot_sample_grid`, for no frames, for titles of another number and for no
-    time.
+    ValueError for none, for pictures of different sizes and for no time; OSError for a file that
+    cannot be read.
     """
-    grids = [_grid("save_animation", images, rows, row_labels) for images in grids]
-    if titles is None:
-        titles = [f"epoch {number}" for number in range(1, len(grids) + 1)]
-    if len(titles) != len(grids) or len({grid.shape for grid in grids}) != 1:
-        raise ValueError(f"save_animation: expected at least one frame, a title for each and "
-                         f"images of one shape, got {len(titles)} titles and grids of pixels "
-                         f"{[grid.shape for grid in grids]}")
+    from matplotlib.animation import PillowWriter
+    from matplotlib.figure import Figure
+    from matplotlib.image import imread
+
+    pictures = list(pictures)
+    if not pictures:
+        raise ValueError("save_animation: expected at least one picture, got none")
     if not seconds > 0:
         raise ValueError(f"save_animation: seconds must be above 0, got {seconds}")
-    from matplotlib.animation import PillowWriter
-
-    figure, drawn, heading = _figure(grids[0], row_labels, titles[0])
+    first = imread(pictures[0])
+    height, width = first.shape[:2]
+    # Half a dot more than needed: it is cut off, a rounding error below would cost a whole dot.
+    figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
+    drawn = figure.figimage(first, origin="upper")
     writer = PillowWriter(fps=1 / seconds)
     with whole_file(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
-        for grid, title in zip(grids, titles):
-            drawn.set_data(grid)
-            heading.set_text(title)
+        for picture in pictures:
+            frame = imread(picture)
+            if frame.shape != first.shape:
+                raise ValueError(f"save_animation: expected pictures of one size, {pictures[0]} "
+                                 f"has {first.shape}, {picture} has {frame.shape}")
+            drawn.set_data(frame)
             writer.grab_frame()
     return Path(path)
 
 
-def _grid(caller, images, rows, row_labels):
+def _grid(images, rows, row_labels):
     """One picture of all images, enlarged, with gaps between them: uint8 (height,width,3)."""
     images = as_numpy(images)
     shape = images.shape
@@ -76,16 +79,16 @@ def _grid(caller, images, rows, row_labels):
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.size:
-        raise ValueError(f"{caller}: expected grey images (N,H,W), (N,1,H,W) or (N,H*H) or "
+        raise ValueError(f"plot_sample_grid: expected grey images (N,H,W), (N,1,H,W) or (N,H*H) or "
                          f"colour images (N,3,H,W), with N > 0, got {shape}")
     if images.dtype.kind != "f":
-        raise ValueError(f"{caller}: expected floats from 0 to 1, got {images.dtype}")
+        raise ValueError(f"plot_sample_grid: expected floats from 0 to 1, got {images.dtype}")
     count, channels, height, width = images.shape
     if rows is None:
         rows = math.isqrt(count) if row_labels is None else len(row_labels)
     if not 1 <= rows <= count or row_labels is not None and len(row_labels) != rows:
-        raise ValueError(f"{caller}: expected 1 to {count} rows for {count} images and a label for "
-                         f"each, got {rows} rows and the labels {row_labels}")
+        raise ValueError(f"plot_sample_grid: expected 1 to {count} rows for {count} images and a "
+                         f"label for each, got {rows} rows and the labels {row_labels}")
     columns = math.ceil(count / rows)
     images = numpy.nan_to_num(images, nan=0.5).clip(0, 1)
     if channels == 1:
@@ -103,7 +106,7 @@ def _grid(caller, images, rows, row_labels):
 
 
 def _figure(grid, row_labels, title):
-    """A figure of one grid; and the image and the title in it, which an animation changes."""
+    """A figure of one grid."""
     from matplotlib.figure import Figure
 
     labels = [] if row_labels is None else [str(label) for label in row_labels]
@@ -113,11 +116,11 @@ def _figure(grid, row_labels, title):
     # Half a dot more than needed: it is cut off, a rounding error below would cost a whole dot.
     figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
     # Dot for dot: nothing is resampled.
-    drawn = figure.figimage(grid, left, MARGIN, origin="upper")
-    heading = figure.text((left + grid.shape[1] / 2) / width, 1 - TITLE_HEIGHT / 2 / height,
-                          title or "", ha="center", va="center", fontsize=12)
+    figure.figimage(grid, left, MARGIN, origin="upper")
+    figure.text((left + grid.shape[1] / 2) / width, 1 - TITLE_HEIGHT / 2 / height,
+                title or "", ha="center", va="center", fontsize=12)
     for row, label in enumerate(labels):
         y = MARGIN + grid.shape[0] * (1 - (row + 0.5) / len(labels))
         figure.text((left - MARGIN) / width, y / height, label, ha="right", va="center_baseline",
                     fontsize=11)
-    return figure, drawn, heading
+    return figure

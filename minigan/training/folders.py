@@ -1,0 +1,38 @@
+"""The folder that a run writes to."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
+
+
+def output_folder(path):
+    """The folder as a Path, made where it is missing.
+
+    OSError if it is a file or cannot be written to; asked before the training, so that its
+    results are not lost after it.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OSError(f"{folder}: no folder to write results to: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def lock(folder):
+    """Hold a folder; ValueError if another process does. The system lets go of it for a process
+    that dies, however it does."""
+    with open(folder / ".lock", "w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ValueError(f"{folder}: another process is running there") from None
+        yield

@@ -1,0 +1,71 @@
+"""The losses of a run: in memory, in a table that grows as it runs, and in its checkpoints."""
+
+import math
+
+import numpy
+
+from minigan.files import write_whole
+
+
+class History:
+    """Losses of single steps, some of all; and the file losses.csv that has a row for each.
+
+    steps   the numbers of these steps, counted from 1
+    losses  {name: [float for each of these steps]}
+
+    A loss on a GPU is held there until `flush`, which reads all of them at once.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.steps, self.losses = [], {}
+        self._waiting = []   # (step, {name: array}) not read yet
+        self._written = 0    # rows in the file
+
+    def add(self, step, losses):
+        """losses: {name: one-element array}; kept as they are, so give copies."""
+        self._waiting.append((step, losses))
+
+    def flush(self):
+        """Read what waits and append it to the file. Returns (step, name, value) of the first loss
+        that is not finite, or None. OSError if the file cannot be written: nothing is lost then,
+        the next time writes it."""
+        wrong = None
+        for step, losses in self._waiting:
+            self.steps.append(step)
+            for name, loss in losses.items():
+                value = float(loss)
+                self.losses.setdefault(name, []).append(value)
+                if wrong is None and not math.isfinite(value):
+                    wrong = step, name, value
+        self._waiting.clear()
+        if self._written < len(self.steps):
+            if not self._written:
+                write_whole(self.path, b"")
+            with open(self.path, "a", encoding="utf-8", newline="") as file:
+                file.write(self._rows(self._written))
+            self._written = len(self.steps)
+        return wrong
+
+    def arrays(self):
+        """The losses as a checkpoint keeps them: {name: array (records,)}."""
+        return {"steps": numpy.array(self.steps, "int64"),
+                **{f"losses/{name}": numpy.array(values) for name, values in self.losses.items()}}
+
+    def restore(self, arrays):
+        """Go on from there. The file gets the rows of these steps, and no others."""
+        self.steps = arrays["steps"].tolist()
+        self.losses = {name.removeprefix("losses/"): values.tolist()
+                       for name, values in arrays.items() if name.startswith("losses/")}
+        self._waiting.clear()
+        write_whole(self.path, self._rows(0).encode() if self.steps else b"")
+        self._written = len(self.steps)
+
+    def _rows(self, first):
+        """Rows as text, from number `first` on; before the first one the names. Nine digits are
+        all that a float32 has."""
+        lines = [] if first else [",".join(["step", *self.losses])]
+        columns = list(self.losses.values())
+        lines += [",".join([str(self.steps[row]), *(f"{column[row]:.9g}" for column in columns)])
+                  for row in range(first, len(self.steps))]
+        return "".join(line + "\n" for line in lines)

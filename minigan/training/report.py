@@ -1,0 +1,133 @@
+"""report.html: a run's settings, losses and pictures on one page, to be opened in any browser.
+
+The page refers to the pictures beside it and to nothing else, so it works offline; while the run
+goes on, it loads itself anew.
+"""
+
+import html
+import math
+
+from minigan.files import write_whole
+from minigan.training.plots import plot_losses
+
+SECONDS_BETWEEN_LOADS = 15
+MOST_SAMPLES = 24
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2em auto;
+       padding: 0 1em; }
+h1 { font-size: 1.5em; margin-bottom: 0; } h2 { font-size: 1.15em; margin-top: 2em; }
+p.state { color: #555; margin-top: .2em; }
+p.warning { background: #fdf0e0; border-left: 4px solid #c8643c; padding: .5em 1em; }
+progress { width: 100%; height: .6em; }
+table { border-collapse: collapse; } td, th { padding: .15em 1.2em .15em 0; text-align: left;
+        vertical-align: top; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+img { max-width: 100%; } img.large { max-width: min(100%, 700px); }
+.samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: .8em; }
+figure { margin: 0; } figcaption { font-size: .8em; color: #555; }
+"""
+
+
+def write_report(run):
+    """Draw losses.png anew and write report.html; `run` is a Run. OSError if they cannot be."""
+    if run.history.steps:
+        every = run.history.steps[1] - run.history.steps[0] if len(run.history.steps) > 1 else 1
+        plot_losses(run.history.losses, run.folder / "losses.png", every=every, log=run.log)
+    write_whole(run.folder / "report.html", page(run).encode())
+
+
+def page(run):
+    refresh = (f'<meta http-equiv="refresh" content="{SECONDS_BETWEEN_LOADS}">'
+               if run.state == "running" else "")
+    samples = sorted((run.folder / "samples").glob("*.png"))
+    return "\n".join([
+        "<!DOCTYPE html>", '<html lang="en"><head><meta charset="utf-8">', refresh,
+        f"<title>{_text(run.folder.name)}: {_text(run.state)}</title>",
+        f"<style>{STYLE}</style></head><body>",
+        f"<h1>{_text(run.folder.name)}</h1>", *_state(run),
+        *[f'<p class="warning">{_text(warning)}</p>' for warning in run.warnings],
+        *_newest(samples), *_pictures(run), *_measures(run), *_losses(run), *_all(samples),
+        *_settings(run), "</body></html>", ""])
+
+
+def _text(value):
+    return html.escape(str(value))
+
+
+def _state(run):
+    total = run.last_step
+    of = f" of {total:,}" if total else ""
+    yield (f'<p class="state">{_text(run.state)}: {run.step:,}{of} steps, '
+           f"{run.epoch} epochs, in {_duration(run.seconds)}</p>")
+    if total and math.isfinite(total):
+        yield f'<progress value="{run.step}" max="{total}"></progress>'
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _newest(samples):
+    if samples:
+        yield f"<h2>Samples, {_text(samples[-1].stem.replace('_', ' '))}</h2>"
+        yield _image(f"samples/{samples[-1].name}", "large")
+
+
+def _pictures(run):
+    """losses.png first, and whatever else the script has drawn."""
+    paths = [path for path in sorted(run.folder.glob("*.png")) + sorted(run.folder.glob("*.gif"))
+             if not path.name.startswith(".")]
+    for path in sorted(paths, key=lambda path: path.name != "losses.png"):
+        yield f"<h2>{_text(path.stem.replace('_', ' ').capitalize())}</h2>"
+        yield _image(path.name, "large")
+
+
+def _image(source, kind=""):
+    return f'<img class="{kind}" src="{_text(source)}" alt="{_text(source)}" loading="lazy">'
+
+
+def _measures(run):
+    if run.measures:
+        yield "<h2>Measured</h2><table><tr><th></th>"
+        longest = max(map(len, run.measures.values()))
+        yield "".join(f'<th>{number}</th>' for number in range(1, longest + 1)) + "</tr>"
+        for name, values in run.measures.items():
+            cells = "".join(f'<td class="number">{"-" if value is None else f"{value:.4g}"}</td>'
+                            for value in values)
+            yield f"<tr><th>{_text(name)}</th>{cells}</tr>"
+        yield "</table>"
+
+
+def _losses(run):
+    """The mean of the last hundred records: a single step's says little."""
+    if run.history.steps:
+        yield "<h2>Losses, mean of the last 100 records</h2><table>"
+        for name, values in run.history.losses.items():
+            recent = values[-100:]
+            yield (f"<tr><th>{_text(name)}</th>"
+                   f'<td class="number">{math.fsum(recent) / len(recent):.4g}</td></tr>')
+        yield '</table><p>All records: <a href="losses.csv">losses.csv</a></p>'
+
+
+def _all(samples):
+    """Some of the samples, evenly spaced, when there are several."""
+    if len(samples) > 1:
+        step = max(1, (len(samples) - 1) / (MOST_SAMPLES - 1))
+        chosen = [samples[round(i * step)]
+                  for i in range(min(len(samples), MOST_SAMPLES))]
+        yield '<h2>How they changed</h2><div class="samples">'
+        for path in chosen:
+            yield (f'<figure><a href="samples/{_text(path.name)}">{_image(f"samples/{path.name}")}'
+                   f"</a><figcaption>{_text(path.stem.replace('_', ' '))}</figcaption></figure>")
+        yield "</div>"
+
+
+def _settings(run):
+    yield "<h2>Settings</h2><table>"
+    for name, value in run.settings.items():
+        yield f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>"
+    yield "</table>"
+    if run.command:
+        yield f"<p>To go on: <code>{_text(run.command)}</code></p>"

@@ -1,0 +1,370 @@
+"""A training run in a folder of its own: it can be interrupted anywhere, and goes on where it was.
+
+    settings.json            what it was started with
+    losses.csv               a row for every tenth step, written as it goes
+    checkpoint.h5            all that is needed to go on; checkpoint.previous.h5 is the one before
+    samples/*.png            what it drew on the way
+    losses.png, report.html  to look at, anew every now and then
+"""
+
+import contextlib
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy
+
+from minigan.device import module_of
+from minigan.errors import AnomalyError, DamagedFileError, describe
+from minigan.files import remove_partial, write_whole
+from minigan.inspect import detect_anomaly
+from minigan.nn import Module
+from minigan.optim import Optimizer
+from minigan.training.arrays import as_numpy
+from minigan.training.checkpoint import Checkpoint, versions, write_checkpoint
+from minigan.training.folders import lock, output_folder
+from minigan.training.history import History
+from minigan.training.progress import Progress
+from minigan.training.report import write_report
+
+CHECKPOINT, PREVIOUS = "checkpoint.h5", "checkpoint.previous.h5"
+STEPS_BETWEEN_RECORDS = 10
+SECONDS_BETWEEN_FLUSHES = 1.0
+SECONDS_BETWEEN_REPORTS = 15.0
+
+
+class RunEnded(Exception):
+    """A run that ended before its time: the message says why and how to go on; `status` is the
+    exit status for a script."""
+
+    def __init__(self, message, status):
+        super().__init__(message)
+        self.status = status
+
+
+class Every(NamedTuple):
+    """How often something is done: after so many steps, or so many seconds, or whichever is
+    first."""
+    steps: float = math.inf
+    seconds: float = math.inf
+
+
+class Run:
+    """A training run, in the loops of which steps are counted, recorded, checked and saved.
+
+    >>> with Run("runs/name") as run:
+    ...     run.keep(DataLoader(dataset, batch_size=16), model=model, optimiser=optimiser)
+    ...     for epoch in run.epochs(3):
+    ...         for images in run.batches():
+    ...             run.record({"loss": learn(images)}, len(images))
+    ...         # here what is to be done after an epoch
+
+    folder      where it writes; made if it is not there, locked while the run is open
+    settings    a dict, as JSON can hold it, that is kept with the run
+    checkpoint  a Checkpoint to go on from: the state of what is kept is put back when `epochs` is
+                entered, and both loops begin where it was saved
+    every       how often a checkpoint is written, beside those at the beginning and the end
+    command     how to go on, as a person types it, for messages
+    look_closer  whether it runs inside `minigan.detect_anomaly`
+    log         whether losses.png has a logarithmic axis
+
+    `step`, `epoch` and `batch` count what is done, the batches of this epoch; `seconds` is the time
+    that all epochs took. On the CPU a run that was interrupted, by whatever, and resumed ends with
+    the same bits as one that was not. On a GPU its random numbers are others.
+
+    Ctrl-C and SIGTERM end it after the step, saved: RunEnded says how to go on. A second one stops
+    at once. A loss that is nan or infinite is RunEnded too; on the CPU every loss is looked at, on
+    a GPU those that are recorded, once a second, all together.
+
+    Raises ValueError for a folder that holds a run already, unless a checkpoint is given, or
+    where another process runs in it; OSError if the folder cannot be written.
+    """
+
+    def __init__(self, folder, settings=None, checkpoint=None, every=Every(seconds=60.0),
+                 command="", look_closer=False, log=False):
+        self.folder = output_folder(folder)
+        self.every, self.command, self.log = every, command, log
+        self.settings = dict(settings or {})
+        self._around = contextlib.ExitStack()
+        self._around.enter_context(lock(self.folder))
+        if checkpoint is None and holds_run(self.folder):
+            self._around.close()
+            raise ValueError(f"{self.folder}: holds a run already; --resume goes on with it, "
+                             f"another --out begins a new one")
+        self._checkpoint = checkpoint
+        self._look_closer = look_closer
+        remove_partial(self.folder)
+        # The file that a new checkpoint makes the previous one: not one that is damaged.
+        self._is_good = checkpoint is None or checkpoint.path == self.folder / CHECKPOINT
+        self.loader, self.parts = None, {}
+        self.step = self.epoch = self.batch = 0
+        self.last_step = self.last_epoch = None
+        self.seconds = 0.0
+        self.history = History(self.folder / "losses.csv")
+        self.measures = {}
+        self.warnings = []
+        self.state = "running"
+        self._saved_step = None
+        self._signal = None
+        self._before = {}  # handlers of signals
+        self._progress = None
+        self._next_flush = self._next_report = 0.0
+        write_whole(self.folder / "settings.json", json.dumps(
+            {"command": command, "settings": self.settings, "versions": versions()},
+            indent=1).encode())
+
+    def __enter__(self):
+        if self._look_closer:
+            self._around.enter_context(detect_anomaly())
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._listen_no_more()
+        self.state = "finished" if error is None else "stopped"
+        ended = None
+        if isinstance(error, AnomalyError):
+            ended = self._diverged(f"in step {self.step + 1}: {error}")
+        self._try("the report", self._report)
+        self._around.close()
+        if ended is not None:
+            raise ended from error
+        if error is None:
+            print(self.folder / "report.html")
+
+    def keep(self, loader, **parts):
+        """What belongs to the run: the DataLoader, and Modules and Optimizers by their names."""
+        for name, part in parts.items():
+            if not isinstance(part, (Module, Optimizer)):
+                raise TypeError(f"keep: {name} must be a Module or an Optimizer, "
+                                f"got {describe(part)}")
+        self.loader, self.parts = loader, parts
+
+    # The two loops
+
+    def epochs(self, count, steps=None):
+        """The numbers of the epochs to go, up to `count`; no more than `steps` steps in all."""
+        if self.loader is None:
+            raise RuntimeError("epochs: call keep(loader, ...) first")
+        self.last_epoch = count
+        self.last_step = min(count * len(self.loader), math.inf if steps is None else steps)
+        self._listen()
+        self._begin()
+        start = time.perf_counter() - self.seconds
+        while self.step < self.last_step:
+            yield self.epoch + 1
+            self.seconds = time.perf_counter() - start
+            if self.batch == len(self.loader):
+                self.epoch, self.batch = self.epoch + 1, 0
+            self._between()
+        if self._saved_step != self.step:
+            self._try("the checkpoint", self.save)
+        self._listen_no_more()
+
+    def batches(self, through=lambda loader: loader):
+        """The batches of this epoch that are still to come; `through` may be ReadAhead."""
+        size = self.loader.batch_size
+        items = len(self.loader.dataset)
+        batches = min(len(self.loader), self.batch + self.last_step - self.step)
+        later = size * (self.last_step - self.step + self.batch - batches)
+        with Progress(min(items, size * batches), f"epoch {self.epoch + 1}/{self.last_epoch}",
+                      done=self.batch * size, later=later) as self._progress:
+            for batch in through(self.loader).batches(self.batch):
+                yield batch
+                self.batch += 1
+                self.step += 1
+                if self.step == self.last_step:
+                    return
+                if self.batch < len(self.loader):  # otherwise the epoch's end comes before it
+                    self._between()
+
+    def record(self, losses, count):
+        """Take note of a step: its losses, {name: Tensor of one element}, and how many items."""
+        for name, loss in losses.items():
+            array = loss.array
+            if module_of(array) is numpy and not math.isfinite(array.item()):
+                raise self._diverged(f"loss {name!r} is {array.item()} in step {self.step + 1}")
+        figures = {}
+        if self.step % STEPS_BETWEEN_RECORDS == 0:
+            # Copies: the next step may overwrite them.
+            figures = {name: loss.array.copy() for name, loss in losses.items()}
+            self.history.add(self.step + 1, figures)
+        self._progress.advance(count, **figures)
+
+    def measure(self, figures):
+        """Keep figures of what has been learned so far, {name: number}, for report and pictures.
+        A number that is not finite is kept as None."""
+        for name, value in figures.items():
+            value = float(value)
+            self.measures.setdefault(name, []).append(value if math.isfinite(value) else None)
+
+    def warn(self, text):
+        """Print a warning and keep it for the report; nothing for an empty text, or one that says
+        the same with other numbers as one before."""
+        kind = text.partition(":")[0]
+        if text and not any(kind in before for before in self.warnings):
+            self.warnings.append(f"after step {self.step}: {text}")
+            print(f"warning: {self.warnings[-1]}", file=sys.stderr)
+
+    # Saving and going on
+
+    def save(self):
+        """Write a checkpoint now. RunEnded if anything in it is not finite: the one before stays.
+
+        OSError if it cannot be written; the one before stays then too.
+        """
+        self._flush()
+        wrong = self._not_finite()
+        if wrong:
+            raise self._diverged(f"after step {self.step} these are not finite: {wrong}")
+        facts = {"step": self.step, "epoch": self.epoch, "batch": self.batch,
+                 "batches": len(self.loader), "seconds": self.seconds,
+                 "order": self.loader.order_state(begun=self.batch > 0),
+                 "measures": self.measures, "warnings": self.warnings, "settings": self.settings}
+        write_checkpoint(self.folder / CHECKPOINT, facts, self.parts, self.history.arrays(),
+                         self.folder / PREVIOUS if self._is_good else None)
+        self._is_good = True
+        self._saved_step = self.step
+        self._saved_at = time.monotonic()
+
+    def _begin(self):
+        """Put back what the checkpoint holds, or write the first one."""
+        checkpoint, self._checkpoint = self._checkpoint, None
+        if checkpoint is None:
+            self.save()
+        else:
+            facts = checkpoint.facts
+            if facts["batches"] != len(self.loader):
+                raise RunEnded(f"error: {checkpoint.path}: the run's data had {facts['batches']} "
+                               f"batches, now there are {len(self.loader)}", 2)
+            try:
+                checkpoint.restore(self.parts)
+                self.loader.set_order_state(facts["order"])
+            except (TypeError, ValueError) as error:
+                raise RunEnded(f"error: {checkpoint.path}: does not fit: {error}", 2) from error
+            self.step, self.epoch, self.batch = facts["step"], facts["epoch"], facts["batch"]
+            self.seconds = facts["seconds"]
+            self.measures, self.warnings = facts["measures"], facts["warnings"]
+            self.history.restore(checkpoint.arrays())
+            self._saved_step = self.step
+            self._saved_at = time.monotonic()
+            print(f"going on after step {self.step} of {self.last_step}", file=sys.stderr)
+            for name, version in versions().items():
+                if facts["versions"].get(name) != version:
+                    print(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
+                          f"{version}: last digits may differ", file=sys.stderr)
+        self._try("the report", self._report)
+
+    def _between(self):
+        """Between two steps: what is due by now."""
+        now = time.monotonic()
+        if now >= self._next_flush:
+            self._try("the losses", self._flush)
+            self._next_flush = now + SECONDS_BETWEEN_FLUSHES
+        if self._signal is not None:
+            self._stop()
+        if (self.step - self._saved_step >= self.every.steps
+                or now - self._saved_at >= self.every.seconds):
+            self._try("the checkpoint", self.save)
+            self._saved_at = time.monotonic()  # also if it failed: not again in every step
+        if now >= self._next_report:
+            self._try("the report", self._report)
+
+    def _stop(self):
+        name = signal.Signals(self._signal).name
+        told = f"stopped by {'Ctrl-C' if name == 'SIGINT' else name} after step {self.step}"
+        try:
+            self.save()
+        except OSError as error:
+            raise RunEnded(f"{told}, but the checkpoint could not be written: {error}; "
+                           f"{self._last_good()}", 1) from error
+        raise RunEnded(f"{told} of {self.last_step}, saved in {self.folder / CHECKPOINT}; go on "
+                       f"by: {self.command}", 128 + self._signal)
+
+    def _diverged(self, what):
+        """The RunEnded to raise."""
+        closer = "" if self._look_closer else (
+            f"; to see which operation of which layer is the first: {self.command} "
+            f"--detect-anomaly")
+        wrong = self._not_finite()
+        also = f"; not finite by now: {wrong}" if wrong and wrong not in what else ""
+        return RunEnded(f"training diverged: {what}{also}; {self._last_good()}{closer}", 1)
+
+    def _last_good(self):
+        if self._saved_step is None:
+            return "there is no checkpoint yet"
+        return f"the last good checkpoint is {self.folder / CHECKPOINT}, of step {self._saved_step}"
+
+    def _not_finite(self):
+        """The first parameters and buffers that hold a nan or an infinity, by name; or ""."""
+        names = []
+        for part, module in self.parts.items():
+            if isinstance(module, Module):
+                names += [f"{part}.{name}" for name, value in module.state_dict().items()
+                          if not numpy.isfinite(as_numpy(value)).all()]
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+    def _flush(self):
+        wrong = self.history.flush()
+        if wrong:
+            step, name, value = wrong
+            raise self._diverged(f"loss {name!r} is {value} in step {step}")
+
+    def _try(self, what, function):
+        """Call it; a disk that is full, say, is told and does not end the training."""
+        try:
+            function()
+        except OSError as error:
+            print(f"warning: {what} could not be written: {error}; the training goes on, "
+                  f"{self._last_good()}", file=sys.stderr)
+
+    def _report(self):
+        write_report(self)
+        self._next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS
+
+    # Signals
+
+    def _listen(self):
+        """From now on Ctrl-C and SIGTERM wait for the end of a step."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._heard)
+
+    def _heard(self, number, frame):
+        self._signal = number
+        self._listen_no_more()  # so that the next one does what it always does
+        print("\nfinishing this step and saving; once more stops at once", file=sys.stderr)
+
+    def _listen_no_more(self):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+
+def holds_run(folder):
+    return any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
+
+
+def checkpoint_of(place):
+    """The Checkpoint in a run's folder, or of a file. OSError and DamagedFileError as Checkpoint;
+    the latter says whether the one before is whole."""
+    place = Path(place)
+    path = place / CHECKPOINT if place.is_dir() else place
+    if not path.exists() and not path.with_name(PREVIOUS).exists():
+        raise FileNotFoundError(f"{place}: holds no run to resume")
+    try:
+        return Checkpoint(path)
+    except (OSError, DamagedFileError) as error:
+        other = path.with_name(PREVIOUS)
+        if path == other:
+            raise
+        try:
+            step = Checkpoint(other).facts["step"]
+        except (OSError, DamagedFileError):
+            raise error from None
+        raise DamagedFileError(f"{error}; the checkpoint before it is whole, of step {step}: "
+                               f"--resume {other} goes on from there") from error
