@@ -12,7 +12,7 @@ import numpy
 
 from minigan.capturing import capturing, refuse
 from minigan.deferred import Deferred, is_large, private
-from minigan.device import device_of, module_of, moved
+from minigan.device import device_of, is_on_gpu, module_of, moved
 from minigan.errors import describe
 from minigan.indexing import numbers_first, plain_index
 from minigan.recording import recording
@@ -385,7 +385,7 @@ def checked_array(array):
     """An array for a Tensor; NumPy gives scalars where an array would be 0-d."""
     if isinstance(array, (numpy.generic, numpy.ndarray)):
         return numpy.asarray(array)
-    if not hasattr(array, "__cuda_array_interface__"):
+    if not is_on_gpu(array) and not hasattr(array, "__cuda_array_interface__"):
         raise TypeError(f"Tensor: expected an array, got {describe(array)}; use tensor(...)")
     return array
 

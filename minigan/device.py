@@ -62,20 +62,29 @@ def _why_no_cuda():
         return ""
     try:
         import cupy
-    except ImportError:
-        return "CuPy is not installed; install it by `pip install cupy-cuda12x[ctk]`"
+    except ModuleNotFoundError as error:
+        if error.name == "cupy":
+            return "CuPy is not installed; install it by `pip install \"cupy-cuda12x[ctk]\"`"
+        return _broken(error)
+    except Exception as error:
+        return _broken(error)
     if not cupy.cuda.is_available():
         return ("CuPy is installed but finds no working NVIDIA driver or GPU; `nvidia-smi` tells "
                 "which; a driver is installed by `sudo ubuntu-drivers install`, elsewhere than on "
                 "Ubuntu from www.nvidia.com/drivers")
     try:
-        cupy.ones(1) + 1  # to compile even this, CuPy needs libraries that come separately
+        # To compile and to multiply even this, CuPy needs libraries that come separately.
+        cupy.ones((1, 1)) @ (cupy.ones((1, 1)) + 1)
     except Exception as error:
-        return (f"CuPy cannot use its CUDA libraries ({type(error).__name__}: "
-                f"{' '.join(str(error).split()):.200}); `pip install cupy-cuda12x[ctk]` "
-                f"installs them")
+        return _broken(error)
     _cupy = cupy
     return ""
+
+
+def _broken(error):
+    return (f"CuPy is installed but cannot use its CUDA libraries ({type(error).__name__}: "
+            f"{' '.join(str(error).split()):.200}); `pip install \"cupy-cuda12x[ctk]\"` installs "
+            f"those of CUDA 12")
 
 
 def module_for(name):
@@ -95,6 +104,12 @@ def module_for(name):
 def module_of(array):
     """numpy or cupy, whichever made this array."""
     return numpy if _cupy is None or isinstance(array, (numpy.ndarray, numpy.generic)) else _cupy
+
+
+def is_on_gpu(array):
+    """Whether it is an array of the GPU. (hasattr(array, "__cuda_array_interface__") would put
+    together a dict.)"""
+    return _cupy is not None and isinstance(array, _cupy.ndarray)
 
 
 def device_of(array):

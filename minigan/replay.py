@@ -5,6 +5,7 @@ hundred kernels. A graph holds them all; launching it is one call.
 """
 
 import contextlib
+import sys
 
 from minigan.autograd import Tensor
 from minigan.capturing import Recording, capturing, own_pools
@@ -38,6 +39,7 @@ def capture(step):
     - it draws no random numbers: draw them outside and pass them on
     - it reads nothing from the GPU (item(), print, if) and moves nothing to it or from it
     - it does the same in each call: what Python computes in it is computed only once
+    - buffers and other tensors that it uses keep their memory: change them in place
 
     Learning rates and other options of optimisers may change between the calls. Results are
     Tensors without a history, alone or in tuples, lists and dicts; the next call overwrites them,
@@ -64,6 +66,12 @@ class _Captured:
         self.warm_ups = 0
         self.graph = self.recording = self.outputs = None
 
+    def __del__(self):
+        # CuPy keeps the free blocks of a pool that nobody has any more.
+        if getattr(self, "pool", None) is not None and not sys.is_finalizing():
+            self._forget()
+            self.pool.free_all_blocks()
+
     def __call__(self, *inputs):
         # One within another is part of that one's graph; and an observer is to see every step.
         if (default_device() == "cpu" or capturing.recording is not None
@@ -76,16 +84,17 @@ class _Captured:
             own_pools.add(self)
             self.stream = capture_stream(cupy)
             self.inputs = [self._fixed(cupy, number, x) for number, x in enumerate(inputs)]
+            self.events = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
         self._check(inputs)
         around = cupy.cuda.get_current_stream()
-        self.stream.wait_event(around.record())
+        self.stream.wait_event(around.record(self.events[0]))
         try:
             with self.stream:
                 for fixed, x in zip(self.inputs, inputs):
                     fill(fixed.array, x.array)
                 return self._advance(cupy)
         finally:
-            around.wait_event(self.stream.record())
+            around.wait_event(self.stream.record(self.events[1]))
 
     def _fixed(self, cupy, number, x):
         if not isinstance(x, Tensor):
@@ -138,6 +147,7 @@ class _Captured:
         try:
             outputs = self._run(cupy, recording)
             graph = self.stream.end_capture()
+            recording.end()
         except BaseException as error:
             recording.undo()
             with contextlib.suppress(RuntimeError):  # that it was broken off is told below
@@ -174,7 +184,8 @@ def without_history(outputs):
     if isinstance(outputs, Tensor):
         return outputs.detach()
     if isinstance(outputs, (tuple, list)):
-        return type(outputs)(map(without_history, outputs))
+        parts = map(without_history, outputs)
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
     if isinstance(outputs, dict):
         return {key: without_history(value) for key, value in outputs.items()}
     return outputs

@@ -6,6 +6,7 @@ and what they give is summed where it belongs. Gradients are plain arrays while 
 
 from operator import attrgetter
 
+from minigan.capturing import capturing
 from minigan.deferred import Deferred
 from minigan.device import module_of
 from minigan.errors import describe
@@ -110,6 +111,8 @@ def accumulate(leaf, g):
 
     The first contribution is copied: `g` may be shared with another tensor.
     """
+    if capturing.recording is not None:
+        capturing.recording.leaves.append(leaf)
     if type(g) is Deferred:  # it knows of the gradient before, see autograd.weight_gradient
         leaf._gradient = g
     elif leaf._gradient is not None:
@@ -125,6 +128,8 @@ def accumulate(leaf, g):
 def clear_gradients(leaves, set_to_none):
     """Forget the gradients of leaves, or fill them with zeros."""
     for leaf in leaves:
+        if capturing.recording is not None:
+            capturing.recording.leaves.append(leaf)
         if set_to_none:
             leaf.gradient = None
         elif leaf.gradient is not None:

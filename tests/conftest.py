@@ -5,6 +5,7 @@ needs it, over NumPy, with minigan's CUDA kernels compiled for the CPU (tests/st
 """
 
 import contextlib
+import functools
 import importlib
 
 import numpy
@@ -41,22 +42,18 @@ def on(place):
 @contextlib.contextmanager
 def stand_in():
     """The stand-in as CuPy. What minigan keeps of the real one is put aside."""
-    def forget():
-        blas.library.cache_clear()
-        blas.handles.of_streams.clear()
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(devices, "_cupy", None)
         patch.delitem(devices._generators, "cuda", raising=False)
         patch.setattr(blas, "loaded_library", lambda: standin.cublas)
-        forget()
+        patch.setattr(blas, "library", functools.cache(blas.library.__wrapped__))
+        patch.setattr(blas, "handles", blas._Handles())
         module = standin.install()
         try:
             yield module
         finally:
             standin.uninstall()
             devices._generators.pop("cuda", None)
-            forget()
 
 
 @pytest.fixture(params=["cpu", *GPUS])

@@ -8,7 +8,6 @@ the benchmark, beside PyTorch where it is installed with CUDA. A part that fails
 others from running; the exit status is 1 then, and 2 where there is no GPU.
 """
 
-import importlib.util
 import platform
 import re
 import subprocess
@@ -66,8 +65,14 @@ def errors():
 
 
 def benchmark(*arguments):
-    against = ["--against", "torch"] if importlib.util.find_spec("torch") else []
+    against = ["--against", "torch"] if torch_has_cuda() else []
     return command("examples/benchmark.py", "--device", "cuda", *against, *arguments)
+
+
+def torch_has_cuda():
+    """Asked in a process of its own: PyTorch's libraries and CuPy's may be of different CUDAs."""
+    code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    return subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == 0
 
 
 PARTS = {

@@ -101,13 +101,23 @@ def without_a_gpu():
 
 
 NO_CUDA = {
-    "no CuPy": (None, r"CuPy is not installed; install it by `pip install cupy-cuda12x\[ctk\]`"),
+    "no CuPy": (None, r"CuPy is not installed; install it by `pip install \"cupy-cuda12x\[ctk\]\"`"),
     "no driver": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)),
                   "no working NVIDIA driver or GPU; .*ubuntu-drivers install"),
     "no libraries": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True),
                                      ones=lambda n: without_a_gpu()),
-                     r"cannot use its CUDA libraries .*libnvrtc.*pip install cupy-cuda12x\[ctk\]"),
+                     r"cannot use its CUDA libraries .*libnvrtc.*pip install \"cupy-cuda12x\[ctk\]\""),
 }
+
+
+def test_a_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ImportError('libcuda.so.1: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(importlib.import_module("minigan.device"), "_cupy", None)
+    with pytest.raises(RuntimeError, match="installed but cannot use .*ImportError: libcuda.so.1"):
+        minigan.set_device("cuda")
+    assert not minigan.cuda.is_available()
 
 
 @pytest.mark.parametrize("missing", NO_CUDA)

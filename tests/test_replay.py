@@ -1,12 +1,14 @@
 """Captured training steps: the same as the plain loop, bit for bit, on every device."""
 
+import threading
+
 import numpy
 import pytest
 
 import cgan
 import minigan
 import mnist_cnn
-from minigan import nn, optim
+from minigan import deferred, nn, optim
 
 
 def classifier_step(optimiser_of):
@@ -154,6 +156,89 @@ def test_a_captured_step_within_another_is_a_part_of_it(device):
     for _ in range(5):
         outer(minigan.ones(()))
     assert total.item() == 10
+
+
+@pytest.mark.parametrize("where", ["step outside", "zero_grad and step outside"])
+def test_the_optimisers_part_may_stay_outside(where, device, monkeypatch):
+    """Also where gradients wait until they are read."""
+    monkeypatch.setattr(deferred, "LARGE", 1)
+    monkeypatch.setattr(deferred, "LARGE_ON_GPU", 1)
+    results = []
+    for captured in (False, True):
+        minigan.manual_seed(0)
+        layer = nn.Linear(3, 2)
+        optimiser = optim.SGD(layer.parameters(), lr=0.1)
+
+        def forward_backward(x, t):
+            if where == "step outside":
+                optimiser.zero_grad()
+            loss = nn.functional.mse_loss(layer(x), t)
+            loss.backward()
+            return loss
+
+        step = minigan.capture(forward_backward) if captured else forward_backward
+        losses = []
+        for _ in range(8):
+            if where != "step outside":
+                optimiser.zero_grad()
+            losses.append(step(minigan.randn(4, 3), minigan.randn(4, 2)).item())
+            losses.append(layer.weight.grad.sum().item())
+            optimiser.step()
+        results.append((losses, layer.weight.tolist()))
+    assert results[0] == results[1]
+
+
+def test_weights_that_were_moved_are_recorded_anew(device):
+    weight = minigan.ones(2, requires_grad=True)
+
+    def step(x):
+        weight.grad = None
+        (weight * x).sum().backward()
+        return (weight * x).sum()
+
+    step = minigan.capture(step)
+    for _ in range(4):
+        assert step(minigan.ones(2)).item() == 2
+    weight.data = minigan.full((2,), 5.0)
+    for _ in range(4):
+        assert step(minigan.ones(2)).item() == 10
+
+
+def test_results_with_names_keep_them(device):
+    step = minigan.capture(lambda x: x.max(dim=1))
+    for _ in range(4):
+        result = step(minigan.tensor([[1.0, 3.0], [5.0, 2.0]]))
+        assert result.values.tolist() == [3, 5] and result.indices.tolist() == [1, 0]
+
+
+def test_other_threads_are_not_part_of_a_step(gpu):
+    made = []
+
+    def step(x):
+        thread = threading.Thread(target=lambda: made.append(minigan.randn(2, device="cpu")))
+        thread.start()
+        thread.join()
+        return x * 2
+
+    step = minigan.capture(step)
+    for _ in range(4):
+        step(minigan.ones(2))
+    assert len(made) == 3  # two warm-ups and the recording
+
+
+def test_a_dropped_step_gives_its_memory_back(gpu):
+    freed = []
+
+    class Pool:
+        def free_all_blocks(self):
+            freed.append(True)
+
+    step = minigan.capture(lambda x: x * 2)
+    for _ in range(4):
+        step(minigan.ones(2))
+    step.pool = Pool()
+    del step
+    assert freed == [True]
 
 
 def test_changes_in_place_are_known_to_graphs_recorded_before(device):

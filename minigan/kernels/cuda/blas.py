@@ -46,8 +46,11 @@ ARGUMENTS = {
 
 def loaded_library():
     """cuBLAS as CuPy has loaded it. OSError or ImportError if it cannot be had."""
+    from cupy.cuda import runtime
     from cupy_backends.cuda.libs import cublas  # noqa: F401 (loads the library)
-    return ctypes.CDLL("cublas64_12.dll" if sys.platform == "win32" else "libcublas.so.12")
+    major = runtime.runtimeGetVersion() // 1000  # there may be one for another CUDA beside it
+    return ctypes.CDLL(f"cublas64_{major}.dll" if sys.platform == "win32" else
+                       f"libcublas.so.{major}")
 
 
 @functools.cache
