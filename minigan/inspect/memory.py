@@ -1,6 +1,6 @@
 """Which arrays a value holds, and which memory they lie in."""
 
-from types import FunctionType
+from types import FunctionType, MethodType
 
 import numpy
 
@@ -8,26 +8,34 @@ from minigan.autograd import Tensor
 from minigan.deferred import Deferred
 
 
+NUMBERS = {bool, int, float}
+
+
 def arrays_within(value):
     """All plain arrays in a value, some perhaps several times.
 
-    Those of Tensors, in tuples and lists, in the factors of a Deferred, and what a function closes
-    over, as an operation's backward does.
+    Those of Tensors with their gradients, of Deferred gradients, in tuples and lists, and what a
+    function closes over, as an operation's backward does.
     """
     waiting, functions = [value], set()
     while waiting:
         value = waiting.pop()
-        if isinstance(value, Tensor):
-            yield value.array
+        if value is None or type(value) in NUMBERS:  # most of what a function closes over
+            continue
+        if isinstance(value, (tuple, list)):
+            waiting += value
+        elif isinstance(value, Tensor):
+            waiting += value.array, value.slot, value._gradient
+        elif isinstance(value, FunctionType):
+            if value not in functions:  # one may close over itself
+                functions.add(value)
+                waiting += closed_over(value)
+        elif isinstance(value, Deferred):
+            waiting += *value.factors, value.place, value.before
+        elif isinstance(value, MethodType):
+            waiting.append(value.__self__)
         elif is_array(value):
             yield value
-        elif isinstance(value, (tuple, list)):
-            waiting.extend(value)
-        elif isinstance(value, Deferred):
-            waiting.extend(value.factors)
-        elif isinstance(value, FunctionType) and value not in functions:
-            functions.add(value)  # one may close over itself
-            waiting.extend(closed_over(value))
 
 
 def is_array(value):
@@ -45,7 +53,7 @@ def closed_over(function):
 
 def owner(array):
     """The array whose memory this one shows: itself unless it is a view."""
-    while is_array(array.base):
+    while array.base is not None and is_array(array.base):
         array = array.base
     return array
 

@@ -230,7 +230,7 @@ class LayerObserver(Observer):
             tensor = recorded[number]
             rows[number] = self.row_of.get(tensor._backward, rows[number])
             rows.update((x.number, rows[number]) for x in tensor.inputs if not x.is_leaf)
-        seen = {id(owner(tensor.array)) for tensor in exempt}
+        seen = {id(owner(array)) for array in arrays_within(exempt)}
         for number in sorted(recorded):
             tensor = recorded[number]
             for array in (tensor.array, *arrays_within(tensor._backward)):
