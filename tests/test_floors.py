@@ -15,7 +15,7 @@ FLOORS = [
     {"autograd", "creation"},
     {"functional"},
     {"nn", "optim"},
-    {"gradcheck", "replay", "serialization", "data", "training", "inspect"},
+    {"gradcheck", "replay", "serialization", "data", "training", "inspect", "explain"},
 ]
 
 
