@@ -60,17 +60,10 @@ def test_conv_transpose2d_shows_the_scatter():
 
 
 def test_the_cotangent_decides_the_gradient():
-    """d sum(g * (a + b)) / d a is g summed over what was broadcast; the explanation prints it."""
+    """d sum(g * (a + b)) / d b is g summed over the rows along which b was broadcast."""
     text = "\n".join(explanation("add"))
     g = numpy.random.default_rng(1).standard_normal((2, 3))
     assert f"{g.sum(axis=0)[2]:14.7f}" in text
-
-
-def test_explaining_leaves_no_trace():
-    before = [x.tolist() for x in (minigan.rand(2),)]
-    minigan.manual_seed(0)
-    "\n".join(explanation("linear"))
-    assert [minigan.rand(2).tolist()] == before
 
 
 def test_command_line():

@@ -230,6 +230,8 @@ class LayerObserver(Observer):
             tensor = recorded[number]
             rows[number] = self.row_of.get(tensor._backward, rows[number])
             rows.update((x.number, rows[number]) for x in tensor.inputs if not x.is_leaf)
+        exempt = exempt + [x for tensor in recorded.values() for x in tensor.inputs
+                           if x.is_leaf and x.requires_grad]  # of layers that nobody knows
         seen = {id(owner(array)) for array in arrays_within(exempt)}
         for number in sorted(recorded):
             tensor = recorded[number]
