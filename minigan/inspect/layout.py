@@ -5,6 +5,8 @@ structures, 1981. Edges over several rows pass through a place of their own in e
 so that they never run through a box.
 """
 
+from bisect import bisect_right, insort
+
 # Over all rows, downwards and upwards in turn; more do not change the pictures that were tried.
 SORTING_SWEEPS = 24
 CENTRING_SWEEPS = 60
@@ -81,8 +83,11 @@ def crossings(table, below):
     count = 0
     for upper, lower in zip(table, table[1:]):
         place = {node: index for index, node in enumerate(lower)}
-        ends = [end for node in upper for end in sorted(place[n] for n in below[node])]
-        count += sum(earlier > later for i, later in enumerate(ends) for earlier in ends[:i])
+        before = []  # where the edges further left end, sorted
+        for node in upper:
+            for end in sorted(place[n] for n in below[node]):
+                count += len(before) - bisect_right(before, end)
+                insort(before, end)
     return count
 
 

@@ -13,22 +13,24 @@ HEIGHT = 0.40                         # of a box
 BETWEEN = 0.36                        # rows, where edges turn
 GAP, LANE = 0.22, 0.06                # between boxes; width of a passing edge
 MARGIN = 0.25
-LEGEND = 3.1                          # width of the legend, at the right
-DPI = 120
+LEGEND, LEGEND_ROW = 3.1, 0.3         # width of the legend, at the right, and height of its rows
+DPI, MOST_PIXELS = 120, 12_000        # the latter along a side: a larger picture is coarser
+LONGEST = 40                          # letters of a name; of a longer one both ends are shown
 DARK, EDGE, NO_GRADIENT = "0.15", "#33587f", "0.6"
 
 
 def picture(nodes, edges):
     """A Figure of nodes and edges, see graph.py; the last node is where the graph ends."""
-    widths = [LETTER * max(len(node.title), len(node.shape)) + 0.24 for node in nodes]
+    titles = [title_of(node) for node in nodes]
+    widths = [LETTER * max(len(title), len(node.shape)) + 0.24
+              for title, node in zip(titles, nodes)]
     rows, centres, routes = layout(widths, [(edge.source, edge.target) for edge in edges], GAP,
                                    LANE)
-    right = max(x + width / 2 for x, width in zip(centres, widths))
-    right = max([right, *(x for route in routes for x in route)])
+    right = max(*(x + width / 2 for x, width in zip(centres, widths)), *map(max, filter(None, routes)))
     width = MARGIN + right + MARGIN + LEGEND
-    height = 2 * MARGIN + (max(rows) + 1) * HEIGHT + max(rows) * BETWEEN
-    height = max(height, 2 * MARGIN + LEGEND_ROW * (len(KINDS) + 2))
-    figure = Figure(figsize=(width, height), dpi=DPI)
+    height = 2 * MARGIN + max((max(rows) + 1) * HEIGHT + max(rows) * BETWEEN,
+                              (len(KINDS) + 2) * LEGEND_ROW)
+    figure = Figure(figsize=(width, height), dpi=min(DPI, MOST_PIXELS / max(width, height)))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))  # downwards, as the rows are counted
     axes.axis("off")
@@ -37,16 +39,23 @@ def picture(nodes, edges):
         return MARGIN + row * (HEIGHT + BETWEEN)
 
     places = [(MARGIN + x, top(row)) for x, row in zip(centres, rows)]
-    for edge, route, start, end in zip(edges, routes, *ends_of(edges, routes, places, widths,
-                                                                  nodes)):
+    starts, ends = ends_of(edges, routes, places, widths, nodes)
+    for edge, route, start, end in zip(edges, routes, starts, ends):
         between = [(MARGIN + x, top(rows[edge.source] + 1 + i)) for i, x in enumerate(route)]
         add_edge(axes, start, between, end, edge.needs)
     for number, (node, (x, y), w) in enumerate(zip(nodes, places, widths)):
         add_box(axes, x - w / 2, y, w, HEIGHT, node.kind, is_last=number == len(nodes) - 1)
-        add_text(axes, x, y + 0.36 * HEIGHT, node.title, weight="bold")
+        add_text(axes, x, y + 0.36 * HEIGHT, titles[number], weight="bold")
         add_text(axes, x, y + 0.72 * HEIGHT, node.shape)
     add_legend(axes, width - LEGEND)
     return figure
+
+
+def title_of(node):
+    """A node's title on one line, not too long for a box."""
+    title = " ".join(node.title.split())
+    half = LONGEST // 2 - 1
+    return title if len(title) <= LONGEST else f"{title[:half]}...{title[1 - half:]}"
 
 
 def ends_of(edges, routes, places, widths, nodes):
@@ -110,9 +119,6 @@ def add_text(axes, x, y, text, **options):
     # Names are shown as they are: a dollar sign is not the start of a formula.
     axes.text(x, y, text, family=FONT, fontsize=SIZE, color=DARK, zorder=3, parse_math=False,
               **options)
-
-
-LEGEND_ROW = 0.3
 
 
 def add_legend(axes, left):
