@@ -86,19 +86,19 @@ class profile(Observer):
         names = {name: 0.0 for name, _ in self.rows}
         for (name, _), (_, seconds) in self.rows.items():
             names[name] += seconds
-        lines = [f"{'operation':34}{'forward':>20}{'new':>10}{'backward, step':>20}{'new':>10}"
+        lines = [f"{'operation':32}{'forward':>20}{'new':>10}{'backward, step':>20}{'new':>10}"
                  f"{'share':>8}"]
         for name in sorted(names, key=names.get, reverse=True):
             cells = "".join(self.cell(name, phases)
                             for phases in (("forward",), ("backward", "step")))
-            lines.append(f"{name:34}{cells}{100 * names[name] / self.seconds:7.1f}%")
+            lines.append(f"{name:32}{cells}{100 * names[name] / self.seconds:7.1f}%")
         between = self.seconds - sum(names.values())
-        lines.append(f"{'between the operations':64}{1e6 * between / self.steps:>17,.1f} us{'':10}"
+        lines.append(f"{'between the operations':62}{1e6 * between / self.steps:>17,.1f} us{'':10}"
                      f"{100 * between / self.seconds:7.1f}%")
         new = [sum(size for (_, phase), size in self.bytes.items() if (phase == "forward") == first)
                for first in (True, False)]
         new = [in_words(size / self.steps) for size in new]
-        lines.append(f"{'in all':54}{new[0]:>10}{1e6 * self.seconds / self.steps:>17,.1f} us"
+        lines.append(f"{'in all':52}{new[0]:>10}{1e6 * self.seconds / self.steps:>17,.1f} us"
                      f"{new[1]:>10}")
         return "\n".join(lines)
 
