@@ -21,7 +21,7 @@ def differences(function, inputs, names, output):
     checked = [(name, x) for name, x in zip(names, inputs) if x.requires_grad]
     for name, x in checked:
         yield from shown(f"dL / d {name}, by backward", x.gradient)
-    yield f"\nThe same by difference quotients, (L(x + eps) - L(x - eps)) / (2 eps), eps = {EPS:g}:\n"
+    yield f"\nSome of it by quotients (L(x + eps) - L(x - eps)) / (2 eps) with eps = {EPS:g}:\n"
     yield (f"{'entry':22}{'L(x + eps)':>18}{'L(x - eps)':>18}{'quotient':>14}{'backward':>14}"
            f"{'error':>12}")
     for name, x in checked:

@@ -128,7 +128,7 @@ def graph_of(name, loss, names):
 
 
 def names_of(name, names):
-    """id of a Tensor -> its name, out of a Module or of a dict of names with Modules and Tensors."""
+    """id of a Tensor -> its name, for the `names` of `draw`."""
     if names is None:
         return {}
     named = {"": names} if isinstance(names, Module) else names

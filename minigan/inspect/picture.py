@@ -26,7 +26,8 @@ def picture(nodes, edges):
               for title, node in zip(titles, nodes)]
     rows, centres, routes = layout(widths, [(edge.source, edge.target) for edge in edges], GAP,
                                    LANE)
-    right = max(*(x + width / 2 for x, width in zip(centres, widths)), *map(max, filter(None, routes)))
+    right = max(x + width / 2 for x, width in zip(centres, widths))
+    right = max([right, *(x for route in routes for x in route)])
     width = MARGIN + right + MARGIN + LEGEND
     height = 2 * MARGIN + max((max(rows) + 1) * HEIGHT + max(rows) * BETWEEN,
                               (len(KINDS) + 2) * LEGEND_ROW)

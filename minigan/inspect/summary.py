@@ -99,10 +99,10 @@ def summary(model, input_shape, dtype=float32):
     dtype        of the zeros, or a list with one for each input
 
     parameters     Each is counted once, in the first layer that has it.
-    multiply-adds  Of matrix products alone, without their biases: each number that `linear`,
-                   `matmul` and `conv2d` give takes as many as a row of the matrix or a kernel has
-                   numbers (in * 1, or C * KH * KW; padding counts as pixels), and each number that
-                   `conv_transpose2d` is given takes O * KH * KW.
+    multiply-adds  Of matrix products alone, without biases. `linear` and `matmul`: numbers in the
+                   result * length of the input's last axis. `conv2d`: numbers in the result *
+                   C * KH * KW, padding being pixels too. `conv_transpose2d`: numbers in the
+                   input * O * KH * KW.
     memory         Bytes that the recorded graph keeps until the backward: the results of operations
                    and whatever else their backwards close over, such as im2col's columns. Each
                    memory is counted once, as a whole and in the first layer that keeps it. Not
@@ -123,7 +123,7 @@ def summary(model, input_shape, dtype=float32):
     run = LayerObserver(model, parameters)
     with unchanged(model), enable_grad(), run:
         try:
-            output = model(*inputs)
+            output = run.call(model, inputs, {})
         except Exception as error:
             raise ValueError(f"summary: {run.failed} failed: {error}") from error
         run.count_memory(output, [*parameters, *model.buffers(), *inputs])
@@ -150,8 +150,8 @@ def checked_shapes(input_shape):
 def unchanged(model):
     """What a forward may change is put back: attributes, parameters, buffers, random streams."""
     attributes = [(vars(module), dict(vars(module))) for module in model.modules()]
-    tensors = [(tensor, tensor.array.copy(), tensor.version[0])
-               for tensor in (*model.parameters(), *model.buffers())]
+    tensors = [(tensor, tensor.array, tensor.array.copy(), tensor.version, tensor.version[0],
+                tensor.slot) for tensor in (*model.parameters(), *model.buffers())]
     try:
         with own_streams():
             yield
@@ -159,9 +159,10 @@ def unchanged(model):
         for now, before in attributes:
             now.clear()
             now.update(before)
-        for tensor, values, version in tensors:
-            tensor.array[...] = values
-            tensor.version[0] = version
+        for tensor, array, values, version, number, slot in tensors:
+            tensor.array, tensor.version, tensor.slot = array, version, slot
+            array[...] = values
+            version[0] = number
 
 
 class LayerObserver(Observer):
@@ -186,7 +187,7 @@ class LayerObserver(Observer):
             output = super().call(module, inputs, options)
         except Exception as error:
             if error is not self.error:  # otherwise it comes from a layer inside
-                told = ", ".join(describe(x) for x in inputs if isinstance(x, Tensor))
+                told = ", ".join(map(describe, inputs))
                 self.error, self.failed = error, f"{row.layer}, given {told},"
             raise
         finally:
