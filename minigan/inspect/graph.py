@@ -3,8 +3,8 @@
 A node is a Tensor: what an operation gave, or a leaf. Looking at the graph uses nothing up.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from minigan.autograd import Tensor
 from minigan.errors import describe
@@ -23,16 +23,14 @@ KINDS = {
 }
 
 
-@dataclass
-class Node:
+class Node(NamedTuple):
     """A Tensor of the graph: its kind (see KINDS) and the two lines of text in its box."""
     kind: str
     title: str
     shape: str
 
 
-@dataclass
-class Edge:
+class Edge(NamedTuple):
     """From an operation's input to its result, by their places in the list of nodes."""
     source: int
     target: int

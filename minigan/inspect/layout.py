@@ -14,10 +14,11 @@ STRONG = 500  # how much an edge between operations counts, where one from a lea
 
 
 def layout(widths, edges, gap, lane):
-    """Places for nodes of these widths, between which `edges` lead, pairs (source, target).
+    """Places for nodes of these widths, between which edges lead.
 
-    gap   the least distance between neighbours in a row
-    lane  the width that a passing edge takes
+    edges  (source, target) each, sorted by target; a source comes before its target
+    gap    the least distance between neighbours in a row
+    lane   the width that a passing edge takes
 
     Returns rows, a list of nodes' rows counted from the top; centres, their horizontal places,
     0 being the left edge of all; and routes, for each edge the centres at which it passes the

@@ -74,9 +74,10 @@ def ends_of(edges, routes, places, widths, nodes):
                 entering.append(((places[edge.source][0], *route)[-1], weight, i))
         if len(leaving) == 1:
             leaving = [(x, *leaving[0][1:])]
-        for found, found_ends, at in ((leaving, starts, y + HEIGHT), (entering, ends, y)):
-            for place, (_, _, i) in zip(ports(sorted(found), x, widths[number]), sorted(found)):
-                found_ends[i] = (place, at)
+        for found, where, side in ((leaving, starts, y + HEIGHT), (entering, ends, y)):
+            found.sort()
+            for (_, _, i), place in zip(found, ports(found, x, widths[number])):
+                where[i] = (place, side)
     return starts, ends
 
 
