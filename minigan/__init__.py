@@ -18,7 +18,7 @@ from minigan.recording import enable_grad, is_grad_enabled, no_grad
 from minigan import backends, nn, optim
 from minigan.errors import AnomalyError, DamagedFileError
 from minigan.gradcheck import GradcheckError, gradcheck
-from minigan.inspect import detect_anomaly, profile
+from minigan.inspect import detect_anomaly, draw, profile, summary
 from minigan.replay import capture
 from minigan.serialization import load, save
 from minigan.kernels.memory import keep_freed_memory

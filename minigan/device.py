@@ -4,6 +4,8 @@ An array's own type says where it lives; nothing else in the engine keeps track 
 CuPy is imported when a GPU is first asked for, never before.
 """
 
+import contextlib
+
 import numpy
 
 from minigan.capturing import own_pools, refuse
@@ -174,3 +176,16 @@ def generator(name=None):
         seed = None if name == "cpu" else int(generator("cpu").integers(2**31))
         _generators[name] = module_for(name).random.default_rng(seed)
     return _generators[name]
+
+
+@contextlib.contextmanager
+def own_streams():
+    """Random numbers drawn inside come from streams of their own; those outside go on after it as
+    if nothing had been drawn."""
+    before = dict(_generators)
+    _generators.clear()
+    try:
+        yield
+    finally:
+        _generators.clear()
+        _generators.update(before)

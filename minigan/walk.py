@@ -22,7 +22,7 @@ def walk_back(root, gradient, retain_graph):
     if root._backward is None:
         accumulate(root, g)
         return
-    order = _oldest_first(root)
+    order = oldest_first(root)
     # Seen before anything is computed, so that a refused walk leaves no half-made gradients.
     for tensor in order:
         _check_usable(tensor)
@@ -48,7 +48,7 @@ def walk_back(root, gradient, retain_graph):
                 else:
                     gradients[x.number] = gx
         if not retain_graph:
-            tensor._backward = _used_up
+            tensor._backward = used_up
             tensor.inputs = tensor.needs = ()
 
 
@@ -71,7 +71,7 @@ def _first_gradient(tensor, gradient):
     return gradient.reshape(array.shape)
 
 
-def _oldest_first(root):
+def oldest_first(root):
     """Every recorded tensor below the root, each behind the tensors it was made from.
 
     The walk back takes them from the end. The order must be topological: with b = a + a and
@@ -90,12 +90,12 @@ def _oldest_first(root):
     return sorted(found.values(), key=attrgetter("number"))
 
 
-def _used_up(g):
+def used_up(g):
     """Stands where `backward` was after a walk without retain_graph."""
 
 
 def _check_usable(tensor):
-    if tensor._backward is _used_up:
+    if tensor._backward is used_up:
         raise RuntimeError("backward: the graph was already walked and its memory freed; "
                            "use retain_graph=True in the first backward")
     if versions_of(tensor) != tensor.versions:

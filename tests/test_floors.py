@@ -15,7 +15,7 @@ FLOORS = [
     {"autograd", "creation"},
     {"functional"},
     {"nn", "optim"},
-    {"gradcheck", "replay", "serialization", "data", "training", "inspect"},
+    {"gradcheck", "replay", "serialization", "data", "training", "inspect", "explain"},
 ]
 
 
@@ -58,5 +58,6 @@ def test_importing_loads_only_what_is_needed():
             "print(*set(sys.modules) - before)")
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                             check=True).stdout.split()
-    heavy = {"numpy.random", "zipfile", "urllib.request", "matplotlib", "h5py", "cupy"}
+    heavy = {"numpy.random", "zipfile", "urllib.request", "matplotlib", "h5py", "cupy",
+             "minigan.explain", "minigan.gradcheck.cases", "minigan.inspect.picture"}
     assert heavy.isdisjoint(loaded) and "minigan.optim" in loaded

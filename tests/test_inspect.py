@@ -66,6 +66,92 @@ def test_an_operation_is_not_charged_for_those_it_calls(monkeypatch):
     assert p.seconds == 7
 
 
+def bytes_of(function, *args):
+    """(what the function gives, {(name, phase): bytes} other than 0) under a profile."""
+    with minigan.profile() as p:
+        result = function(*args)
+    return result, {key: size for key, size in p.bytes.items() if size}
+
+
+def test_new_memory_forward_and_backward():
+    layer, x = nn.Linear(3, 4), minigan.randn(5, 3, requires_grad=True)
+    y, made = bytes_of(lambda: F.sigmoid(layer(x)))
+    assert made == {("linear", "forward"): 80, ("sigmoid", "forward"): 80}
+    _, made = bytes_of(y.backward, minigan.ones(5, 4))
+    # The gradients of x (5,3), weight (4,3) and bias (4,), and that of sigmoid's input.
+    assert made == {("sigmoid", "backward"): 80, ("linear", "backward"): 60 + 48 + 16}
+
+
+def test_convolutions_results_are_views_of_new_memory():
+    layer, x = nn.Conv2d(2, 3, 3), minigan.randn(2, 2, 5, 5)
+    y, made = bytes_of(layer, x)
+    assert made == {("conv2d", "forward"): 4 * 2 * 3 * 9}
+    _, made = bytes_of(y.backward, minigan.ones(y.shape))
+    assert made == {("conv2d", "backward"): 4 * (3 * 2 * 9 + 3)}  # x needs none
+
+
+def test_what_is_there_already_is_not_new():
+    x = minigan.randn(4, 6)
+    assert bytes_of(lambda: (x.view(24), x[1:], x.t(), x.permute(1, 0), x.flatten(), x.add_(1),
+                             F.dropout(x, training=False), x.reshape(6, -1)))[1] == {}
+    assert bytes_of(lambda: x.t().reshape(24))[1] == {("reshape", "forward"): 96}
+    y = x.clone().requires_grad_()
+    loss = (y.view(24)[3:] + 0).sum()
+    # sum's gradient is one number seen everywhere, and add and view hand theirs on.
+    _, made = bytes_of(loss.backward)
+    assert made == {("index", "backward"): 96}
+
+
+def test_gradients_in_the_optimisers_memory_are_not_new():
+    layer = nn.Linear(3, 4)
+    optimiser = optim.SGD(layer.parameters())
+    y = layer(minigan.randn(5, 3))
+    _, made = bytes_of(y.backward, minigan.ones(5, 4))
+    assert made == {("linear", "backward"): 16}  # only the bias', which is copied there
+    assert bytes_of(optimiser.step)[1] == {}
+
+
+def test_a_deferred_gradient_takes_the_memory_of_its_copies(device):
+    rows = 8
+    layer = nn.Linear(500, 400)
+    optim.SGD(layer.parameters())
+    x = minigan.randn(rows, 500)
+    y = layer(x)
+    _, made = bytes_of(y.backward, minigan.ones(rows, 400))
+    if device == "cpu":  # where it waits it needs factors that nobody changes
+        copies = 4 * rows * (500 + 400)
+        assert made == {("linear", "backward"): copies + 4 * 400}
+    _, made = bytes_of(lambda: layer.weight.grad)
+    assert made == {}
+
+
+def test_memory_is_counted_for_the_innermost_operation():
+    @operation
+    def outer(x):
+        return F.relu(x)
+
+    @operation
+    def further(x):
+        return F.relu(x) + 1
+
+    x = minigan.ones(6)
+    assert bytes_of(outer, x)[1] == {("relu", "forward"): 24}
+    assert bytes_of(further, x)[1] == {("relu", "forward"): 24, ("add", "forward"): 24}
+
+
+def test_the_table_shows_new_memory():
+    layer = nn.Linear(100, 200)
+    with minigan.profile(2) as p:
+        for _ in range(2):
+            layer(minigan.ones(64, 100)).sum().backward()
+    lines = str(p).splitlines()
+    assert max(map(len, lines)) == 100
+    linear, = [line for line in lines if line.startswith("linear")]
+    assert linear.split()[5:7] == ["50.0", "KiB"]
+    total = sum(size for (_, phase), size in p.bytes.items() if phase == "forward") / 2
+    assert f"{total / 1024:.1f} KiB" in lines[-1]
+
+
 def test_nothing_is_watched_outside():
     with minigan.profile() as p:
         pass

@@ -20,7 +20,7 @@ def sigmoid(input: Tensor):
 
 @operation
 def tanh(input: Tensor):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, (e^x - e^-x) / (e^x + e^-x)."""
     y = module_of(input.array).tanh(fractional(input).array)
     return node(y, (input,), lambda g: (kernels.tanh_backward(g, y),))
 

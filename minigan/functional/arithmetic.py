@@ -345,7 +345,10 @@ def argmax(input: Tensor, dim=None, keepdim=False):
 
 @operation
 def matmul(input, other):
-    """The matrix product, with NumPy's and PyTorch's rules for vectors and stacks of matrices."""
+    """The matrix product, with NumPy's and PyTorch's rules for vectors and stacks of matrices.
+
+    y[...,i,j] = the sum over k of input[...,i,k] * other[...,k,j]
+    """
     a, b = operands(input, other)
     x, y = a.array, b.array
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:

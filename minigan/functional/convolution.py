@@ -109,6 +109,9 @@ def inputs_of(input, weight, bias):
 def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation of images with kernels.
 
+    y[n,o,i,j] = bias[o] + the sum over c, k, l of
+                 weight[o,c,k,l] * x[n, c, i * stride + k * dilation - padding, j * ... + l * ...]
+
     input   (N,C,H,W) or (C,H,W)
     weight  (O,C,KH,KW), bias (O,) or None
     stride, dilation, padding  whole numbers or pairs; padding also 'same' (stride 1) or 'valid'
@@ -160,6 +163,9 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
 def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0,
                      output_padding=0, groups=1, dilation=1):
     """The adjoint of conv2d with the same weight: each pixel adds its kernel to the output.
+
+    y[n,o,...] = bias[o] everywhere; then, for all c, i, j, k, l,
+    y[n, o, i * stride + k * dilation - padding, j * ... + l * ...] += weight[c,o,k,l] * x[n,c,i,j]
 
     input   (N,C,H,W) or (C,H,W)
     weight  (C,O,KH,KW), bias (O,) or None

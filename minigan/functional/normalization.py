@@ -55,6 +55,8 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
                training=False, momentum=0.1, eps=1e-5):
     """Each channel normalized over the batch (and image), or by the running statistics.
 
+    (x - mean) / sqrt(var + eps) * weight + bias
+
     input  (N,C) or (N,C,...); running_mean, running_var, weight, bias (C,) or None
     In training the running statistics move towards this batch's by `momentum`, the variance as
     its unbiased estimate. ValueError for shapes, and in training for one value a channel.
@@ -95,6 +97,8 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
 @operation
 def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Each item normalized over its last dimensions.
+
+    (x - mean) / sqrt(var + eps) * weight + bias
 
     input (...,*normalized_shape); normalized_shape a whole number or a tuple; weight and bias of
     that shape or None. ValueError for shapes that do not fit.

@@ -12,9 +12,10 @@ from standin.streams import counts, host_read, made, run, upload
 class ndarray:
     """An array on the "device": `host` is where it really lies."""
 
-    def __init__(self, host, buffer):
+    def __init__(self, host, buffer, base=None):
         self.host = host
         self.buffer = buffer
+        self.base = base  # the array that this is a view of
 
     # Nothing happens by itself
 
@@ -57,7 +58,7 @@ class ndarray:
 
     def view_of(self, host):
         """Another view of the same memory."""
-        return ndarray(host, self.buffer)
+        return ndarray(host, self.buffer, self if self.base is None else self.base)
 
     # Reading, which makes the host wait
 

@@ -1,0 +1,62 @@
+"""A gradient by backward beside difference quotients, step by step."""
+
+import numpy
+
+from minigan.explain.examples import cases_of
+from minigan.explain.numbers import shown
+from minigan.gradcheck import GradcheckError, gradcheck
+from minigan.gradcheck.cases import prepared
+from minigan.recording import no_grad
+
+EPS = 1e-6
+
+
+def differences(function, inputs, names, output):
+    """The random cotangent, what backward makes of it, and some of its entries checked."""
+    g = numpy.asarray(numpy.random.default_rng(1).standard_normal(output.shape))
+    yield ("A random cotangent g stands for what the rest of a network would hand back. It makes\n"
+           "of the output one number, L = sum(g * output), whose gradient backward gives.")
+    yield from shown("g", g)
+    output.backward(g)
+    checked = [(name, x) for name, x in zip(names, inputs) if x.requires_grad]
+    for name, x in checked:
+        yield from shown(f"dL / d {name}, by backward", x.gradient)
+    yield f"\nSome of it by quotients (L(x + eps) - L(x - eps)) / (2 eps) with eps = {EPS:g}:\n"
+    yield (f"{'entry':22}{'L(x + eps)':>18}{'L(x - eps)':>18}{'quotient':>14}{'backward':>14}"
+           f"{'error':>12}")
+    for name, x in checked:
+        for index in some_entries(x.gradient):
+            above, below = (loss_at(function, inputs, x, index, step, g) for step in (EPS, -EPS))
+            quotient = (above - below) / (2 * EPS)
+            analytic = x.gradient[index]
+            entry = f"{name}[{', '.join(map(str, index))}]"
+            yield (f"{entry:22}{above:18.10f}{below:18.10f}{quotient:14.7f}{analytic:14.7f}"
+                   f"{abs(quotient - analytic):12.1e}")
+
+
+def some_entries(gradient):
+    """Up to three indices: the first, the last and that of the largest entry."""
+    indices = list(numpy.ndindex(gradient.shape))
+    return [indices[i] for i in sorted({0, int(abs(gradient).argmax()), len(indices) - 1})]
+
+
+def loss_at(function, inputs, x, index, step, g):
+    """L with one entry of x moved by a step."""
+    here = float(x.array[index])
+    try:
+        x.array[index] = here + step
+        with no_grad():
+            return float((g * function(*inputs).array).sum())
+    finally:
+        x.array[index] = here
+
+
+def checks(name):
+    """The worst error of each of the operation's gradient checks."""
+    yield f"{'configuration':40}{'worst error':>12}"
+    for case in cases_of(name):
+        try:
+            told = f"{gradcheck(*prepared(case, 'cpu'), direction=case.direction):12.1e}"
+        except GradcheckError as error:
+            told = f"      FAILED: {error}"
+        yield f"{case.configuration or 'plain':40}{told}"

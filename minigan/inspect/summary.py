@@ -1,0 +1,252 @@
+"""What a network is made of: of each layer the shape it gives, parameters, work and memory."""
+
+import contextlib
+import math
+from dataclasses import dataclass
+from inspect import signature
+from numbers import Integral
+
+from minigan.autograd import Tensor, checked_dtype
+from minigan.creation import zeros
+from minigan.device import float32, own_streams
+from minigan.errors import describe
+from minigan.inspect.memory import arrays_within, in_words, owner, tensors_within
+from minigan.nn import Module, Parameter
+from minigan.recording import enable_grad
+from minigan.walk import oldest_first
+from minigan.watching import Observer
+
+# Multiply-adds of an operation that gave y for x and w. Each number of y is a sum of so many
+# products; in a transposed convolution each number of x is multiplied so often.
+PRODUCTS = {
+    "linear": lambda y, x, w: y.numel() * x.shape[-1],
+    "matmul": lambda y, x, w: y.numel() * x.shape[-1],
+    "conv2d": lambda y, x, w: y.numel() * math.prod(w.shape[1:]),
+    "conv_transpose2d": lambda y, x, w: x.numel() * math.prod(w.shape[1:]),
+}
+
+
+@dataclass
+class Row:
+    """One call of a layer: what it did itself, without what the layers inside it did.
+
+    path           its name in the model, 'features.0', and '' for the model itself; '?' for one
+                   that is no attribute, so that the model does not know its parameters
+    kind           the name of its class
+    output_shape   of the Tensor that it gave, a list of shapes for several; None if it did not run
+    parameters     how many numbers to train, without those that an earlier row has
+    shared         how many those are
+    multiply_adds  of its matrix products
+    memory         bytes that the backward keeps, without those that an earlier row has
+    """
+    path: str
+    kind: str
+    output_shape: object = None
+    parameters: int = 0
+    shared: int = 0
+    multiply_adds: int = 0
+    memory: int = 0
+
+    @property
+    def layer(self):
+        return f"{self.path} ({self.kind})" if self.path else self.kind
+
+
+class Summary:
+    """What `summary` returns; printed, it is a table.
+
+    rows           a Row for each layer, in the order in which they ran
+    trainable, not_trainable  how many numbers the model's parameters hold
+    multiply_adds, memory     of all rows
+    """
+
+    def __init__(self, rows, parameters):
+        self.rows = rows
+        self.trainable = sum(p.numel() for p in parameters if p.requires_grad)
+        self.not_trainable = sum(p.numel() for p in parameters if not p.requires_grad)
+        self.multiply_adds = sum(row.multiply_adds for row in rows)
+        self.memory = sum(row.memory for row in rows)
+
+    def __str__(self):
+        lines = [("layer", "output shape", "parameters", "multiply-adds", "memory, bytes")]
+        for row in self.rows:
+            shape = "did not run" if row.output_shape is None else str(row.output_shape)
+            only_shared = row.shared and not row.parameters
+            lines.append((row.layer, shape, "shared" if only_shared else f"{row.parameters:,}",
+                          f"{row.multiply_adds:,}", f"{row.memory:,}"))
+        lines.append(("in all", "", f"{self.trainable + self.not_trainable:,}",
+                      f"{self.multiply_adds:,}", f"{self.memory:,}"))
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        table = ["  ".join([layer.ljust(widths[0]), shape.ljust(widths[1]),
+                            *map(str.rjust, numbers, widths[2:])])
+                 for layer, shape, *numbers in lines]
+        rule = "-" * len(table[0])
+        return "\n".join([
+            table[0], rule, *table[1:-1], rule, table[-1],
+            f"parameters: {self.trainable:,} trainable, {self.not_trainable:,} not trainable",
+            f"memory for backward: {in_words(self.memory)}"])
+
+    __repr__ = __str__
+
+
+def summary(model, input_shape, dtype=float32):
+    """The layers of a model, as a table: it is run once on zeros of that shape.
+
+    >>> print(minigan.summary(model, (64, 1, 28, 28)))
+
+    model        a Module; it is run in the mode that it is in, and is left as it was
+    input_shape  with the batch axis: (N,...), or a list of such shapes for several inputs
+    dtype        of the zeros, or a list with one for each input
+
+    parameters     Each is counted once, in the first layer that has it.
+    multiply-adds  Of matrix products alone, without biases. `linear` and `matmul`: numbers in the
+                   result * length of the input's last axis. `conv2d`: numbers in the result *
+                   C * KH * KW, padding being pixels too. `conv_transpose2d`: numbers in the
+                   input * O * KH * KW.
+    memory         Bytes that the recorded graph keeps until the backward: the results of operations
+                   and whatever else their backwards close over, such as im2col's columns. Each
+                   memory is counted once, as a whole and in the first layer that keeps it. Not
+                   counted are parameters, buffers and the inputs, which are there anyway.
+
+    Raises TypeError for what is no Module, no shape or no dtype; ValueError for sizes below 1 and
+    for a model that fails, with the layer in which it did; RuntimeError while another observer
+    (profile, detect_anomaly) watches.
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"summary: expected a Module, got {describe(model)}")
+    shapes = checked_shapes(input_shape)
+    dtypes = dtype if isinstance(dtype, (tuple, list)) else [dtype] * len(shapes)
+    if len(dtypes) != len(shapes):
+        raise ValueError(f"summary: {len(dtypes)} dtypes for {len(shapes)} inputs")
+    inputs = [zeros(shape, dtype=checked_dtype("summary", d)) for shape, d in zip(shapes, dtypes)]
+    parameters = list(model.parameters())
+    run = LayerObserver(model, parameters)
+    with unchanged(model), enable_grad(), run:
+        try:
+            output = run.call(model, inputs, {})
+        except Exception as error:
+            raise ValueError(f"summary: {run.failed} failed: {error}") from error
+        run.count_memory(output, [*parameters, *model.buffers(), *inputs])
+    return Summary(run.finished_rows(), parameters)
+
+
+def checked_shapes(input_shape):
+    """One shape or several as a list of tuples."""
+    shapes = [input_shape]
+    if isinstance(input_shape, (tuple, list)) and input_shape and all(
+            isinstance(shape, (tuple, list)) for shape in input_shape):
+        shapes = input_shape
+    for shape in shapes:
+        if not isinstance(shape, (tuple, list)) or not shape or not all(
+                isinstance(size, Integral) and not isinstance(size, bool) for size in shape):
+            raise TypeError(f"summary: input_shape must be a tuple of whole numbers such as "
+                            f"(64, 784), or a list of such tuples, got {describe(input_shape)}")
+        if min(shape) < 1:
+            raise ValueError(f"summary: sizes in input_shape must be at least 1, got {shape}")
+    return [tuple(shape) for shape in shapes]
+
+
+@contextlib.contextmanager
+def unchanged(model):
+    """What a forward may change is put back: attributes, parameters, buffers, random streams."""
+    attributes = [(vars(module), dict(vars(module))) for module in model.modules()]
+    tensors = [(tensor, tensor.array, tensor.array.copy(), tensor.version, tensor.version[0],
+                tensor.slot) for tensor in (*model.parameters(), *model.buffers())]
+    try:
+        with own_streams():
+            yield
+    finally:
+        for now, before in attributes:
+            now.clear()
+            now.update(before)
+        for tensor, array, values, version, number, slot in tensors:
+            tensor.array, tensor.version, tensor.slot = array, version, slot
+            array[...] = values
+            version[0] = number
+
+
+class LayerObserver(Observer):
+    """Keeps a Row for each call of a layer."""
+
+    def __init__(self, model, parameters):
+        self.paths = {id(module): path for path, module in model.named_modules()}
+        self.model = model
+        self.uncounted = {id(p) for p in parameters}
+        self.known = set(self.uncounted)
+        self.rows = []
+        self.running = []      # rows of the modules whose forward is running, the outermost first
+        self.containers = []   # rows of modules that called others
+        self.row_of = {}       # backward -> the row of the layer that recorded it
+        self.error = self.failed = None
+
+    def call(self, module, inputs, options):
+        row = self.new_row(module)
+        self.containers += self.running[-1:]
+        self.running.append(row)
+        try:
+            output = super().call(module, inputs, options)
+        except Exception as error:
+            if error is not self.error:  # otherwise it comes from a layer inside
+                told = ", ".join(map(describe, inputs))
+                self.error, self.failed = error, f"{row.layer}, given {told},"
+            raise
+        finally:
+            self.running.pop()
+        shapes = [tensor.shape for tensor in tensors_within(output)]
+        row.output_shape = shapes[0] if isinstance(output, Tensor) else shapes
+        return output
+
+    def new_row(self, module):
+        row = Row(self.paths.get(id(module), "?"), type(module).__name__)
+        for p in vars(module).values():
+            if isinstance(p, Parameter) and id(p) in self.known:
+                if id(p) in self.uncounted:
+                    self.uncounted.remove(id(p))
+                    row.parameters += p.numel()
+                else:
+                    row.shared += p.numel()
+        self.rows.append(row)
+        return row
+
+    def run(self, phase, name, function, args, kwargs):
+        result = function(*args, **kwargs)
+        if phase == "forward":
+            row = self.running[-1]
+            if name in PRODUCTS:
+                x, w, *_ = signature(function).bind(*args, **kwargs).args
+                row.multiply_adds += PRODUCTS[name](result, x, w)
+            for tensor in tensors_within(result):
+                self.row_of.setdefault(tensor._backward, row)
+        return result
+
+    def count_memory(self, output, exempt):
+        """Divide among the rows what the graph of the output keeps, without the exempt Tensors'."""
+        recorded = {}
+        for root in tensors_within(output):
+            if not root.is_leaf:
+                recorded.update((tensor.number, tensor) for tensor in oldest_first(root))
+        # What is made within an operation, such as a copy in another dtype, belongs to its layer.
+        rows = dict.fromkeys(recorded, self.rows[0])
+        for number in sorted(recorded, reverse=True):
+            tensor = recorded[number]
+            rows[number] = self.row_of.get(tensor._backward, rows[number])
+            rows.update((x.number, rows[number]) for x in tensor.inputs if not x.is_leaf)
+        exempt = exempt + [x for tensor in recorded.values() for x in tensor.inputs
+                           if x.is_leaf and x.requires_grad]  # of layers that nobody knows
+        seen = {id(owner(array)) for array in arrays_within(exempt)}
+        for number in sorted(recorded):
+            tensor = recorded[number]
+            for array in (tensor.array, *arrays_within(tensor._backward)):
+                memory = owner(array)
+                if id(memory) not in seen:
+                    seen.add(id(memory))
+                    rows[number].memory += memory.nbytes
+
+    def finished_rows(self):
+        """Without containers that did nothing themselves, and with the layers that did not run."""
+        for module in self.model.modules():
+            if any(id(p) in self.uncounted for p in vars(module).values()):
+                self.new_row(module)
+        idle = {id(row) for row in self.containers
+                if not (row.parameters or row.shared or row.multiply_adds or row.memory)}
+        return [row for row in self.rows if id(row) not in idle]
