@@ -1,0 +1,51 @@
+"""The README: its code runs, its commands exist, its figures of lines are right."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+# (what Python is given, the whole line), of the indented lines
+COMMANDS = re.findall(r"^ {4}.*?(?<!\S)python ((?:examples|tests)/\S+\.py|-m [\w.]+\w)([^#\n]*)",
+                      README, re.MULTILINE)
+
+
+def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    assert len(BLOCKS) >= 4
+    for block in BLOCKS:
+        if "# with PyTorch" in block and importlib.util.find_spec("torch") is None:
+            continue
+        exec(compile(block, "README.md", "exec"), names)
+    assert (tmp_path / "graph.png").exists()
+
+
+@pytest.mark.parametrize("command", sorted({command for command, _ in COMMANDS}))
+def test_commands_have_the_options_that_are_named(command):
+    help_text = subprocess.run([sys.executable, *command.split(), "--help"], cwd=ROOT, text=True,
+                               capture_output=True, check=True).stdout
+    named = {option for name, line in COMMANDS if name == command
+             for option in re.findall(r"(?<!\S)--[a-z-]+", line)}
+    assert {option for option in named if option not in help_text} == set()
+
+
+def test_line_counts():
+    counted = re.findall(r"^\| `(\S+\.py)` \| (\d+) \|", README, re.MULTILINE)
+    assert len(counted) >= 6
+    for name, count in counted:
+        lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
+        assert abs(lines - int(count)) <= 0.1 * lines, (name, lines)
+
+
+def test_files_that_are_shown_or_named_exist():
+    for path in re.findall(r"\]\((\S+)\)", README):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`((?:minigan|examples|tests)/[\w/.]+)`", README):
+        assert (ROOT / path).exists(), path
