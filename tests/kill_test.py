@@ -30,8 +30,8 @@ from minigan import data  # noqa: E402
 from minigan.training import ArgumentParser, Checkpoint, Progress, positive_int, run  # noqa: E402
 
 SCRIPTS = {
-    "mnist_cnn": ["--data", "digits", "--epochs", 4, "--batch-size", 4],
-    "cgan": ["--data", "digits", "--epochs", 3, "--batch-size", 2, "--measure"],
+    "mnist_cnn": ["--data", "digits", "--epochs", 4, "--batch-size", 8],
+    "cgan": ["--data", "digits", "--epochs", 3, "--batch-size", 8, "--measure"],
     "dcgan": ["--data", "pictures.h5", "--channels", 2, "--batch-size", 3, "--epochs", 4,
               "--show-every", 10],
 }
@@ -58,7 +58,8 @@ class Runner:
 
     def start(self, out, *options):
         command = [sys.executable, ROOT / "examples" / f"{self.script}.py", "--out", out, *options]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT),
+        # One thread: the networks are tiny, and on a busy machine threads wait for each other.
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1",
                        "MINIGAN_CACHE": str(self.folder / "cache")}
         return subprocess.Popen([str(part) for part in command], cwd=self.folder, env=environment,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
