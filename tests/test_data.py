@@ -2,10 +2,12 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import numpy
 import pytest
 
+import minigan
 from minigan import data
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -44,6 +46,7 @@ def test_gzip_is_told_by_content_not_by_name(tmp_path):
 
 GOOD = b"\0\0\x08\x02" + struct.pack(">2I", 2, 3) + bytes(6)
 PACKED = gzip.compress(bytes(range(256)) * 9)
+PACKED_IDX = gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 9, 256) + bytes(range(256)) * 9)
 
 
 @pytest.mark.parametrize("content, reason", [
@@ -59,17 +62,32 @@ PACKED = gzip.compress(bytes(range(256)) * 9)
     (b"\0\0\x08\x03" + b"\xff" * 12, "found 0"),
     (b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, "NumPy can hold"),
     (PACKED, "not an IDX file"),
-    (PACKED[:-9], "truncated or damaged"),
+    (PACKED_IDX[:-9], "truncated or damaged"),
     (PACKED[:5], "truncated or damaged"),
-    (PACKED[:30] + b"\xff\xff\xff" + PACKED[33:], "truncated or damaged"),
-    (PACKED[:-5] + b"\0" + PACKED[-4:], "truncated or damaged"),
-    (PACKED + b"more", "truncated or damaged"),
+    (PACKED_IDX[:30] + b"\xff\xff\xff" + PACKED_IDX[33:], "truncated or damaged"),
+    (PACKED_IDX[:-5] + b"\0" + PACKED_IDX[-4:], "truncated or damaged"),
+    (PACKED_IDX + b"more", "truncated or damaged"),
+    (PACKED_IDX + gzip.compress(b"more"), "expected 2304 bytes .* found 2305 at least"),
+    (gzip.compress(b"\0\0\x08\x02" + b"\0\x0f\xff\xff" * 2), "found [0-9]{5} at most"),
 ])
 def test_a_bad_idx_file_is_named_with_what_is_wrong(tmp_path, content, reason):
     path = tmp_path / "bad-file"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"bad-file: .*{reason}"):
+    with pytest.raises(minigan.DamagedFileError, match=f"^{path}: .*{reason}"):
         data.read_idx(path)
+
+
+def test_a_small_gzip_file_of_much_content_is_not_unpacked(tmp_path):
+    """Only as much as the header announces, and that only where the file can hold it."""
+    megabyte = gzip.compress(bytes(1 << 20))
+    start = gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 5))
+    (tmp_path / "bomb").write_bytes(start + megabyte * 300)
+    tracemalloc.start()
+    with pytest.raises(minigan.DamagedFileError, match="expected 5 bytes .* found 6 at least"):
+        data.read_idx(tmp_path / "bomb")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
