@@ -1,4 +1,4 @@
-"""What deflate packed (gzip, zlib), unpacked in no more memory than is asked for."""
+"""Packed bytes, unpacked in no more memory than is asked for, whatever they are."""
 
 import contextlib
 import gzip
@@ -6,7 +6,7 @@ import zlib
 
 from minigan.errors import DamagedFileError
 
-RATIO = 1032  # deflate makes nothing smaller than by this factor
+RATIO = 1032  # deflate makes nothing smaller than by this factor, and LZF does less
 AT_ONCE = 1 << 20
 
 
@@ -48,3 +48,38 @@ def inflated(data, size):
         raise ValueError(f"expected a zlib stream of at most {size} bytes, found a truncated or "
                          f"longer one")
     return content
+
+
+def unpacked_lzf(data, size):
+    """The content of LZF's stream, which unpacks to this many bytes; else ValueError.
+
+    A byte below 32 is followed by that many literal bytes and one more. In others the upper three
+    bits are how many bytes are to be repeated, less 2 (7: and as many more as the next byte says),
+    and the lower five, with the next byte, how far back they are, less 1.
+    """
+    content, at = bytearray(), 0
+    try:
+        while at < len(data) and len(content) <= size:
+            code = data[at]
+            at += 1
+            if code < 32:
+                content += data[at:at + code + 1]
+                at += code + 1
+                continue
+            length = (code >> 5) + 2
+            if length == 9:
+                length += data[at]
+                at += 1
+            back = (code % 32 << 8 | data[at]) + 1
+            at += 1
+            if back > len(content):
+                raise ValueError(f"a repetition of what is {back} bytes back, after "
+                                 f"{len(content)} bytes")
+            repeated = content[-back:][:length]
+            # A repetition may reach into itself.
+            content += (repeated * (length // len(repeated) + 1))[:length]
+    except IndexError as error:
+        raise ValueError("a truncated LZF stream") from error
+    if len(content) != size:
+        raise ValueError(f"an LZF stream of {len(content)} bytes or more, expected {size}")
+    return bytes(content)
