@@ -72,14 +72,14 @@ def unpacked_lzf(data, size):
                 at += 1
             back = (code % 32 << 8 | data[at]) + 1
             at += 1
-            if back > len(content):
-                raise ValueError(f"a repetition of what is {back} bytes back, after "
-                                 f"{len(content)} bytes")
-            repeated = content[-back:][:length]
+            start = len(content) - back
+            if start < 0:
+                raise ValueError(f"LZF: a repetition from {-start} bytes before the start")
+            repeated = content[start:start + length]
             # A repetition may reach into itself.
             content += (repeated * (length // len(repeated) + 1))[:length]
     except IndexError as error:
-        raise ValueError("a truncated LZF stream") from error
+        raise ValueError("LZF: a truncated stream") from error
     if len(content) != size:
-        raise ValueError(f"an LZF stream of {len(content)} bytes or more, expected {size}")
+        raise ValueError(f"LZF: expected {size} bytes, found {len(content)}, or more to come")
     return bytes(content)
