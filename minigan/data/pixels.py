@@ -49,23 +49,37 @@ class StoredImage:
             return self.data_set[window]
         window += slice(0, 3),
         pixels = numpy.empty([along.stop - along.start for along in window], numpy.uint8)
-        corners = itertools.product(*(range(along.start // side * side, along.stop, side)
-                                      for along, side in zip(window, self.chunks)))
-        for corner in corners:
+        for corner in self._corners(window):
             common = [slice(max(along.start, start), min(along.stop, start + side))
                       for along, start, side in zip(window, corner, self.chunks)]
             target = _from(common, [along.start for along in window])
             pixels[target] = self._chunk(corner)[_from(common, corner)]
         return pixels
 
-    def _chunk(self, corner):
-        """The chunk with this first index: uint8 of the shape of all chunks."""
+    def look_up(self):
+        """Find where all of an image uint8 (H,W,3) is in the file, without reading it."""
+        if self.chunks is not None:
+            for corner in self._corners([slice(0, length) for length in self.shape]):
+                self._check_size(corner)
+
+    def _corners(self, window):
+        """The first indices of all chunks with a part of a window of three slices."""
+        return itertools.product(*(range(along.start // side * side, along.stop, side)
+                                   for along, side in zip(window, self.chunks)))
+
+    def _check_size(self, corner):
+        """ValueError if a chunk is not there, or its size cannot be."""
         size = math.prod(self.chunks)
         packed = self.data_set.id.get_chunk_info_by_coord(corner).size
-        # Before libhdf5 makes room for as much as the file says there is.
+        # Asked before libhdf5 makes room for as much as the file says there is.
         if packed > self.room or size > RATIO * packed:
             raise ValueError(f"chunk {corner}: expected {size} bytes, found {packed} packed ones "
                              f"in a file of {self.room}")
+
+    def _chunk(self, corner):
+        """The chunk with this first index: uint8 of the shape of all chunks."""
+        size = math.prod(self.chunks)
+        self._check_size(corner)
         skipped, content = self.data_set.id.read_direct_chunk(corner)
         for place, number in reversed(list(enumerate(self.filters))):
             # Each filter has a bit, set where it made the chunk no smaller and so left it.
@@ -88,7 +102,7 @@ def _unsummed(content, size):
     words = numpy.frombuffer(content + bytes(len(content) % 2), ">u2").astype(numpy.int64)
     weights = numpy.arange(len(words), 0, -1) % 65535
     sums = [words.sum() % 65535, (words * weights % 65535).sum() % 65535]
-    if [number % 65535 for number in struct.unpack("<2H", stored)] != sums:
+    if len(stored) < 4 or [n % 65535 for n in struct.unpack("<2H", stored)] != sums:
         raise ValueError("a wrong checksum")
     return content
 
