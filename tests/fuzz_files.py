@@ -15,7 +15,6 @@ import collections
 import itertools
 import multiprocessing
 import random
-import resource
 import shutil
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import numpy
 
 from minigan import DamagedFileError
 from minigan.data import ImageDataset, MnistDataset, read_idx, write_idx
+from minigan.data.lookover import limit_memory
 from minigan.training import ArgumentParser, Progress, positive_int, run
 
 LIMITS = SimpleNamespace(seconds=10, megabytes=200)  # for one file, beyond what the process has
@@ -150,10 +150,7 @@ def causes(error):
 
 def answer(connection, read, megabytes):
     """Say the outcome for each path that comes in. The process may not grow beyond the limit."""
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    most = used + megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(megabytes)
     connection.send("ready")
     while True:
         connection.send(outcome(read, connection.recv()))

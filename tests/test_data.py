@@ -299,6 +299,8 @@ def test_damaged_digits_in_the_cache_are_drawn_again(cache):
     images_path.write_bytes(images_path.read_bytes()[:-1])
     assert numpy.array_equal(data.load_digits(30)[0], drawn[0])
     assert numpy.array_equal(data.read_idx(images_path), drawn[0])
+    data.write_idx(images_path, drawn[0][:29])
+    assert numpy.array_equal(data.load_digits(30)[0], drawn[0])
 
 
 def test_digits_need_no_cache(cache, capsys):

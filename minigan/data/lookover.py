@@ -3,11 +3,11 @@
 Damage by chance libhdf5 survives, as far as it is seen, but not what is made on purpose: checksums
 guard the newer structures of a file, and where these are right but the rest makes no sense, it
 divides by zero, reads beyond its memory or never ends. The process that looks does all that is done
-here later, save unpacking pixels, with limits on its memory and its time.
+here later, save unpacking pixels, with limits on its memory and its time. That leaves what spoils
+memory unseen: files from strangers are still opened at one's own risk.
 """
 
 import atexit
-import contextlib
 import json
 import os
 import signal
@@ -25,7 +25,7 @@ except ImportError:  # Windows has no limits, and so no second process
     resource = None
 
 SECONDS = 20  # of computing, for one request
-BYTES = 2**30
+MEGABYTES = 1000  # beyond what the process has when it starts
 SERVE = "import sys; sys.path.insert(0, sys.argv[1]); from minigan.data import lookover; " \
         "lookover.serve()"
 
@@ -84,20 +84,32 @@ def serve():
     global _is_looker
     _is_looker = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks, and ends this too
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    most = BYTES if most == resource.RLIM_INFINITY else min(BYTES, most)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_memory(MEGABYTES)
     _, most_seconds = resource.getrlimit(resource.RLIMIT_CPU)
     print("ready", flush=True)
     for line in sys.stdin:
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = int(used.ru_utime + used.ru_stime) + SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, most_seconds))
-        # An error is no harm: whoever asked will meet it and tell it.
-        with contextlib.suppress(Exception):
+        try:
             _look(*json.loads(line))
+        except MemoryError:
+            sys.exit("looking HDF5 files over: out of memory")
+        except Exception:
+            pass  # no harm: whoever asked will meet it and tell it
         print("done", flush=True)
+
+
+def limit_memory(megabytes):
+    """Let this process grow by no more, and leave no core file. Where Linux tells what it has."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    size = Path("/proc/self/statm")
+    if size.exists():
+        pages = int(size.read_text().split()[0])
+        most = pages * resource.getpagesize() + megabytes * 2**20
+        _, limit = resource.getrlimit(resource.RLIMIT_AS)
+        if limit == resource.RLIM_INFINITY or most < limit:
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _look(path, group, first, count):
@@ -105,5 +117,7 @@ def _look(path, group, first, count):
 
     dataset = ImageDataset(path, 1, group, device="cpu")
     for index in range(first, min(first + count, len(dataset))):
-        with contextlib.suppress(DamagedFileError):
+        try:
             dataset.look_up(index)
+        except DamagedFileError:
+            pass
