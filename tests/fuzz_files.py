@@ -30,7 +30,9 @@ from minigan.data import ImageDataset, MnistDataset, read_idx, write_idx
 from minigan.data.lookover import limit_memory
 from minigan.training import ArgumentParser, Progress, positive_int, run
 
-LIMITS = SimpleNamespace(seconds=10, megabytes=200)  # for one file, beyond what the process has
+# For one file. The time is more than `lookover` takes for a hopeless one, the memory is beyond what
+# the process has.
+LIMITS = SimpleNamespace(seconds=60, megabytes=200)
 FAILURES = ("another error", "crash", "time", "memory")
 INTEGERS = (0, 1, 127, 128, 255, 2**15 - 1, 2**15, 2**16 - 1, 2**20, 2**31 - 1, 2**31, 2**32 - 1,
             2**33, 2**40, 2**63 - 1, 2**63, 2**64 - 8, 2**64 - 1)

@@ -34,8 +34,8 @@ def _array(file, path, most):
     """The array in an open IDX file, which cannot hold more than so many bytes."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0":
-        raise DamagedFileError(f"{path}: not an IDX file: expected it to start with two zero bytes, "
-                               f"a type and a number of dimensions, found {_shown(start)}")
+        raise DamagedFileError(f"{path}: not an IDX file: expected it to start with two zero "
+                               f"bytes, a type and a number of dimensions, found {_shown(start)}")
     code, ndim = start[2:]
     if code not in TYPES:
         raise DamagedFileError(f"{path}: not an IDX file: expected at byte 2 one of the types "

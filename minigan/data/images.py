@@ -36,7 +36,8 @@ class ImageDataset(Dataset):
     An item is a float32 Tensor (3,size,size) from 0 to 1. Items are in the order of their numbers,
     of which some may be missing; `.jpg`, `.jpeg` or no ending at all do as well. Images are read
     when they are asked for and not kept: at opening the file's names are read, and the form of
-    the first thousand images is checked, after another process has looked the file over. `names`, a list, and `group` tell what was found.
+    the first thousand images is checked, after another process has looked the file over. `names`,
+    a list, and `group` tell what was found.
 
     Raises FileNotFoundError for a missing file, and DamagedFileError for one that is damaged or no
     HDF5 file, for no group with images or several, and, here or when it is read, for an image of

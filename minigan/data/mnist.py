@@ -94,18 +94,19 @@ def _load_idx(folder, train):
     labels_path = _found(folder, f"{part}-labels", "idx1-ubyte")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != "uint8" or images.shape[1:] != (SIDE, SIDE):
-        raise DamagedFileError(f"{images_path}: expected uint8 images of shape (n, {SIDE}, {SIDE}), "
-                         f"found {images.dtype} of shape {images.shape}")
+        raise DamagedFileError(f"{images_path}: expected uint8 images of shape "
+                               f"(n, {SIDE}, {SIDE}), found {images.dtype} of shape "
+                               f"{images.shape}")
     if labels.dtype != "uint8" or labels.ndim != 1:
         raise DamagedFileError(f"{labels_path}: expected uint8 labels of shape (n,), "
-                         f"found {labels.dtype} of shape {labels.shape}")
+                               f"found {labels.dtype} of shape {labels.shape}")
     if len(images) != len(labels):
         raise DamagedFileError(f"{images_path} has {len(images)} images, but {labels_path} has "
-                         f"{len(labels)} labels: expected as many")
+                               f"{len(labels)} labels: expected as many")
     wrong = (labels > 9).nonzero()[0]
     if wrong.size:
-        raise DamagedFileError(f"{labels_path}: expected labels from 0 to 9, found {labels[wrong[0]]} "
-                         f"at index {wrong[0]}")
+        raise DamagedFileError(f"{labels_path}: expected labels from 0 to 9, found "
+                               f"{labels[wrong[0]]} at index {wrong[0]}")
     return images, labels
 
 
