@@ -2,10 +2,12 @@
 
 import gzip
 import struct
+import tracemalloc
 
 import numpy
 import pytest
 
+import minigan
 from minigan import data
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -44,6 +46,7 @@ def test_gzip_is_told_by_content_not_by_name(tmp_path):
 
 GOOD = b"\0\0\x08\x02" + struct.pack(">2I", 2, 3) + bytes(6)
 PACKED = gzip.compress(bytes(range(256)) * 9)
+PACKED_IDX = gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 9, 256) + bytes(range(256)) * 9)
 
 
 @pytest.mark.parametrize("content, reason", [
@@ -59,17 +62,32 @@ PACKED = gzip.compress(bytes(range(256)) * 9)
     (b"\0\0\x08\x03" + b"\xff" * 12, "found 0"),
     (b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, "NumPy can hold"),
     (PACKED, "not an IDX file"),
-    (PACKED[:-9], "truncated or damaged"),
+    (PACKED_IDX[:-9], "truncated or damaged"),
     (PACKED[:5], "truncated or damaged"),
-    (PACKED[:30] + b"\xff\xff\xff" + PACKED[33:], "truncated or damaged"),
-    (PACKED[:-5] + b"\0" + PACKED[-4:], "truncated or damaged"),
-    (PACKED + b"more", "truncated or damaged"),
+    (PACKED_IDX[:10] + b"\xff" + PACKED_IDX[11:], "truncated or damaged"),
+    (PACKED_IDX[:-5] + b"\0" + PACKED_IDX[-4:], "truncated or damaged"),
+    (PACKED_IDX + b"more", "truncated or damaged"),
+    (PACKED_IDX + gzip.compress(b"more"), "expected 2304 bytes .* found 2305 at least"),
+    (gzip.compress(b"\0\0\x08\x02" + b"\0\x0f\xff\xff" * 2), "found [0-9]{5} at most"),
 ])
 def test_a_bad_idx_file_is_named_with_what_is_wrong(tmp_path, content, reason):
     path = tmp_path / "bad-file"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"bad-file: .*{reason}"):
+    with pytest.raises(minigan.DamagedFileError, match=f"^{path}: .*{reason}"):
         data.read_idx(path)
+
+
+def test_a_small_gzip_file_of_much_content_is_not_unpacked(tmp_path):
+    """Only as much as the header announces, and that only where the file can hold it."""
+    megabyte = gzip.compress(bytes(1 << 20))
+    start = gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 5))
+    (tmp_path / "bomb").write_bytes(start + megabyte * 300)
+    tracemalloc.start()
+    with pytest.raises(minigan.DamagedFileError, match="expected 5 bytes .* found 6 at least"):
+        data.read_idx(tmp_path / "bomb")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_a_missing_idx_file_is_named(tmp_path):
@@ -166,7 +184,7 @@ def test_mnist_shows_an_image(folder):
 ])
 def test_mnist_files_that_do_not_fit_are_named(folder, part, array, reason):
     data.write_idx(folder / f"train-{part}-ubyte", array)
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(minigan.DamagedFileError, match=reason):
         data.MnistDataset(folder)
 
 
@@ -202,9 +220,14 @@ def test_mnist_reads_csv(tmp_path, before, end):
     (lambda line: line + ",0", "line 3: .*found 786 fields"),
     (lambda line: "10" + line[1:], "line 3: expected a label from 0 to 9, found 10"),
     (lambda line: "label" + line[1:], "line 3: .*'label'"),
-    (lambda line: "-1" + line[1:], "line 3: .*range"),
-    (lambda line: line + "9999", "line 3: .*range"),
-    (lambda line: line + ".5", r"line 3: .*whole numbers from 0 to 255: .*\.5"),
+    (lambda line: "-1" + line[1:], "line 3: .*from 0 to 255, found '-1'"),
+    (lambda line: "256" + line[1:], "line 3: .*from 0 to 255, found '256'"),
+    (lambda line: "+1" + line[1:], r"line 3: .*found '\+1'"),
+    (lambda line: "1_0" + line[1:], "line 3: .*found '1_0'"),
+    (lambda line: "\u0663" + line[1:], "line 3: .*found '\u0663'"),
+    (lambda line: line + "9999", "line 3: .*from 0 to 255, found '[0-9]{5,}'"),
+    (lambda line: "1" * 70_000 + line, "line 3: .*found a line of over 65536 characters"),
+    (lambda line: line + ".5", r"line 3: .*whole numbers from 0 to 255, found .*\.5"),
     (lambda line: line[:line.rindex(",") + 1], "line 3: .*whole numbers"),
     (lambda line: "\0\ufffd" + line[1:], "line 3: .*whole numbers"),
 ])
@@ -212,14 +235,14 @@ def test_a_bad_csv_line_is_named(tmp_path, change, reason):
     lines = csv_lines()
     lines[2] = change(lines[2])
     (tmp_path / "bad.csv").write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(ValueError, match=f"bad.csv, {reason}"):
+    with pytest.raises(minigan.DamagedFileError, match=f"bad.csv, {reason}"):
         data.MnistDataset(tmp_path / "bad.csv")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"label,1x1\n", GOOD, PACKED])
 def test_a_file_that_is_no_table_is_named(tmp_path, content):
     (tmp_path / "foreign.csv").write_bytes(content)
-    with pytest.raises(ValueError, match="foreign.csv.*: expected"):
+    with pytest.raises(minigan.DamagedFileError, match="foreign.csv.*: expected"):
         data.MnistDataset(tmp_path / "foreign.csv")
 
 
@@ -276,6 +299,8 @@ def test_damaged_digits_in_the_cache_are_drawn_again(cache):
     images_path.write_bytes(images_path.read_bytes()[:-1])
     assert numpy.array_equal(data.load_digits(30)[0], drawn[0])
     assert numpy.array_equal(data.read_idx(images_path), drawn[0])
+    data.write_idx(images_path, drawn[0][:29])
+    assert numpy.array_equal(data.load_digits(30)[0], drawn[0])
 
 
 def test_digits_need_no_cache(cache, capsys):

@@ -1,10 +1,14 @@
 """Colour images from HDF5 files: which are read, how, and what is said of those that cannot be."""
 
+import zlib
+
 import h5py
 import numpy
 import pytest
 
+import minigan
 from minigan import data
+from minigan.data import lookover
 
 
 def pixels(*shape, seed=0):
@@ -203,3 +207,111 @@ def test_images_are_read_when_they_are_asked_for(odd, monkeypatch):
     assert read == ["/odd/40.png", "/odd/2.jpg"]
     dataset[1]
     assert read[2:] == ["/odd/2.jpg"]
+
+
+# Stored in chunks, and damaged on purpose
+
+SMOOTH = numpy.add.outer(numpy.arange(23), numpy.arange(19))[:, :, None].repeat(3, 2).astype("u1")
+CHUNKED = [dict(), dict(compression="gzip"), dict(compression="lzf"), dict(fletcher32=True),
+           dict(compression="gzip", shuffle=True, fletcher32=True),
+           dict(compression="lzf", shuffle=True, fletcher32=True)]
+
+
+@pytest.mark.parametrize("image", [SMOOTH, pixels(23, 19, 3)], ids=["smooth", "noise"])
+@pytest.mark.parametrize("chunks", [(23, 19, 3), (5, 4, 2), (30, 30, 3)])
+@pytest.mark.parametrize("options", CHUNKED, ids=str)
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+def test_all_that_h5py_writes_in_chunks_is_read(tmp_path, image, chunks, options, version):
+    with h5py.File(tmp_path / "a.h5", "w", libver=version) as file:
+        file.create_dataset("0.png", data=image, chunks=chunks, maxshape=(None, None, 3), **options)
+    for size in (1, 7, 19):
+        raw = data.ImageDataset(tmp_path / "a.h5", size=size).raw(0)
+        assert numpy.array_equal(raw, data.crop_center(image, size, size))
+
+
+@pytest.mark.parametrize("options, content, mask, reason", [
+    (dict(compression="gzip"), zlib.compress(bytes(100)), 0, "expected 192 bytes, found 100"),
+    (dict(compression="gzip"), zlib.compress(bytes(10**6)), 0, "or longer"),
+    (dict(compression="gzip"), zlib.compress(bytes(192))[:-1], 0, "truncated"),
+    (dict(compression="gzip"), bytes(100), 1, "expected 192 bytes, found 100"),
+    (dict(compression="gzip"), b"no zlib", 0, "incorrect header"),
+    (dict(fletcher32=True), bytes(3), 0, "checksum"),
+    (dict(fletcher32=True), bytes(195) + b"\1", 0, "checksum"),
+    (dict(compression="lzf"), b"\x05a", 0, "LZF"),
+    (dict(compression="lzf"), b"\xe0", 0, "LZF: .*truncated"),
+    (dict(compression="lzf"), b"\x20\x09", 0, "LZF: .*before the start"),
+    (dict(compression="lzf"), b"\0a" + b"\xe0\xff\0" * 20, 0, "LZF: expected 192 bytes"),
+])
+def test_a_chunk_of_another_size_is_named(tmp_path, options, content, mask, reason):
+    """libhdf5 itself would read what lies in memory behind the chunk, or unpack all there is."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        image = file.create_dataset("0.png", (8, 16, 3), "uint8", chunks=(8, 8, 3), **options)
+        image[:, :8] = 7
+        image.id.write_direct_chunk((0, 8, 0), content, mask)
+    dataset = data.ImageDataset(tmp_path / "a.h5", size=8)
+    with pytest.raises(minigan.DamagedFileError, match=rf"a.h5, /0.png: .*{reason}"):
+        dataset.raw(0)
+
+
+@pytest.mark.parametrize("options, reason", [
+    (dict(shape=(10**5, 10**5, 3)), "than a file of [0-9]+ bytes can hold"),
+    (dict(shape=(10**5, 10**5, 3), chunks=(9, 9, 3)), "than a file of [0-9]+ bytes can hold"),
+    (dict(shape=(99, 99, 3), chunks=(9, 9, 3)), "chunk .*found"),
+    (dict(shape=(9, 9, 3), chunks=(9, 9, 3), scaleoffset=4), "filters"),
+    (dict(shape=(9, 9, 3), external=[("other", 0, 300)]), "in the file itself"),
+])
+def test_what_a_file_does_not_hold_is_not_read(tmp_path, options, reason):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("0.png", dtype="uint8", **options)
+    with pytest.raises(minigan.DamagedFileError, match=f"a.h5, /0.png: .*{reason}"):
+        data.ImageDataset(tmp_path / "a.h5", size=8).raw(0)
+
+
+def test_no_other_file_is_opened(tmp_path):
+    other = written(tmp_path / "other.h5", {"a/0.png": pixels(8, 8, 3)})
+    layout = h5py.VirtualLayout((8, 8, 3), "uint8")
+    layout[:] = h5py.VirtualSource(other, "a/0.png", (8, 8, 3))
+    for link in (h5py.ExternalLink(other, "/a/0.png"), h5py.SoftLink("/b/0")):
+        with h5py.File(tmp_path / "links.h5", "w") as file:
+            file["b/0"] = pixels(8, 8, 3)
+            file["a/0.png"] = link
+            file["c"] = h5py.ExternalLink(other, "/a")
+        with pytest.raises(minigan.DamagedFileError, match="links.h5, a/0.png: .*no readable one"):
+            data.ImageDataset(tmp_path / "links.h5", size=8, group="a")
+        with pytest.raises(minigan.DamagedFileError, match="links.h5: expected a group c"):
+            data.ImageDataset(tmp_path / "links.h5", size=8, group="c")
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        file.create_virtual_dataset("0.png", layout)
+    with pytest.raises(minigan.DamagedFileError, match="virtual.h5, /0.png: .*file itself"):
+        data.ImageDataset(tmp_path / "virtual.h5", size=8)
+
+
+LOOKERS = {
+    "crashes": "lookover._look = lambda *request: os.abort()",
+    "hangs": "lookover.SECONDS = 1; lookover._look = lambda *request: [0 for _ in iter(int, 1)]",
+    "takes too much": "lookover._look = lambda *request: bytearray(2**32)",
+}
+
+
+@pytest.mark.skipif(lookover.resource is None, reason="there are no limits for processes")
+@pytest.mark.parametrize("change", LOOKERS.values(), ids=list(LOOKERS))
+def test_a_file_that_libhdf5_fails_on_is_refused(odd, monkeypatch, change):
+    lookover._stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(lookover, "SERVE", lookover.SERVE.replace(
+            "lookover.serve()", f"import os; {change}; lookover.serve()"))
+        with pytest.raises(minigan.DamagedFileError, match="odd.h5: .*that libhdf5 fails on"):
+            data.ImageDataset(odd[0], size=8)
+    assert len(data.ImageDataset(odd[0], size=8)) == 5  # another process looks at the next
+
+
+def test_images_far_behind_are_looked_over_when_they_are_read(tmp_path, monkeypatch):
+    images = {f"{number}.png": pixels(1, 1, 3) for number in range(2100)}
+    path = written(tmp_path / "long.h5", images)
+    asked = []
+    monkeypatch.setattr("minigan.data.images.look_over",
+                        lambda path, group, first, count: asked.append((path, first)))
+    dataset = data.ImageDataset(path, size=1)
+    assert asked == [(path, 0)]
+    dataset.batch([5, 1500, 1501, -1])
+    assert asked == [(path, 0), (path, 1000), (path, 2000)]

@@ -34,10 +34,13 @@ def load_digits(count, seed=0):
     folder = cache_folder() / name
     paths = folder / "images-idx3-ubyte", folder / "labels-idx1-ubyte"
     try:
-        return tuple(read_idx(path) for path in paths)
+        images, labels = (read_idx(path) for path in paths)
+        if images.shape == (count, SIDE, SIDE) and labels.shape == (count,):
+            return images, labels
     except (OSError, ValueError):
-        # Not there yet, or damaged: drawn anew either way.
-        arrays = draw_digits(count, seed)
+        pass
+    # Not there yet, or damaged: drawn anew either way.
+    arrays = draw_digits(count, seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, array in zip(paths, arrays):

@@ -2,11 +2,13 @@
 
 import hashlib
 import http.client
+import io
+import math
 import sys
 import urllib.request
 from pathlib import Path
 
-from minigan.data.idx import unpacked
+from minigan.data.packed import gunzipped, parts
 from minigan.files import write_whole
 
 MIRRORS = (
@@ -65,10 +67,10 @@ class _Unusable(Exception):
 
 def _is_there(path, expected):
     try:
-        content = unpacked(path.read_bytes(), path)
+        with open(path, "rb") as file:
+            return _digest(file, path) == expected
     except (OSError, ValueError):
         return False
-    return hashlib.sha256(content).hexdigest() == expected
 
 
 def _fetched(url, expected, timeout):
@@ -76,12 +78,21 @@ def _fetched(url, expected, timeout):
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             body = _body(response, url.rpartition("/")[2])
-        found = hashlib.sha256(unpacked(body, url)).hexdigest()
+        found = _digest(io.BufferedReader(io.BytesIO(body)), url)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _Unusable(str(error) or type(error).__name__) from error
     if found != expected:
         raise _Unusable(f"expected content of SHA-256 {expected}, found {found}")
     return body
+
+
+def _digest(file, name):
+    """The SHA-256 of an open file's unpacked content. DamagedFileError with this name."""
+    digest = hashlib.sha256()
+    with gunzipped(file, name) as content:
+        for part in parts(content, math.inf):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _body(response, name):

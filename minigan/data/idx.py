@@ -6,12 +6,13 @@ each dimension as a 32-bit whole number, and then the numbers; the largest byte 
 
 import gzip
 import math
+import os
 import struct
-import zlib
-from pathlib import Path
 
 import numpy
 
+from minigan.data.packed import RATIO, gunzipped, parts
+from minigan.errors import DamagedFileError
 from minigan.files import write_whole
 
 
@@ -22,34 +23,51 @@ MAX_DIMENSIONS = 32  # what every version of NumPy can hold
 def read_idx(path):
     """The array in an IDX file, gzipped or not; its dtype is the file's, in native byte order.
 
-    Raises OSError if the file cannot be opened, ValueError if it is not a whole IDX file.
+    Raises OSError if the file cannot be opened, DamagedFileError if it is not a whole IDX file.
     """
-    data = unpacked(Path(path).read_bytes(), path)
-    if len(data) < 4 or data[:2] != b"\0\0":
-        raise ValueError(f"{path}: not an IDX file: expected it to start with two zero bytes, a "
-                         f"type and a number of dimensions, found {_shown(data[:4])}")
-    code, ndim = data[2], data[3]
+    with open(path, "rb") as file, gunzipped(file, path) as content:
+        size = os.fstat(file.fileno()).st_size
+        return _array(content, path, size if content is file else RATIO * size)
+
+
+def _array(file, path, most):
+    """The array in an open IDX file, which cannot hold more than so many bytes."""
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0":
+        raise DamagedFileError(f"{path}: not an IDX file: expected it to start with two zero "
+                               f"bytes, a type and a number of dimensions, found {_shown(start)}")
+    code, ndim = start[2:]
     if code not in TYPES:
-        raise ValueError(f"{path}: not an IDX file: expected one of the types "
-                         f"{_shown(TYPES)}, found {code:02x}")
+        raise DamagedFileError(f"{path}: not an IDX file: expected at byte 2 one of the types "
+                               f"{_shown(TYPES)}, found {code:02x}")
     if not 1 <= ndim <= MAX_DIMENSIONS:
-        raise ValueError(f"{path}: expected 1 to {MAX_DIMENSIONS} dimensions, found {ndim}")
-    start = 4 + 4 * ndim
-    if len(data) < start:
-        raise ValueError(f"{path}: expected a header of {start} bytes for {ndim} dimensions, "
-                         f"found {len(data)} bytes in all")
-    shape = struct.unpack(f">{ndim}I", data[4:start])
+        raise DamagedFileError(f"{path}: expected at byte 3 1 to {MAX_DIMENSIONS} dimensions, "
+                               f"found {ndim}")
+    sizes = file.read(4 * ndim)
+    if len(sizes) < 4 * ndim:
+        raise DamagedFileError(f"{path}: expected a header of {4 + 4 * ndim} bytes for {ndim} "
+                               f"dimensions, found {4 + len(sizes)} bytes in all")
+    shape = struct.unpack(f">{ndim}I", sizes)
     dtype = numpy.dtype(TYPES[code])
     expected = math.prod(shape) * dtype.itemsize
-    if len(data) - start != expected:
-        raise ValueError(f"{path}: expected {expected} bytes after the header for {dtype.name} "
-                         f"of shape {shape}, found {len(data) - start}")
-    array = numpy.frombuffer(data, dtype, offset=start).astype(dtype.newbyteorder("="))
+    most -= 4 + 4 * ndim
+    data = bytearray()
+    # A header that asks for more than the file can hold does not make minigan unpack all of it.
+    if expected <= most:
+        for part in parts(file, expected + 1):
+            data += part
+    if len(data) != expected:
+        found = (f"{most} at most" if expected > most else
+                 f"{len(data)} at least" if len(data) > expected else len(data))
+        raise DamagedFileError(f"{path}: expected {expected} bytes after the header for "
+                               f"{dtype.name} of shape {shape}, found {found}")
+    array = numpy.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False)
     try:
         return array.reshape(shape)
     except ValueError as error:
         # Zeros among the dimensions let the others be larger than any array's.
-        raise ValueError(f"{path}: expected a shape that NumPy can hold, found {shape}") from error
+        raise DamagedFileError(f"{path}: expected a shape that NumPy can hold, "
+                               f"found {shape}") from error
 
 
 def write_idx(path, array):
@@ -74,17 +92,6 @@ def write_idx(path, array):
     if str(path).endswith(".gz"):
         data = gzip.compress(data, mtime=0)  # no time stamp: the same array, the same bytes
     write_whole(path, data)
-
-
-def unpacked(data, name):
-    """The bytes, gunzipped if they are gzip's; ValueError with this name if they are damaged."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{name}: expected a whole gzip file, found a truncated or damaged one: "
-                         f"{error}") from error
 
 
 def _shown(values):

@@ -1,5 +1,6 @@
 """Colour images from an HDF5 file that may be larger than memory."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -8,13 +9,16 @@ import numpy
 from minigan.autograd import Tensor
 from minigan.data.faces import open_faces
 from minigan.data.loader import Dataset
+from minigan.data.lookover import look_over
+from minigan.data.pixels import StoredImage
 from minigan.device import module_for
+from minigan.errors import DamagedFileError
 
 FACES = 1200  # in the built-in set
-NAME = re.compile(r"(\d+)(\.png|\.jpe?g)?", re.IGNORECASE)
-CHECKED = 1000  # images whose form is checked at opening, which takes less than 0.1 ms each
+NAME = re.compile(r"([0-9]{1,18})(\.png|\.jpe?g)?", re.IGNORECASE)
+CHECKED = 1000  # images that are looked over at a time, at opening the first, in 0.3 ms each
 # What h5py raises where a file's bytes make no sense, or a link leads nowhere.
-DAMAGE = (OSError, RuntimeError, KeyError)
+DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError)
 
 
 class ImageDataset(Dataset):
@@ -32,11 +36,13 @@ class ImageDataset(Dataset):
     An item is a float32 Tensor (3,size,size) from 0 to 1. Items are in the order of their numbers,
     of which some may be missing; `.jpg`, `.jpeg` or no ending at all do as well. Images are read
     when they are asked for and not kept: at opening the file's names are read, and the form of
-    the first thousand images is checked. `names`, a list, and `group` tell what was found.
+    the first thousand images is checked, after another process has looked the file over. `names`,
+    a list, and `group` tell what was found.
 
-    Raises FileNotFoundError for a missing file, and ValueError for one that is damaged or no HDF5
-    file, for no group with images or several, and, here or when it is read, for an image of another
-    form or damaged.
+    Raises FileNotFoundError for a missing file, and DamagedFileError for one that is damaged or no
+    HDF5 file, for no group with images or several, and, here or when it is read, for an image of
+    another form, damaged, in another file (by a link or otherwise), or packed by other filters than
+    gzip, LZF, shuffle and Fletcher32.
     """
 
     def __init__(self, source="faces", size=128, group=None, device=None):
@@ -45,13 +51,13 @@ class ImageDataset(Dataset):
                              f"got {size!r}")
         self.size = size
         self.device = device
-        self._file = open_faces(FACES) if source == "faces" else _opened(source)
-        try:
+        # The built-in faces are of minigan itself, and need no looking over.
+        self._path = None if source == "faces" else Path(source).absolute()
+        self._file = _opened(source, group) if self._path else open_faces(FACES)
+        self._looked_over = {0}  # numbers of blocks of CHECKED images
+        with _damage(f"{self._file.filename}: expected a whole HDF5 file, found a damaged one"):
             self.group, self.names = _found(self._file, group)
             self._images = self._file[self.group]
-        except DAMAGE as error:
-            raise ValueError(f"{self._file.filename}: expected a whole HDF5 file, found a damaged "
-                             f"one: {_line(error)}") from error
         for index in range(min(CHECKED, len(self))):
             self.shape(index)
 
@@ -73,11 +79,8 @@ class ImageDataset(Dataset):
     def raw(self, index):
         """The middle of an image as it is in the file: a NumPy array uint8 (size,size,3)."""
         image = self._image(index)
-        try:
+        with _damage(f"{self._where(index)}: expected a whole image, found damaged data"):
             return crop_center(image, self.size, self.size)
-        except DAMAGE as error:
-            raise ValueError(f"{self._where(index)}: expected a whole image, found damaged data: "
-                             f"{_line(error)}") from error
 
     def shape(self, index):
         """Height, width and channels of an image as it is in the file: a tuple (H,W,3)."""
@@ -90,22 +93,30 @@ class ImageDataset(Dataset):
         pyplot.imshow(self.raw(index))
         pyplot.title(f"image {self.names[index]}")
 
+    def look_up(self, index):
+        """Find where all of an image is in the file; its pixels are not read."""
+        with _damage(f"{self._where(index)}: expected a whole image, found a damaged one"):
+            self._image(index).look_up()
+
     def _image(self, index):
         """The data set of an image, its form checked; no pixel is read yet."""
         import h5py
 
         where = self._where(index)
-        try:
-            image = self._images[self.names[index]]
-        except DAMAGE as error:
-            raise ValueError(f"{where}: expected an image, found no readable one: "
-                             f"{_line(error)}") from error
-        if not isinstance(image, h5py.Dataset):
-            raise ValueError(f"{where}: expected an image, found a {type(image).__name__.lower()}")
-        shape = image.shape or ()  # None where there is no data at all
+        block = range(len(self))[index] // CHECKED
+        if self._path and block not in self._looked_over:
+            look_over(self._path, self.group, block * CHECKED, CHECKED)
+            self._looked_over.add(block)
+        with _damage(f"{where}: expected an image, found no readable one"):
+            image = _linked(self._images, self.names[index])
+            if not isinstance(image, h5py.Dataset):
+                found = f"a {type(image).__name__.lower()}" if image else "no readable one"
+                raise DamagedFileError(f"{where}: expected an image, found {found}")
+            image = StoredImage(image)
+        shape = image.shape
         if image.dtype != "uint8" or len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < self.size:
-            raise ValueError(f"{where}: expected a colour image, uint8 (H,W,3) with H and W at "
-                             f"least {self.size}, found {image.dtype} of shape {shape}")
+            raise DamagedFileError(f"{where}: expected a colour image, uint8 (H,W,3) with H and W "
+                                   f"at least {self.size}, found {image.dtype} of shape {shape}")
         return image
 
     def _where(self, index):
@@ -133,7 +144,7 @@ def crop_center(img, new_width, new_height):
     return img[top:top + new_height, left:left + new_width]
 
 
-def _opened(source):
+def _opened(source, group):
     import h5py
 
     path = Path(source)
@@ -142,14 +153,15 @@ def _opened(source):
     if path.is_dir():
         raise ValueError(f"{path}: expected an HDF5 file, found a folder; `python -m minigan.data "
                          f"pack` makes such a file of a folder's images")
+    look_over(path, group, 0, CHECKED)
     try:
         return h5py.File(path, "r")
     except OSError as error:
         # What the system refused, such as a file without permission, has a number and stays.
         if error.errno:
             raise
-        raise ValueError(f"{path}: expected a whole HDF5 file, found a truncated, damaged or "
-                         f"foreign one: {_line(error)}") from error
+        raise DamagedFileError(f"{path}: expected a whole HDF5 file, found a truncated, damaged "
+                               f"or foreign one: {_line(error)}") from error
 
 
 def _found(file, wanted):
@@ -159,21 +171,47 @@ def _found(file, wanted):
     if wanted is None:
         # The root, and the groups directly in it. An image's name is not looked up: there may be
         # a hundred thousand.
-        groups = ["/"] + [name for name in _names(file) if not NAME.fullmatch(name)
-                          and file.get(name, getclass=True) is h5py.Group]
+        names = ["/"] + [name for name in _names(file) if not NAME.fullmatch(name)]
     else:
-        groups = [wanted] if isinstance(file.get(wanted), h5py.Group) else []
-    images = {name: sorted(filter(NAME.fullmatch, _names(file[name])), key=_number)
-              for name in groups}
+        names = [wanted]
+    groups = {name: _linked(file, name) for name in names}
+    images = {name: sorted(filter(NAME.fullmatch, _names(group)), key=_number)
+              for name, group in groups.items() if isinstance(group, h5py.Group)}
     images = {name: names for name, names in images.items() if names}
     if not images:
         there = ", ".join(_names(file)[:10]) or "nothing"
-        raise ValueError(f"{file.filename}: expected a group {wanted or 'of any name'} with data "
-                         f"sets 0.png, 1.png, ..., found none; in the file: {there}")
+        raise DamagedFileError(f"{file.filename}: expected a group {wanted or 'of any name'} with "
+                               f"data sets 0.png, 1.png, ..., found none; in the file: {there}")
     if len(images) > 1:
-        raise ValueError(f"{file.filename}: expected one group with images, found "
-                         f"{', '.join(images)}; choose one by group=")
+        raise DamagedFileError(f"{file.filename}: expected one group with images, found "
+                               f"{', '.join(images)}; choose one by group=")
     return images.popitem()
+
+
+def _linked(group, path):
+    """What the path leads to by hard links alone, None if there is no such thing.
+
+    Other links may lead to other files, which nobody has named.
+    """
+    import h5py
+
+    for name in filter(None, path.split("/")):
+        if not isinstance(group, h5py.Group) or not isinstance(
+                group.get(name, getlink=True), h5py.HardLink):
+            return None
+        group = group[name]
+    return group
+
+
+@contextlib.contextmanager
+def _damage(start):
+    """Make what h5py raises in the block a DamagedFileError that starts so."""
+    try:
+        yield
+    except DamagedFileError:
+        raise
+    except DAMAGE as error:
+        raise DamagedFileError(f"{start}: {_line(error)}") from error
 
 
 def _names(group):

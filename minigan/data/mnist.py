@@ -11,9 +11,13 @@ from minigan.data.download import download_mnist
 from minigan.data.idx import read_idx
 from minigan.data.loader import Dataset
 from minigan.device import module_for, moved
+from minigan.errors import DamagedFileError
 
 SIDE = 28
 PIXELS = SIDE * SIDE
+# How a CSV file spells its values. `int` would also take "1_0", "+1" and other scripts' digits.
+VALUES = {str(value): value for value in range(256)}
+LONGEST_LINE = 1 << 16  # of a CSV file, in characters: several times what the longest header needs
 TARGETS = numpy.eye(10, dtype="float32")  # row: the one-hot target of a label
 
 
@@ -33,8 +37,8 @@ class MnistDataset(Dataset):
     with a one at the label's place. The Tensors are on the default device. The attributes `images`,
     uint8 (n, 28, 28), and `labels`, uint8 (n,), hold the set as NumPy arrays.
 
-    Raises FileNotFoundError for missing files, ValueError for damaged or unsuitable ones, and
-    ConnectionError if MNIST cannot be downloaded.
+    Raises FileNotFoundError for missing files, DamagedFileError for damaged or unsuitable ones,
+    and ConnectionError if MNIST cannot be downloaded.
     """
 
     def __init__(self, source, train=True):
@@ -90,18 +94,19 @@ def _load_idx(folder, train):
     labels_path = _found(folder, f"{part}-labels", "idx1-ubyte")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != "uint8" or images.shape[1:] != (SIDE, SIDE):
-        raise ValueError(f"{images_path}: expected uint8 images of shape (n, {SIDE}, {SIDE}), "
-                         f"found {images.dtype} of shape {images.shape}")
+        raise DamagedFileError(f"{images_path}: expected uint8 images of shape "
+                               f"(n, {SIDE}, {SIDE}), found {images.dtype} of shape "
+                               f"{images.shape}")
     if labels.dtype != "uint8" or labels.ndim != 1:
-        raise ValueError(f"{labels_path}: expected uint8 labels of shape (n,), "
-                         f"found {labels.dtype} of shape {labels.shape}")
+        raise DamagedFileError(f"{labels_path}: expected uint8 labels of shape (n,), "
+                               f"found {labels.dtype} of shape {labels.shape}")
     if len(images) != len(labels):
-        raise ValueError(f"{images_path} has {len(images)} images, but {labels_path} has "
-                         f"{len(labels)} labels: expected as many")
+        raise DamagedFileError(f"{images_path} has {len(images)} images, but {labels_path} has "
+                               f"{len(labels)} labels: expected as many")
     wrong = (labels > 9).nonzero()[0]
     if wrong.size:
-        raise ValueError(f"{labels_path}: expected labels from 0 to 9, found {labels[wrong[0]]} "
-                         f"at index {wrong[0]}")
+        raise DamagedFileError(f"{labels_path}: expected labels from 0 to 9, found "
+                               f"{labels[wrong[0]]} at index {wrong[0]}")
     return images, labels
 
 
@@ -118,23 +123,26 @@ def _load_csv(path):
     rows = bytearray()
     # Whatever cannot be decoded is replaced, and so becomes a bad value in a line with a number.
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            fields = line.split(",")
-            if not line.strip() or (number == 1 and fields[0].strip(' "\n').isalpha()):
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), ""), 1):
+            if len(line) > LONGEST_LINE:
+                raise DamagedFileError(f"{path}, line {number}: expected a label and {PIXELS} "
+                                       f"values, found a line of over {LONGEST_LINE} characters")
+            fields = line.rstrip("\n").split(",")
+            if not line.strip() or (number == 1 and fields[0].strip(' "').isalpha()):
                 continue  # a blank line, or the header
             if len(fields) != 1 + PIXELS:
-                raise ValueError(f"{path}, line {number}: expected a label and {PIXELS} values, "
-                                 f"found {len(fields)} fields")
+                raise DamagedFileError(f"{path}, line {number}: expected a label and {PIXELS} "
+                                       f"values, found {len(fields)} fields")
             try:
-                row = bytes(map(int, fields))
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: expected whole numbers from 0 to 255: "
-                                 f"{error}") from error
+                row = bytes(VALUES[field.strip(" ")] for field in fields)
+            except KeyError as error:
+                raise DamagedFileError(f"{path}, line {number}: expected whole numbers from 0 to "
+                                       f"255, found {error.args[0]!r:.40}") from error
             if row[0] > 9:
-                raise ValueError(f"{path}, line {number}: expected a label from 0 to 9, "
-                                 f"found {row[0]}")
+                raise DamagedFileError(f"{path}, line {number}: expected a label from 0 to 9, "
+                                       f"found {row[0]}")
             rows += row
     if not rows:
-        raise ValueError(f"{path}: expected rows of a label and {PIXELS} values, found none")
+        raise DamagedFileError(f"{path}: expected rows of a label and {PIXELS} values, found none")
     table = numpy.frombuffer(rows, numpy.uint8).reshape(-1, 1 + PIXELS)
     return table[:, 1:].reshape(-1, SIDE, SIDE), table[:, 0].copy()
