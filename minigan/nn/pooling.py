@@ -9,9 +9,9 @@ from minigan.nn.module import Module
 class _Pooling(Module):
     options = {"padding": (0, (0, 0)), "ceil_mode": (False,)}
 
-    def __init__(self, kernel_size, stride=None, **options):
+    def __init__(self, kernel_size, stride=None, padding=0, **options):
         name = type(self).__name__
-        check_options(name, options, self.options)
+        check_options(name, {"padding": padding, **options}, self.options)
         self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else pair(name, "stride", stride, 1)
 
