@@ -29,12 +29,12 @@ def get_device_name(device=0):
 
 
 def memory_allocated(device=None):
-    """Bytes of the GPU's memory that arrays lie in."""
+    """Bytes of the GPU's memory that arrays lie in. `device` is accepted: there is only one."""
     return sum(pool.used_bytes() for pool in _pools())
 
 
 def memory_reserved(device=None):
-    """Bytes of the GPU's memory that CuPy's pools hold, those of captured steps included."""
+    """Bytes of it that CuPy's pools hold, those of captured steps included."""
     return sum(pool.total_bytes() for pool in _pools())
 
 

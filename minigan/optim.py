@@ -25,7 +25,8 @@ from minigan.watching import watching
 PIECE = 1 << 18
 
 
-# Options of PyTorch's: how it computes is of no consequence here, what it computes is fixed.
+# PyTorch's further options: those for how it computes change nothing here, and are accepted; those
+# for what it computes are accepted only where they are off.
 OPTIONS = {"maximize": (False,), "differentiable": (False,), "foreach": (None, False, True),
            "fused": (None, False, True)}
 

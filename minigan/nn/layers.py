@@ -1,4 +1,9 @@
-"""Layers that hold a weight: linear, both convolutions, embedding."""
+"""Layers that hold a weight: linear, both convolutions, embedding.
+
+device, dtype  where the weights are made and of what: None for the default device and float32
+
+Of PyTorch's further options only the defaults are accepted; others are NotImplementedErrors.
+"""
 
 from numbers import Integral
 
