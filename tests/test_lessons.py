@@ -58,27 +58,40 @@ def check_losses(progress):
     assert numpy.mean(progress[-few:]) < 0.8 * numpy.mean(progress[:few]), progress
 
 
+@pytest.fixture
+def pytorch(monkeypatch):
+    """PyTorch, on the CPU."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    return torch
+
+
+@pytest.fixture
+def place(device, monkeypatch):
+    """The device, which lessons find to be there or not."""
+    monkeypatch.setattr(minigan.cuda, "is_available", lambda: device == "cuda")
+    return device
+
+
 @pytest.mark.parametrize("name", LESSONS)
-def test_lesson(name, device):
+def test_lesson(name, place):
     lesson = Lesson(name, IMPORTS).make().train()
-    assert not any("torch" in type(value).__module__ for value in lesson.names.values())
+    assert lesson.names["torch"] is minigan and "from torch" not in lesson.making
     check_losses(lesson.names["progress"])
     assert lesson.names.get("accuracy", 1) > 0.6
     for network in lesson.networks(minigan.nn).values():
-        assert {p.device for p in network.parameters()} <= {device}
+        assert {p.device for p in network.parameters()} <= {place}
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_lesson_in_pytorch(name):
-    pytest.importorskip("torch")
+def test_lesson_in_pytorch(name, pytorch):
     check_losses(Lesson(name, {}).make().train().names["progress"])
 
 
 @pytest.mark.parametrize("name", DRAW_FROM_NUMPY)
-def test_losses_are_pytorchs(name, device):
-    torch = pytest.importorskip("torch")
+def test_losses_are_pytorchs(name, place, pytorch):
     theirs, ours = Lesson(name, {}).make(), Lesson(name, IMPORTS).make()
-    for key, network in theirs.networks(torch.nn).items():
+    for key, network in theirs.networks(pytorch.nn).items():
         ours.names[key].load_state_dict(network.state_dict())
     losses = []
     for lesson in (theirs, ours):
