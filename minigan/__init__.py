@@ -4,23 +4,40 @@ Read it in this order: autograd.py, walk.py, functional/activation.py, functiona
 nn/, optim.py, then the examples.
 """
 
+import importlib
+
 from minigan.autograd import Tensor
 from minigan.creation import (
-    FloatTensor, eye, full, ones, ones_like, rand, randint, randn, tensor, zeros, zeros_like)
+    FloatTensor, LongTensor, arange, empty, eye, full, full_like, is_tensor, linspace, ones,
+    ones_like, rand, rand_like, randint, randn, randn_like, tensor, zeros, zeros_like)
+from minigan.cuda import set_default_tensor_type
 from minigan.device import (
-    bool, cuda, device, float16, float32, float64, int8, int16, int32, int64, manual_seed,
-    set_device, uint8)
+    bool, device, float16, float32, float64, int8, int16, int32, int64, manual_seed,
+    set_default_device, set_device, uint8)
 from minigan.functional import (
     abs, add, argmax, cat, clamp, div, exp, flatten, log, log_softmax, matmul, max, mean, min, mul,
     neg, permute, pow, relu, reshape, sigmoid, softmax, sqrt, squeeze, stack, sub, sum, t, tanh,
     transpose, unsqueeze, view)
+from minigan.interchange import as_tensor, from_dlpack, from_numpy
 from minigan.recording import enable_grad, is_grad_enabled, no_grad
-from minigan import backends, nn, optim
+from minigan import backends, cuda, nn, optim
 from minigan.errors import AnomalyError, DamagedFileError
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.inspect import detect_anomaly, draw, profile, summary
 from minigan.replay import capture
 from minigan.serialization import load, save
 from minigan.kernels.memory import keep_freed_memory
+
+# PyTorch's short names
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
+
+
+def __getattr__(name):
+    """`minigan.data` and `minigan.utils` are loaded when they are first asked for."""
+    if name in ("data", "utils"):
+        return importlib.import_module(f"minigan.{name}")
+    raise AttributeError(f"module 'minigan' has no attribute {name!r}")
+
 
 keep_freed_memory()

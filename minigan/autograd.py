@@ -114,6 +114,18 @@ class Tensor:
         array = self.numpy()
         return numpy.array(array, dtype=dtype, copy=copy)
 
+    def __dlpack__(self, **options):
+        """Its memory for another library: numpy.from_dlpack(tensor), torch.from_dlpack(tensor).
+
+        BufferError, DLPack's own, if it requires a gradient.
+        """
+        if self.requires_grad:
+            raise BufferError("__dlpack__: the tensor requires a gradient; use detach()")
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
     def __len__(self):
         if not self.array.ndim:
             raise TypeError("len: a 0-d tensor has no length")
@@ -223,8 +235,11 @@ class Tensor:
 
     # Moving and copying
 
-    def to(self, *targets, device=None, dtype=None):
-        """On another device and/or of another dtype; itself if nothing changes."""
+    def to(self, *targets, device=None, dtype=None, non_blocking=False):
+        """On another device and/or of another dtype; itself if nothing changes.
+
+        `non_blocking` is accepted and changes nothing.
+        """
         for target in targets:
             if isinstance(target, Tensor):
                 device, dtype = target.device, target.dtype
@@ -248,8 +263,11 @@ class Tensor:
     def cpu(self):
         return self.to("cpu")
 
-    def cuda(self):
+    def cuda(self, non_blocking=False):
         return self.to("cuda")
+
+    def half(self):
+        return self.to(dtype="float16")
 
     def float(self):
         return self.to(dtype="float32")
@@ -257,8 +275,14 @@ class Tensor:
     def double(self):
         return self.to(dtype="float64")
 
+    def int(self):
+        return self.to(dtype="int32")
+
     def long(self):
         return self.to(dtype="int64")
+
+    def bool(self):
+        return self.to(dtype="bool")
 
     def __deepcopy__(self, memo):
         if self._backward is not None:
@@ -318,15 +342,19 @@ class Tensor:
 
     # The walk back
 
-    def backward(self, gradient=None, retain_graph=False):
+    def backward(self, gradient=None, retain_graph=False, create_graph=False):
         """Add d(self)/d(leaf), weighted by `gradient`, to the `grad` of every leaf below.
 
         gradient      a Tensor, array or number of this tensor's shape; None for 1
         retain_graph  keep what a second backward needs
 
         Raises RuntimeError if nothing here requires a gradient, if the graph was already used up,
-        or if a tensor it recorded was changed in place since; ValueError for a wrong shape.
+        or if a tensor it recorded was changed in place since; ValueError for a wrong shape;
+        NotImplementedError for create_graph=True, gradients of gradients.
         """
+        if create_graph:
+            raise NotImplementedError("backward: create_graph=True is not supported: gradients "
+                                      "have no gradient here")
         walk_back(self, gradient, retain_graph)
 
 

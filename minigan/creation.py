@@ -18,6 +18,8 @@ def as_array(data, dtype=None, device=None):
     """
     dtype = None if dtype is None else checked_dtype("tensor", dtype)
     data = data.array if isinstance(data, Tensor) else data
+    if hasattr(data, "__array__") and not hasattr(data, "__cuda_array_interface__"):
+        data = numpy.asarray(data)  # of another library too, such as a column of a table
     if not (hasattr(data, "dtype") and hasattr(data, "shape")):
         first = first_of(data)
         if isinstance(first, Tensor):
@@ -64,11 +66,28 @@ def tensor(data, dtype=None, device=None, requires_grad=False):
 
 
 @operation
-def FloatTensor(data):
-    """A float32 Tensor of a list or an array (copied), or an empty one of a given size."""
-    if isinstance(data, Integral):
-        return zeros(data)
-    return Tensor(as_array(data, float32))
+def FloatTensor(*data):
+    """A float32 Tensor of a list or an array (copied), or of zeros: FloatTensor(2, 3)."""
+    return typed(data, float32)
+
+
+@operation
+def LongTensor(*data):
+    """An int64 Tensor of a list or an array (copied), or of zeros: LongTensor(2, 3)."""
+    return typed(data, int64)
+
+
+def typed(data, dtype, device=None):
+    """What FloatTensor(*data) and its like return: of sizes if they are given, else of data."""
+    if all(isinstance(n, Integral) for n in data):
+        return zeros(*data or (0,), dtype=dtype, device=device)
+    values, = data
+    return Tensor(as_array(values, dtype, device))
+
+
+def is_tensor(obj):
+    """Whether it is a Tensor."""
+    return isinstance(obj, Tensor)
 
 
 def finished(array, requires_grad):
@@ -97,6 +116,12 @@ def ones(*size, dtype=float32, device=None, requires_grad=False):
 
 
 @operation
+def empty(*size, dtype=float32, device=None, requires_grad=False):
+    """A Tensor whose values are whatever the memory held: to be filled."""
+    return finished(module_for(device).empty(sizes("empty", size), dtype), requires_grad)
+
+
+@operation
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """A Tensor of one value; a Python float makes it float32, a whole number int64."""
     size = sizes("full", (size,) if isinstance(size, Integral) else (tuple(size),))
@@ -106,17 +131,27 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     return finished(module_for(device).full(size, value, value.dtype), requires_grad)
 
 
+def like(input, dtype, device):
+    """The options for a Tensor that takes after another in what is None."""
+    return dict(dtype=dtype or input.dtype, device=device or input.device)
+
+
 @operation
-def zeros_like(input: Tensor, dtype=None, requires_grad=False):
+def zeros_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Zeros in the shape, dtype and place of another Tensor."""
-    return zeros(input.shape, dtype=dtype or input.dtype, device=input.device,
-                 requires_grad=requires_grad)
+    return zeros(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
 
 
 @operation
-def ones_like(input: Tensor, dtype=None, requires_grad=False):
+def ones_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Ones in the shape, dtype and place of another Tensor."""
-    return ones(input.shape, dtype=dtype or input.dtype, device=input.device,
+    return ones(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
+
+
+@operation
+def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=False):
+    """One value in the shape, dtype and place of another Tensor."""
+    return full(input.shape, fill_value, **like(input, dtype, device),
                 requires_grad=requires_grad)
 
 
@@ -135,11 +170,25 @@ def randn(*size, dtype=float32, device=None, requires_grad=False):
 
 
 @operation
-def randint(low, high, size, dtype=int64, device=None):
-    """Whole random numbers, low <= x < high, from the device's stream.
+def rand_like(input: Tensor, dtype=None, device=None, requires_grad=False):
+    """`rand` in the shape, dtype and place of another Tensor."""
+    return rand(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
+
+
+@operation
+def randn_like(input: Tensor, dtype=None, device=None, requires_grad=False):
+    """`randn` in the shape, dtype and place of another Tensor."""
+    return randn(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
+
+
+@operation
+def randint(low, high, size=None, dtype=int64, device=None):
+    """Whole random numbers, low <= x < high, from the device's stream; randint(high, size) from 0.
 
     ValueError unless low < high.
     """
+    if size is None:
+        low, high, size = 0, low, high
     shape = sizes("randint", (tuple(size),))
     if not low < high:
         raise ValueError(f"randint: low must be below high, got {low} and {high}")
@@ -152,3 +201,25 @@ def eye(n, dtype=float32, device=None):
     """The unit matrix (n,n); its rows are the one-hot vectors: eye(10)[labels]."""
     count, = sizes("eye", (n,))
     return Tensor(module_for(device).eye(count, dtype=dtype))
+
+
+@operation
+def arange(start, end=None, step=1, dtype=None, device=None):
+    """start, start + step, ... as far as they come before end; arange(end) starts at 0.
+
+    Whole numbers make it int64, others float32. ValueError for a step of 0.
+    """
+    if end is None:
+        start, end = 0, start
+    if not step:
+        raise ValueError("arange: step must not be 0")
+    whole = all(isinstance(n, Integral) for n in (start, end, step))
+    dtype = dtype or (int64 if whole else float32)
+    return Tensor(module_for(device).arange(start, end, step, dtype=dtype))
+
+
+@operation
+def linspace(start, end, steps, dtype=float32, device=None):
+    """So many numbers at equal distances, start and end among them."""
+    count, = sizes("linspace", (steps,))
+    return Tensor(module_for(device).linspace(start, end, count, dtype=dtype))

@@ -8,7 +8,7 @@ import contextlib
 
 import numpy
 
-from minigan.capturing import own_pools, refuse
+from minigan.capturing import refuse
 
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
 uint8, int8, int16, int32, int64 = (
@@ -40,24 +40,7 @@ _cupy = None
 _generators = {}  # made when first asked for: NumPy loads its random part then, not before
 
 
-class cuda:
-    """What lessons ask of `torch.cuda`."""
-
-    @staticmethod
-    def is_available():
-        """Whether CuPy can be imported and finds a working GPU."""
-        return not _why_no_cuda()
-
-    @staticmethod
-    def memory_reserved():
-        """Bytes of the GPU's memory that CuPy's pools hold, those of captured steps included."""
-        if _why_no_cuda():
-            return 0
-        pools = [_cupy.get_default_memory_pool(), *(captured.pool for captured in own_pools)]
-        return sum(pool.total_bytes() for pool in pools)
-
-
-def _why_no_cuda():
+def why_no_cuda():
     """What stands in the way of a GPU, in one line with the command that helps; or nothing."""
     global _cupy
     if _cupy is not None:
@@ -97,7 +80,7 @@ def module_for(name):
     name = _default if name is None else device(name)
     if name == "cpu":
         return numpy
-    reason = _why_no_cuda()
+    reason = why_no_cuda()
     if reason:
         raise RuntimeError(f"device 'cuda': {reason}")
     return _cupy
@@ -131,9 +114,12 @@ def set_device(name):
     """Make new tensors on this device: "cpu", "cuda", or "auto" for a GPU if there is one."""
     global _default
     if name == "auto":
-        name = "cuda" if cuda.is_available() else "cpu"
+        name = "cpu" if why_no_cuda() else "cuda"
     module_for(name)
     _default = device(name)
+
+
+set_default_device = set_device  # PyTorch's name for it
 
 
 def default_device():

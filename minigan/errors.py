@@ -22,6 +22,22 @@ def describe(value):
     return f"{type(value).__name__} {value!r:.60}"
 
 
+def check_options(name, given, supported):
+    """Options of PyTorch's that have no effect here, or only the one they have by default.
+
+    given      {option: value}, as the caller wrote them
+    supported  {option: the values that mean what is done anyway}
+
+    Raises TypeError for an option that is not among them, NotImplementedError for another value.
+    """
+    for option, value in given.items():
+        if option not in supported:
+            raise TypeError(f"{name}: unexpected option {option}={value!r:.60}")
+        if not any(value is same or value == same for same in supported[option]):
+            raise NotImplementedError(f"{name}: {option}={value!r:.60} is not supported, only "
+                                      f"{' and '.join(map(repr, supported[option]))}")
+
+
 def operation(function):
     """Mark an operation: whatever it cannot take ends in an error with its name.
 

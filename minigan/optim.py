@@ -14,7 +14,7 @@ import numpy
 from minigan.autograd import Tensor
 from minigan.capturing import capturing
 from minigan.device import module_of
-from minigan.errors import describe
+from minigan.errors import check_options, describe
 from minigan.kernels.cuda import optim as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 from minigan.walk import clear_gradients
@@ -23,6 +23,12 @@ from minigan.watching import watching
 
 # An update is a dozen passes over its arrays: on the CPU over pieces that stay in the cache.
 PIECE = 1 << 18
+
+
+# PyTorch's further options: those for how it computes change nothing here, and are accepted; those
+# for what it computes are accepted only where they are off.
+OPTIONS = {"maximize": (False,), "differentiable": (False,), "foreach": (None, False, True),
+           "fused": (None, False, True)}
 
 
 class Run(NamedTuple):
@@ -355,7 +361,8 @@ class SGD(Optimizer):
     remembers = ("momentum_buffer",)
     numbers = ("lr", "momentum", "weight_decay")
 
-    def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False):
+    def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False, **options):
+        check_options("SGD", options, OPTIONS | {"dampening": (0,)})
         super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay,
                                       nesterov=nesterov))
 
@@ -401,7 +408,9 @@ class Adam(Optimizer):
     numbers = ("lr", "eps", "weight_decay")
     counts_steps = True
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, **options):
+        check_options("Adam", options, OPTIONS | {
+            "amsgrad": (False,), "capturable": (False, True), "decoupled_weight_decay": (False,)})
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
 
     def check(self, group):

@@ -47,6 +47,17 @@ def conv_transpose2d(x, w, b=None, stride=(1, 1), padding=(0, 0), output_padding
     return y
 
 
+def pooled(reduce, x, kernel, stride):
+    """reduce(the numbers of a window) for each window of (N,C,H,W)."""
+    N, C, H, W = x.shape
+    OH, OW = (H - kernel[0]) // stride[0] + 1, (W - kernel[1]) // stride[1] + 1
+    y = numpy.zeros((N, C, OH, OW))
+    for n, c, oh, ow in numpy.ndindex(y.shape):
+        y[n, c, oh, ow] = reduce([x[n, c, oh * stride[0] + kh, ow * stride[1] + kw]
+                                  for kh, kw in numpy.ndindex(*kernel)])
+    return y
+
+
 def linear(x, w, b=None):
     """x (...,in), w (out,in), b (out,)."""
     y = numpy.zeros(x.shape[:-1] + w.shape[:1])
@@ -179,6 +190,26 @@ def mse_loss(x, t, reduction="mean"):
     for i in numpy.ndindex(x.shape):
         losses[i] = (x[i] - t[i]) ** 2
     return reduced(losses, reduction)
+
+
+def l1_loss(x, t, reduction="mean"):
+    losses = numpy.zeros(x.shape)
+    for i in numpy.ndindex(x.shape):
+        losses[i] = abs(x[i] - t[i])
+    return reduced(losses, reduction)
+
+
+def nll_loss(log_p, t, weight=None, ignore_index=-100, reduction="mean"):
+    """log_p (C,), (N,C) or (N,C,...); t class indices."""
+    axis = min(1, log_p.ndim - 1)
+    weight = numpy.ones(log_p.shape[axis]) if weight is None else weight
+    losses = numpy.zeros(t.shape)
+    divisor = 0.0
+    for index in numpy.ndindex(t.shape):
+        if t[index] != ignore_index:
+            losses[index] = -weight[t[index]] * log_p[(*index[:axis], t[index], *index[axis:])]
+            divisor += weight[t[index]]
+    return losses.sum() / divisor if reduction == "mean" else reduced(losses, reduction)
 
 
 def cross_entropy(x, t, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):

@@ -194,6 +194,29 @@ def test_dropout_draws_anew_and_by_the_seed():
     numpy.testing.assert_array_equal(plain(F.dropout(x)), plain(first))
 
 
+def test_dropout2d_drops_whole_channels():
+    x = minigan.ones(100, 50, 2, 3, requires_grad=True)
+    y = F.dropout2d(x, 0.3)
+    y.backward(minigan.ones_like(y))
+    values = plain(y)
+    assert (values == values[:, :, :1, :1]).all()
+    assert set(numpy.unique(values)) == {0, numpy.float32(1 / 0.7)}
+    assert abs((values == 0).mean() - 0.3) < 0.035  # five standard deviations
+    numpy.testing.assert_array_equal(plain(x.grad), values)
+    assert F.dropout2d(x, 0.3, training=False) is x and nn.Dropout2d().eval()(x) is x
+    assert (plain(nn.Dropout2d(1.0)(x)) == 0).all()
+
+
+def test_layers_are_the_functions():
+    x = minigan.tensor(random(3, 4))
+    for layer, expected in ((nn.Softmax(dim=1), F.softmax(x, 1)), (nn.Softmax(0), F.softmax(x, 0)),
+                            (nn.LogSoftmax(dim=1), F.log_softmax(x, 1)),
+                            (nn.Softplus(2, 1), F.softplus(x, 2, 1)), (nn.Identity(3, a=4), x)):
+        numpy.testing.assert_array_equal(plain(layer(x)), plain(expected))
+    assert repr(nn.LogSoftmax(dim=1)) == "LogSoftmax(dim=1)"
+    assert repr(nn.Softplus()) == "Softplus(beta=1.0, threshold=20.0)"
+
+
 @pytest.mark.parametrize("p, training, factor", [(0, True, 1), (0.5, False, 1), (1, True, 0)])
 def test_dropout_at_its_ends(p, training, factor):
     x = minigan.tensor(random(4, 5), requires_grad=True)
@@ -223,6 +246,9 @@ def test_dropout_at_its_ends(p, training, factor):
     ("dropout", lambda x: F.dropout(x, "half")),
     ("dropout", lambda x: F.dropout(numpy.ones(3))),
     ("Dropout", lambda x: nn.Dropout(2)),
+    ("Dropout2d", lambda x: nn.Dropout2d(2)),
+    ("dropout2d", lambda x: F.dropout2d(x)),
+    ("dropout2d", lambda x: F.dropout2d(minigan.zeros(1, 1, 1, 1), 2)),
 ])
 def test_refusals(name, call):
     with pytest.raises((TypeError, ValueError), match=f"^{name}:"):

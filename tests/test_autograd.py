@@ -356,3 +356,9 @@ def test_requires_grad_is_for_floating_point_leaves():
 def test_import_is_light(module):
     code = f"import sys, minigan; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_gradients_of_gradients_are_refused():
+    x = tensor([1.0], requires_grad=True)
+    with pytest.raises(NotImplementedError, match="^backward: create_graph=True"):
+        (x * x).backward(create_graph=True)

@@ -73,11 +73,45 @@ def test_loader_without_a_seed_follows_manual_seed():
     assert orders(loader, 2) == first and first[0] != first[1]
 
 
+def test_loader_accepts_pytorchs_options_that_change_nothing():
+    options = {"num_workers": 2, "pin_memory": True, "collate_fn": None, "sampler": None}
+    plain, same = data.DataLoader(Squares(5), 2), data.DataLoader(Squares(5), 2, **options)
+    assert orders(plain, 1) == orders(same, 1)
+    with pytest.raises(NotImplementedError, match="^DataLoader: collate_fn=.* is not supported"):
+        data.DataLoader(Squares(5), collate_fn=len)
+    with pytest.raises(TypeError, match="^DataLoader: unexpected option workers=2"):
+        data.DataLoader(Squares(5), workers=2)
+
+
+def test_tensors_as_a_data_set(device):
+    x, y = minigan.rand(5, 3), minigan.arange(5)
+    dataset = data.TensorDataset(x, y)
+    assert len(dataset) == 5 and dataset[3][0].tolist() == x[3].tolist()
+    assert dataset[-1][1].item() == 4 and len(list(dataset)) == 5
+    batches = list(data.DataLoader(dataset, batch_size=2, shuffle=True))
+    rows = [row for images, _ in batches for row in images.tolist()]
+    numbers = [number for _, numbers in batches for number in numbers.tolist()]
+    assert sorted(numbers) == [0, 1, 2, 3, 4] and rows == [x[n].tolist() for n in numbers]
+    assert {part.device for batch in batches for part in batch} == {device}
+    assert list(data.DataLoader(dataset, batch_size=5))[0][1].tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match=r"^TensorDataset: .*\[3, 5\]"):
+        data.TensorDataset(x, x[:3])
+    with pytest.raises(TypeError, match="^TensorDataset: .*ndarray"):
+        data.TensorDataset(numpy.zeros(3))
+
+
+def test_pytorchs_place_for_data():
+    assert minigan.data is data and minigan.utils.data.DataLoader is data.DataLoader
+    from minigan.utils.data import TensorDataset
+    assert TensorDataset is data.TensorDataset
+
+
 @pytest.mark.parametrize("count, options, reason", [
     (5, {"batch_size": 0}, "batch_size must be .* got 0"),
     (5, {"batch_size": -2}, "batch_size must be .* got -2"),
     (5, {"batch_size": 2.0}, "batch_size must be .* got 2.0"),
     (5, {"batch_size": True}, "batch_size must be .* got True"),
+    (5, {"num_workers": -1}, "num_workers must be .* got -1"),
     (5, {"seed": -1}, "seed must be .* got -1"),
     (5, {"seed": "a"}, "seed must be .* got 'a'"),
     (0, {}, "0 items"),

@@ -12,10 +12,11 @@ ROOT = Path(minigan.__file__).parent
 FLOORS = [
     {"backends", "capturing", "deferred", "errors", "files", "indexing", "recording", "walk", "device",
      "kernels", "watching"},
-    {"autograd", "creation"},
+    {"autograd", "creation", "cuda", "interchange"},
     {"functional"},
     {"nn", "optim"},
     {"gradcheck", "replay", "serialization", "data", "training", "inspect", "explain"},
+    {"utils"},
 ]
 
 

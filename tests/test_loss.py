@@ -39,6 +39,8 @@ def test_binary_losses(reduction, weight):
           reference.binary_cross_entropy_with_logits(x, t, weight, reduction, positive))
     close(F.mse_loss(tensor(x), tensor(t), reduction=reduction),
           reference.mse_loss(x, t, reduction))
+    close(F.l1_loss(tensor(x), tensor(t), reduction=reduction),
+          reference.l1_loss(x, t, reduction))
 
 
 @REDUCTIONS
@@ -56,6 +58,10 @@ def test_cross_entropy(shape, options, reduction):
         ours = None if w is None else tensor(w)
         close(F.cross_entropy(tensor(x), tensor(labels), ours, reduction=reduction, **options),
               reference.cross_entropy(x, labels, w, reduction=reduction, **options))
+        if "label_smoothing" not in options:
+            log_p = reference.log_softmax(x, min(1, x.ndim - 1))
+            close(F.nll_loss(tensor(log_p), tensor(labels), ours, reduction=reduction, **options),
+                  reference.nll_loss(log_p, labels, w, reduction=reduction, **options))
         if "ignore_index" not in options:
             q = random.uniform(0, 1, shape)
             close(F.cross_entropy(tensor(x), tensor(q), ours, reduction=reduction, **options),
@@ -99,10 +105,17 @@ def test_means_of_nothing_are_nan():
     assert F.mse_loss(empty, empty, reduction="sum").item() == 0
 
 
-def test_ignored_targets_get_no_gradient():
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_ignored_targets_get_no_gradient(loss):
     x = minigan.ones(2, 3, dtype="float64", requires_grad=True)
-    F.cross_entropy(x, tensor([1, 1]), ignore_index=1).backward()  # the loss is nan
+    loss(x, tensor([1, 1]), ignore_index=1).backward()  # the loss is nan
     assert not plain(x.grad).any()
+
+
+def test_equal_numbers_get_no_gradient():
+    x = tensor([1.0, 2.0, 3.0], requires_grad=True)
+    F.l1_loss(x, tensor([1.0, 5.0, 0.0]), reduction="sum").backward()
+    assert plain(x.grad).tolist() == [0, -1, 1]
 
 
 def test_a_class_ruled_out_by_its_logit():
@@ -122,7 +135,7 @@ def test_weights_do_not_change_the_precision():
 
 def test_targets_are_differentiated_too():
     for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.mse_loss,
-                 F.cross_entropy):
+                 F.l1_loss, F.cross_entropy):
         t = tensor([[0.2, 0.8]], requires_grad=True)
         loss(tensor([[0.3, 0.6]]), t).backward()
         assert t.grad is not None and plain(t.grad).any(), loss.__name__
@@ -140,6 +153,8 @@ def test_weights_that_ask_for_a_gradient_are_refused():
     (nn.BCELoss, F.binary_cross_entropy, [0.3, 0.6], [0.0, 1.0]),
     (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits, [0.3, -0.6], [0.0, 1.0]),
     (nn.MSELoss, F.mse_loss, [0.3, 0.6], [0.0, 1.0]),
+    (nn.L1Loss, F.l1_loss, [0.3, 0.6], [0.0, 1.0]),
+    (nn.NLLLoss, F.nll_loss, [[-0.3, -0.6]], [1]),
     (nn.CrossEntropyLoss, F.cross_entropy, [[0.3, -0.6]], [1])])
 @REDUCTIONS
 def test_modules_are_the_functions(module, loss, x, t, reduction):
@@ -147,6 +162,9 @@ def test_modules_are_the_functions(module, loss, x, t, reduction):
     close(module(reduction=reduction)(x, t), plain(loss(x, t, reduction=reduction)))
     with pytest.raises(ValueError, match=f"^{module.__name__}: reduction"):
         module(reduction="average")
+    module(size_average=None, reduce=None)
+    with pytest.raises(NotImplementedError, match=f"^{module.__name__}: size_average=False"):
+        module(size_average=False)
 
 
 def weighted_modules():
@@ -181,6 +199,11 @@ ONE = minigan.ones(4, 3)
     (lambda: F.binary_cross_entropy(ONE, [1.0]), ["target", "Tensor"]),
     (lambda: F.binary_cross_entropy(ONE, 1.0), ["target", "Tensor"]),
     (lambda: F.mse_loss(ONE, tensor([[1] * 3] * 4)), ["float32", "int64"]),
+    (lambda: F.l1_loss(minigan.ones(4, 1), minigan.ones(4)), ["(4, 1)", "(4,)"]),
+    (lambda: F.nll_loss(ONE, tensor([0, 1, 2, 3])), ["0..2", "3"]),
+    (lambda: F.nll_loss(ONE, ONE), ["(4, 3)", "(4,)", "float32"]),
+    (lambda: F.nll_loss(ONE, tensor([0] * 4), minigan.ones(4)), ["weight"]),
+    (lambda: F.nll_loss(tensor(1.0), tensor(0)), ["()"]),
     (lambda: F.cross_entropy(ONE, tensor([0, 1, 2, 3])), ["0..2", "3"]),
     (lambda: F.cross_entropy(ONE, tensor([0, 1, 2, -1])), ["0..2", "-1"]),
     (lambda: F.cross_entropy(ONE, tensor([0, 1, 2])), ["(4, 3)", "(4,)", "(3,)"]),
@@ -194,7 +217,8 @@ ONE = minigan.ones(4, 3)
     (lambda: F.cross_entropy(ONE, tensor([0] * 4), ignore_index="no"), ["cross_entropy"])])
 def test_bad_arguments_are_named(call, said):
     minigan.set_device("cpu")  # a GPU does not look at values: there the loss is nan
-    names = "binary_cross_entropy|binary_cross_entropy_with_logits|mse_loss|cross_entropy"
+    names = ("binary_cross_entropy|binary_cross_entropy_with_logits|mse_loss|l1_loss|"
+             "cross_entropy|nll_loss")
     with pytest.raises((TypeError, ValueError), match=f"^({names}): ") as error:
         call()
     assert all(part in str(error.value) for part in said), error.value

@@ -119,6 +119,17 @@ def test_to_changes_floating_point_only_and_keeps_the_objects():
         net.to("tpu")
 
 
+@pytest.mark.parametrize("make", [
+    lambda **o: nn.Linear(2, 3, **o), lambda **o: nn.Conv2d(2, 3, 1, padding_mode="zeros", **o),
+    lambda **o: nn.ConvTranspose2d(2, 3, 1, groups=1, **o), lambda **o: nn.BatchNorm2d(2, **o),
+    lambda **o: nn.LayerNorm(2, **o), lambda **o: nn.Embedding(2, 3, max_norm=None, **o)])
+def test_layers_are_made_where_and_how_they_are_wanted(make, device):
+    layer = make(device="cpu", dtype=minigan.float64)
+    assert {(p.device, p.dtype) for p in layer.parameters()} == {("cpu", minigan.float64)}
+    layer = make(device=None, dtype=None)
+    assert {(p.device, p.dtype) for p in layer.parameters()} == {(device, minigan.float32)}
+
+
 def test_forward_that_is_not_there():
     with pytest.raises(NotImplementedError, match="Module"):
         nn.Module()(1)
@@ -348,6 +359,12 @@ def test_init(make):
     (lambda: nn.Conv2d(1, 1, 0), "Conv2d: kernel_size"),
     (lambda: nn.Conv2d(1, 1, (1, 2, 3)), "Conv2d: kernel_size"),
     (lambda: nn.Conv2d(2, 2, 1, groups=2), "Conv2d: groups"),
+    (lambda: nn.Conv2d(2, 2, 1, padding_mode="reflect"), "Conv2d: padding_mode='reflect' is not"),
+    (lambda: nn.ConvTranspose2d(2, 2, 1, groups=2), "ConvTranspose2d: groups=2 is not"),
+    (lambda: nn.Conv2d(2, 2, 1, transposed=True), "Conv2d.* unexpected keyword"),
+    (lambda: nn.Embedding(3, 2, max_norm=1.0), "Embedding: max_norm=1.0 is not"),
+    (lambda: nn.Embedding(3, 2, size=1), "Embedding: unexpected option size=1"),
+    (lambda: nn.Upsample(scale_factor=2, align_corners=True), "Upsample: align_corners=True is"),
     (lambda: nn.Conv2d(2, 2, 3, padding="half"), "Conv2d: padding"),
     (lambda: nn.Conv2d(2, 2, 3, 2, padding="same"), "Conv2d: padding"),
     (lambda: nn.ConvTranspose2d(1, 1, 1, stride=-1), "ConvTranspose2d: stride"),

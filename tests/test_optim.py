@@ -362,3 +362,17 @@ def test_a_module_turned_to_double_gets_its_whole_gradient():
     assert layer.weight.grad.dtype == "float64"
     optimiser.step()
     assert layer.weight.dtype == "float64"
+
+
+def test_options_of_pytorch():
+    """What has no effect is accepted, what would have one is refused."""
+    w = minigan.ones(1, requires_grad=True)
+    optim.Adam([w], amsgrad=False, foreach=True, maximize=False, fused=None, capturable=True)
+    optim.SGD([w], dampening=0, foreach=None, differentiable=False)
+    for make, said in ((lambda: optim.Adam([w], amsgrad=True), "Adam: amsgrad=True is not"),
+                       (lambda: optim.Adam([w], maximize=True), "Adam: maximize=True is not"),
+                       (lambda: optim.SGD([w], dampening=0.5), "SGD: dampening=0.5 is not")):
+        with pytest.raises(NotImplementedError, match=f"^{said} supported"):
+            make()
+    with pytest.raises(TypeError, match="^SGD: unexpected option betas"):
+        optim.SGD([w], betas=(0.5, 0.9))

@@ -77,6 +77,10 @@ def test_convolutions(stride, padding, dilation, N):
     ("layer_norm", dict(normalized_shape=(4,)), [(4,)]),
     ("softmax", dict(dim=1), [(2, 3, 4)]),
     ("log_softmax", dict(dim=-1), [(2, 3, 4)]),
+    ("max_pool2d", dict(kernel_size=2), [(2, 3, 5, 6)]),
+    ("max_pool2d", dict(kernel_size=(3, 2), stride=(1, 3)), [(3, 5, 6)]),
+    ("avg_pool2d", dict(kernel_size=(2, 3), stride=1), [(2, 3, 5, 6)]),
+    ("avg_pool2d", dict(kernel_size=2), [(3, 5, 6)]),
 ])
 def test_operations(operation, options, shapes):
     check(lambda *t: getattr(F, operation)(*t, **options),
@@ -134,6 +138,8 @@ def test_binary_losses(reduction, weight):
           probability(4, 3), probability(4, 3))
     check(lambda p, t: F.mse_loss(p, t, reduction=reduction),
           lambda p, t: TF.mse_loss(p, t, reduction=reduction), normal(4, 3), normal(4, 3))
+    check(lambda p, t: F.l1_loss(p, t, reduction=reduction),
+          lambda p, t: TF.l1_loss(p, t, reduction=reduction), normal(4, 3), normal(4, 3))
     for positive in (None, random.uniform(0.5, 2, 3)):
         pos, tpos = (None, None) if positive is None else (minigan.tensor(positive),
                                                            torch.tensor(positive))
@@ -157,6 +163,9 @@ def test_cross_entropy(reduction, smoothing, weighted, shape):
     check(lambda x: F.cross_entropy(x, minigan.tensor(labels), w, ignore_index=ignored, **options),
           lambda x: TF.cross_entropy(x, torch.tensor(labels), tw, ignore_index=ignored, **options),
           normal(*shape))
+    options_of_nll = dict(reduction=reduction, ignore_index=ignored)
+    check(lambda x: F.nll_loss(x, minigan.tensor(labels), w, **options_of_nll),
+          lambda x: TF.nll_loss(x, torch.tensor(labels), tw, **options_of_nll), normal(*shape))
     check(lambda x, t: F.cross_entropy(x, t, w, **options),
           lambda x, t: TF.cross_entropy(x, t, tw, **options), normal(*shape), probability(*shape))
 
@@ -216,6 +225,11 @@ def test_matmul(left, right):
     lambda t: t ** 2, lambda t: t ** 0, lambda t: t.clamp(0, 1), lambda t: t.clamp(min=1)])
 def test_at_ties_and_kinks(function):
     check(function, function, numpy.array([0.0, 1.0, 1.0, -1.0, -1.0, 0.0]))
+
+
+def test_pooling_at_ties():
+    check(lambda t: F.max_pool2d(t, 3, 1), lambda t: TF.max_pool2d(t, 3, 1),
+          random.integers(0, 3, (2, 3, 6, 6)).astype("float64"))
 
 
 @pytest.mark.parametrize("left", ["float32", "float64", "int64", "bool", "uint8", "int32"])
@@ -320,3 +334,19 @@ def test_losses_of_a_training_follow_pytorch(batch_size):
         worst.append(max(apart))
     assert max(first) <= 1e-4
     assert numpy.median(worst) <= 1e-2
+
+
+@pytest.mark.parametrize("call", [
+    lambda torch: torch.arange(5), lambda torch: torch.arange(1, 2, 0.1),
+    lambda torch: torch.arange(7, 1, -2), lambda torch: torch.arange(0, 5, dtype=torch.float),
+    lambda torch: torch.linspace(-1, 1, 11), lambda torch: torch.linspace(0, 1, 1),
+    lambda torch: torch.full_like(torch.ones(2, dtype=torch.double), 3),
+    lambda torch: torch.full((3,), 1., dtype=torch.float), lambda torch: torch.zeros((10)),
+    lambda torch: torch.FloatTensor(numpy.arange(3)) / 255.0,
+    lambda torch: torch.LongTensor([3]), lambda torch: torch.FloatTensor([1]),
+    lambda torch: torch.as_tensor(numpy.arange(3.0), dtype=torch.half),
+    lambda torch: torch.ones(2).int(), lambda torch: torch.tensor([0.0, 0.5]).bool()])
+def test_creation(call):
+    ours, theirs = call(minigan), call(torch)
+    assert ours.dtype == str(theirs.dtype).partition(".")[2]
+    numpy.testing.assert_allclose(ours.cpu().numpy(), theirs.numpy(), rtol=1e-6, atol=1e-7)

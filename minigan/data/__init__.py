@@ -14,7 +14,7 @@ from minigan.data.download import download_mnist
 from minigan.data.faces import draw_faces, open_faces
 from minigan.data.idx import read_idx, write_idx
 from minigan.data.images import ImageDataset, crop_center
-from minigan.data.loader import DataLoader, Dataset, collate, one_hot
+from minigan.data.loader import DataLoader, Dataset, TensorDataset, collate, one_hot
 from minigan.data.mnist import MnistDataset
 from minigan.data.pack import pack_images, read_image
 from minigan.data.random import (

@@ -4,6 +4,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import generator, module_of, moved
+from minigan.errors import check_options
 
 
 class Dataset:
@@ -21,6 +22,33 @@ class Dataset:
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__")
 
 
+class TensorDataset(Dataset):
+    """Tensors of one length, whose items are tuples of a row of each.
+
+    Raises TypeError for what is no Tensor, ValueError for none or for different lengths.
+    """
+
+    def __init__(self, *tensors):
+        if not all(isinstance(x, Tensor) for x in tensors):
+            raise TypeError(f"TensorDataset: expected Tensors, got {_kinds(tensors)}")
+        lengths = {len(x) for x in tensors}
+        if len(lengths) != 1:
+            raise ValueError(f"TensorDataset: expected Tensors of one length, "
+                             f"got {sorted(lengths)}")
+        self.tensors = tensors
+
+    def __len__(self):
+        return len(self.tensors[0])
+
+    def __getitem__(self, index):
+        if index >= len(self):
+            raise IndexError(f"TensorDataset: no item {index}, it has {len(self)}")
+        return tuple(x[index] for x in self.tensors)
+
+    def batch(self, indices):
+        return tuple(Tensor(moved(x[indices].array, None)) for x in self.tensors)
+
+
 class DataLoader:
     """Goes through a data set in batches, once for every `for` loop over it.
 
@@ -29,12 +57,21 @@ class DataLoader:
     shuffle     whether each epoch goes in an order of its own
     drop_last   leave out a last batch that is not full
     seed        fixes the sequence of orders; without it `minigan.manual_seed` does
+    num_workers, pin_memory  as in PyTorch, but they change nothing: each batch is made when the
+                loop asks for it. `ReadAhead` makes batches in a thread beside the training
 
-    Raises ValueError for a batch size that is not a whole number of at least 1, and for a data
-    set that has not a single batch.
+    Raises ValueError for a batch size that is not a whole number of at least 1, for a negative
+    num_workers and for a data set that has not a single batch; NotImplementedError for PyTorch's
+    sampler, batch_sampler, collate_fn and worker_init_fn, unless they are None.
     """
 
-    def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None):
+    def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None, *,
+                 num_workers=0, pin_memory=False, **options):
+        check_options("DataLoader", options, {option: (None,) for option in (
+            "sampler", "batch_sampler", "collate_fn", "worker_init_fn")})
+        if not _is_whole(num_workers) or num_workers < 0:
+            raise ValueError(f"DataLoader: num_workers must be a whole number of at least 0, "
+                             f"got {num_workers!r}")
         if not _is_whole(batch_size) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size must be a whole number of at least 1, "
                              f"got {batch_size!r}")

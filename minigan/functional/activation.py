@@ -120,12 +120,25 @@ def dropout(input: Tensor, p=0.5, training=True, inplace=False):
 
     N. Srivastava et al., Dropout, 2014.
     """
+    return dropped("dropout", input, p, training, input.array.shape)
+
+
+@operation
+def dropout2d(input: Tensor, p=0.5, training=True, inplace=False):
+    """As dropout, for whole channels of (N,C,H,W). ValueError for any other shape."""
+    if input.array.ndim != 4:
+        raise ValueError(f"dropout2d: input must have shape (N,C,H,W), got {input.shape}")
+    return dropped("dropout2d", input, p, training, (*input.shape[:2], 1, 1))
+
+
+def dropped(name, input, p, training, shape):
+    """Dropout with one draw for each entry of a shape that broadcasts to the input's."""
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p must lie between 0 and 1, got {p}")
+        raise ValueError(f"{name}: p must lie between 0 and 1, got {p}")
     if not training or p == 0:
         return input
     x = input.array
-    drawn = generator(device_of(x)).random(x.shape, dtype=numpy.float32)
+    drawn = generator(device_of(x)).random(shape, dtype=numpy.float32)
     factor = (drawn >= p).astype(x.dtype)
     if p < 1:
         factor *= 1 / (1 - p)

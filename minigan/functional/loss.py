@@ -158,6 +158,22 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction="mean"):
 
 
 @operation
+def l1_loss(input: Tensor, target: Tensor, *, reduction="mean"):
+    """|input - target|, with gradient 0 where they are equal. Errors as mse_loss."""
+    x, t = input.array, target.array
+    check_pair("l1_loss", x, t)
+    xp = module_of(x)
+    difference = x - t
+    loss, share = reduced("l1_loss", xp.abs(difference), reduction)
+
+    def backward(g):
+        gx = (share * g) * xp.sign(difference)
+        return gx, -gx
+
+    return node(loss, (input, target), backward)
+
+
+@operation
 def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100,
                   reduction="mean", label_smoothing=0.0):
     """-sum over classes of q log softmax(input), q being the wanted probabilities.
@@ -174,21 +190,10 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     name = "cross_entropy"
     x, t = input.array, target.array
     xp = module_of(x)
-    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[0 if x.ndim == 1 else 1]:
-        raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
-                         f"with C > 0, got {x.dtype} of shape {x.shape}")
-    if not isinstance(ignore_index, Integral):
-        raise TypeError(f"{name}: ignore_index must be a whole number, got {ignore_index!r}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must lie in 0..1, got {label_smoothing}")
-    axis = 0 if x.ndim == 1 else 1
-    C = x.shape[axis]
-    column = (C,) + (1,) * (x.ndim - 1 - axis)  # broadcasts along the class axis
-    w = None
-    if weight is not None:
-        w = constant(name, "weight", weight, (C,), x.dtype).reshape(column)
-
-    one_each = x.shape[:axis] + x.shape[axis + 1:]  # the shape of the losses
+    axis, column, w = classes_of(name, x, weight, ignore_index)
+    C = column[0]
     if t.dtype.kind == "f":
         check_pair(name, x, t)
         q = t
@@ -197,10 +202,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
         q = q if w is None else q * w
         divisor = x.dtype.type(x.size // C)
     else:
-        if t.dtype.kind not in "iu" or t.shape != one_each:
-            raise ValueError(f"{name}: for input of shape {x.shape}, target must hold whole "
-                             f"numbers of shape {one_each} or probabilities of the input's shape; "
-                             f"got {t.dtype} of shape {t.shape}")
+        check_indices(name, x, t, axis, " or probabilities of the input's shape")
         q, divisor = wanted(name, t, x.dtype, axis, column, w, ignore_index, label_smoothing)
 
     log_p = log_softmax_of(x, axis)
@@ -219,6 +221,57 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
         return gx, gt
 
     return node(loss, (input, target), backward)
+
+
+@operation
+def nll_loss(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100, reduction="mean"):
+    """Minus the logarithm of the probability of the right class; with log_softmax before it,
+    cross_entropy of class indices.
+
+    input   log-probabilities (C,), (N,C) or (N,C,...)
+    target  class indices (), (N,) or (N,...)
+
+    weight, ignore_index and errors as in cross_entropy.
+    """
+    name = "nll_loss"
+    x, t = input.array, target.array
+    axis, column, w = classes_of(name, x, weight, ignore_index)
+    check_indices(name, x, t, axis)
+    q, divisor = wanted(name, t, x.dtype, axis, column, w, ignore_index, 0)
+    xp = module_of(x)
+    losses = -(q * xp.where(q == 0, 0, x)).sum(axis=axis)  # as in cross_entropy
+    loss, share = reduced(name, xp.asarray(losses), reduction, divisor)
+
+    def backward(g):
+        g = xp.expand_dims(g * share, axis) if reduction == "none" else g * share
+        return -g * q, None
+
+    return node(loss, (input, target), backward)
+
+
+def classes_of(name, x, weight, ignore_index):
+    """(axis of the classes, a shape that broadcasts along it, the classes' weights in that shape
+    or None), after the checks that losses over classes have in common."""
+    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[0 if x.ndim == 1 else 1]:
+        raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
+                         f"with C > 0, got {x.dtype} of shape {x.shape}")
+    if not isinstance(ignore_index, Integral):
+        raise TypeError(f"{name}: ignore_index must be a whole number, got {ignore_index!r}")
+    axis = 0 if x.ndim == 1 else 1
+    C = x.shape[axis]
+    column = (C,) + (1,) * (x.ndim - 1 - axis)
+    w = None
+    if weight is not None:
+        w = constant(name, "weight", weight, (C,), x.dtype).reshape(column)
+    return axis, column, w
+
+
+def check_indices(name, x, t, axis, otherwise=""):
+    """ValueError unless t holds one class index for each loss. otherwise: what else it could be."""
+    one_each = x.shape[:axis] + x.shape[axis + 1:]
+    if t.dtype.kind not in "iu" or t.shape != one_each:
+        raise ValueError(f"{name}: for input of shape {x.shape}, target must hold whole numbers of "
+                         f"shape {one_each}{otherwise}; got {t.dtype} of shape {t.shape}")
 
 
 def wanted(name, t, dtype, axis, column, w, ignore_index, label_smoothing):

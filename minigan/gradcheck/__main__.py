@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from minigan.device import cuda
+from minigan import cuda
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.gradcheck.cases import all_cases, prepared
 

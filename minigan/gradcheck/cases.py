@@ -143,9 +143,9 @@ def shapes():
                (normal(1, 2, 2, 2),))
 
 
-def dropped(a):
+def dropped(a, dropout=F.dropout):
     manual_seed(3)  # the same elements every time
-    return F.dropout(a, 0.4)
+    return dropout(a, 0.4)
 
 
 def activations():
@@ -162,6 +162,7 @@ def activations():
     yield Case("softmax", "dim 1", lambda a: F.softmax(a, 1), (normal(2, 3, 2),))
     yield Case("log_softmax", "dim 0", lambda a: F.log_softmax(a, 0), (normal(3, 2),))
     yield Case("dropout", "p 0.4", dropped, (normal(3, 4),))
+    yield Case("dropout2d", "p 0.4", lambda a: dropped(a, F.dropout2d), (normal(2, 3, 2, 2),))
 
 
 def products():
@@ -204,6 +205,17 @@ def convolutions():
                (normal(2, 3, 2), normal(2, 2, 3, 2)))
 
 
+def pooling():
+    for operation in (F.max_pool2d, F.avg_pool2d):
+        name = operation.__name__
+        yield Case(name, "rows left over", lambda x, operation=operation: operation(x, 2),
+                   (apart(2, 2, 4, 5),))
+        yield Case(name, "overlapping", lambda x, operation=operation: operation(x, (3, 2), (2, 1)),
+                   (apart(1, 2, 5, 4),))
+        yield Case(name, "unbatched, gaps", lambda x, operation=operation: operation(x, 1, 2),
+                   (apart(2, 3, 4),))
+
+
 def batch_norm_of(training):
     def function(x, w, b):
         C = x.shape[1]
@@ -244,6 +256,11 @@ def losses():
                    (normal(3, 2), probability))
         yield Case("mse_loss", reduction, lambda x, t, r=reduction:
                    F.mse_loss(x, t, reduction=r), (normal(3, 2), normal(3, 2)))
+        yield Case("l1_loss", reduction, lambda x, t, r=reduction:
+                   F.l1_loss(x, t, reduction=r), (normal(3, 2), normal(3, 2)))
+        yield Case("nll_loss", f"weight, {reduction}", lambda x, t, r=reduction:
+                   F.nll_loss(x, t, counting(x, 0.5, 2, 1, 1.5), reduction=r, ignore_index=1),
+                   (normal(3, 4), whole([3, 1, 0])))
         yield Case("cross_entropy", f"indices, weight, {reduction}", lambda x, t, r=reduction:
                    F.cross_entropy(x, t, counting(x, 0.5, 2, 1, 1.5), reduction=r, ignore_index=1,
                                    label_smoothing=0.2), (normal(3, 4), whole([3, 1, 0])))
@@ -258,6 +275,7 @@ def losses():
                (normal(3, 2), probability))
     yield Case("cross_entropy", "probabilities, weight", lambda x, t:
                F.cross_entropy(x, t, counting(x, 0.5, 2, 1)), (normal(2, 3), uniform(0, 1, 2, 3)))
+    yield Case("nll_loss", "one item", F.nll_loss, (normal(4), whole(2)))
     yield Case("cross_entropy", "one item", F.cross_entropy, (normal(4), whole(2)))
     yield Case("cross_entropy", "(N,C,d)", F.cross_entropy,
                (normal(2, 3, 2), whole([[0, 2], [1, 1]])))
@@ -281,10 +299,17 @@ def layers():
     yield case("GELU", "", nn.GELU, normal(2, 3))
     yield case("Sigmoid", "", nn.Sigmoid, normal(2, 3))
     yield case("Tanh", "", nn.Tanh, normal(2, 3))
+    yield case("Softplus", "", lambda: nn.Softplus(2, 5), normal(2, 3))
+    yield case("Softmax", "", lambda: nn.Softmax(dim=1), normal(2, 3))
+    yield case("LogSoftmax", "", lambda: nn.LogSoftmax(dim=1), normal(2, 3))
+    yield case("MaxPool2d", "", lambda: nn.MaxPool2d(2), apart(1, 2, 4, 4))
+    yield case("AvgPool2d", "", lambda: nn.AvgPool2d(3, 2), normal(1, 2, 5, 5))
+    yield case("Identity", "", nn.Identity, normal(2, 3))
     yield case("Flatten", "", nn.Flatten, normal(2, 3, 2))
     yield case("Unflatten", "", lambda: nn.Unflatten(1, (2, 3)), normal(2, 6))
     yield case("View", "", lambda: nn.View(3, 2), normal(2, 6))
     yield case("Dropout", "evaluation", lambda: nn.Dropout().eval(), normal(2, 3))
+    yield case("Dropout2d", "evaluation", lambda: nn.Dropout2d().eval(), normal(1, 2, 2, 2))
     yield case("Upsample", "", lambda: nn.Upsample(scale_factor=2), normal(1, 2, 2, 3))
     yield case("Sequential", "", lambda: nn.Sequential(nn.Linear(3, 2), nn.Tanh()), normal(2, 3))
     probability = uniform(0.1, 0.9, 3, 2)
@@ -292,7 +317,9 @@ def layers():
     yield case("BCEWithLogitsLoss", "pos_weight", lambda: nn.BCEWithLogitsLoss(
         pos_weight=tensor([0.5, 3])), normal(3, 2), probability)
     yield case("MSELoss", "", nn.MSELoss, normal(3, 2), normal(3, 2))
+    yield case("L1Loss", "", nn.L1Loss, normal(3, 2), normal(3, 2))
     yield case("CrossEntropyLoss", "", nn.CrossEntropyLoss, normal(3, 4), whole([0, 3, 1]))
+    yield case("NLLLoss", "", nn.NLLLoss, normal(3, 4), whole([0, 3, 1]))
 
 
 def networks():
@@ -320,5 +347,5 @@ def networks():
 
 def all_cases():
     for group in (arithmetic, reductions, shapes, activations, products, convolutions,
-                  normalizations, losses, layers, networks):
+                  pooling, normalizations, losses, layers, networks):
         yield from group()

@@ -59,12 +59,46 @@ class Tanh(Module):
         return functional.tanh(input)
 
 
+class Softplus(Module):
+    """log(1 + e^(beta x)) / beta, as x itself where beta x > threshold."""
+
+    def __init__(self, beta=1.0, threshold=20.0):
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, input):
+        return functional.softplus(input, self.beta, self.threshold)
+
+    def extra_repr(self):
+        return f"beta={self.beta}, threshold={self.threshold}"
+
+
+class Softmax(Module):
+    """e^x over its sum along dim."""
+
+    def __init__(self, dim):
+        self.dim = dim
+
+    def forward(self, input):
+        return functional.softmax(input, self.dim)
+
+    def extra_repr(self):
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    """log(softmax(x)) along dim."""
+
+    def forward(self, input):
+        return functional.log_softmax(input, self.dim)
+
+
 class Dropout(Module):
     """In training each element is zeroed with probability p; `inplace` changes nothing."""
 
     def __init__(self, p=0.5, inplace=False):
         if not isinstance(p, Real) or not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must be a number between 0 and 1, got {p!r}")
+            raise ValueError(f"{type(self).__name__}: p must be a number between 0 and 1, "
+                             f"got {p!r}")
         self.p, self.inplace = p, inplace
 
     def forward(self, input):
@@ -72,3 +106,10 @@ class Dropout(Module):
 
     def extra_repr(self):
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout2d(Dropout):
+    """In training each channel of (N,C,H,W) is zeroed with probability p."""
+
+    def forward(self, input):
+        return functional.dropout2d(input, self.p, self.training)

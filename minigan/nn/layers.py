@@ -1,8 +1,14 @@
-"""Layers that hold a weight: linear, both convolutions, embedding."""
+"""Layers that hold a weight: linear, both convolutions, embedding.
+
+device, dtype  where the weights are made and of what: None for the default device and float32
+
+Of PyTorch's further options only the defaults are accepted; others are NotImplementedErrors.
+"""
 
 from numbers import Integral
 
 from minigan.creation import zeros
+from minigan.errors import check_options
 from minigan.functional import conv2d, conv_transpose2d, embedding, linear
 from minigan.functional.convolution import pair
 from minigan.nn import init
@@ -21,12 +27,13 @@ def count(layer, argument, value):
 class Linear(Module):
     """x @ weight.T + bias: (...,in_features) -> (...,out_features)."""
 
-    def __init__(self, in_features, out_features, bias=True):
+    def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         self.in_features = count("Linear", "in_features", in_features)
         self.out_features = count("Linear", "out_features", out_features)
         self.weight = Parameter(zeros(self.out_features, self.in_features))
         self.bias = Parameter(zeros(self.out_features)) if bias else None
         init.uniform_by_fan_in_(self.weight, self.bias)
+        self.to(device=device, dtype=dtype)
 
     def forward(self, input):
         return linear(input, self.weight, self.bias)
@@ -38,10 +45,10 @@ class Linear(Module):
 
 class _Convolution(Module):
     def __init__(self, in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                 bias):
+                 bias, padding_mode, device, dtype):
         name = type(self).__name__
-        if groups != 1:
-            raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")
+        check_options(name, {"groups": groups, "padding_mode": padding_mode},
+                      {"groups": (1,), "padding_mode": ("zeros",)})
         self.in_channels = count(name, "in_channels", in_channels)
         self.out_channels = count(name, "out_channels", out_channels)
         self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
@@ -51,6 +58,7 @@ class _Convolution(Module):
         self.weight = Parameter(zeros(*self.weight_channels(), *self.kernel_size))
         self.bias = Parameter(zeros(self.out_channels)) if bias else None
         init.uniform_by_fan_in_(self.weight, self.bias)
+        self.to(device=device, dtype=dtype)
 
     def extra_repr(self):
         said = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
@@ -69,9 +77,9 @@ class Conv2d(_Convolution):
     """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv2d. weight (O,C,KH,KW)."""
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1,
-                 groups=1, bias=True):
+                 groups=1, bias=True, padding_mode="zeros", device=None, dtype=None):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                         bias)
+                         bias, padding_mode, device, dtype)
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f"Conv2d: padding must be numbers, 'same' or 'valid', got {padding!r}")
         if padding == "same" and self.stride != (1, 1):
@@ -91,11 +99,12 @@ class ConvTranspose2d(_Convolution):
     """
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
-                 output_padding=0, groups=1, bias=True, dilation=1):
+                 output_padding=0, groups=1, bias=True, dilation=1, padding_mode="zeros",
+                 device=None, dtype=None):
         if isinstance(padding, str):
             raise TypeError(f"ConvTranspose2d: padding must be numbers, got {padding!r}")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
-                         bias)
+                         bias, padding_mode, device, dtype)
         self.output_padding = pair("ConvTranspose2d", "output_padding", output_padding, 0)
 
     def weight_channels(self):
@@ -109,7 +118,11 @@ class ConvTranspose2d(_Convolution):
 class Embedding(Module):
     """Rows of weight (num_embeddings,embedding_dim) by index: (...) -> (...,embedding_dim)."""
 
-    def __init__(self, num_embeddings, embedding_dim, padding_idx=None):
+    def __init__(self, num_embeddings, embedding_dim, padding_idx=None, *, device=None,
+                 dtype=None, **options):
+        check_options("Embedding", options, {
+            "max_norm": (None,), "norm_type": (2,), "scale_grad_by_freq": (False,),
+            "sparse": (False,)})
         self.num_embeddings = count("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = count("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None and not (isinstance(padding_idx, Integral)
@@ -121,6 +134,7 @@ class Embedding(Module):
         init.normal_(self.weight)
         if padding_idx is not None:
             self.weight.data[padding_idx] = 0
+        self.to(device=device, dtype=dtype)
 
     def forward(self, input):
         return embedding(input, self.weight, self.padding_idx)

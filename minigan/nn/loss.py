@@ -1,11 +1,15 @@
 """Losses as modules: the formulas are in functional.loss."""
 
 from minigan import functional
+from minigan.errors import check_options
 from minigan.nn.module import Module
 
 
 class _Loss(Module):
-    def __init__(self, weight=None, *, reduction="mean"):
+    """reduction: 'mean', 'sum' or 'none'. PyTorch's former size_average and reduce: only None."""
+
+    def __init__(self, weight=None, *, reduction="mean", **options):
+        check_options(type(self).__name__, options, {"size_average": (None,), "reduce": (None,)})
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', "
                              f"got {reduction!r}")
@@ -16,11 +20,21 @@ class _Loss(Module):
 class MSELoss(_Loss):
     """(input - target)^2."""
 
-    def __init__(self, *, reduction="mean"):
-        super().__init__(reduction=reduction)
+    def __init__(self, *, reduction="mean", **options):
+        super().__init__(reduction=reduction, **options)
 
     def forward(self, input, target):
         return functional.mse_loss(input, target, reduction=self.reduction)
+
+
+class L1Loss(_Loss):
+    """|input - target|."""
+
+    def __init__(self, *, reduction="mean", **options):
+        super().__init__(reduction=reduction, **options)
+
+    def forward(self, input, target):
+        return functional.l1_loss(input, target, reduction=self.reduction)
 
 
 class BCELoss(_Loss):
@@ -34,8 +48,8 @@ class BCELoss(_Loss):
 class BCEWithLogitsLoss(_Loss):
     """Binary cross entropy of logits."""
 
-    def __init__(self, weight=None, *, reduction="mean", pos_weight=None):
-        super().__init__(weight, reduction=reduction)
+    def __init__(self, weight=None, *, reduction="mean", pos_weight=None, **options):
+        super().__init__(weight, reduction=reduction, **options)
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input, target):
@@ -46,11 +60,24 @@ class BCEWithLogitsLoss(_Loss):
 class CrossEntropyLoss(_Loss):
     """Cross entropy of logits with class indices or class probabilities."""
 
-    def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-        super().__init__(weight, reduction=reduction)
+    def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0,
+                 **options):
+        super().__init__(weight, reduction=reduction, **options)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input, target):
         return functional.cross_entropy(
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
             label_smoothing=self.label_smoothing)
+
+
+class NLLLoss(_Loss):
+    """Minus the log-probability of the class index, as log_softmax gives it."""
+
+    def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", **options):
+        super().__init__(weight, reduction=reduction, **options)
+        self.ignore_index = ignore_index
+
+    def forward(self, input, target):
+        return functional.nll_loss(input, target, self.weight, ignore_index=self.ignore_index,
+                                   reduction=self.reduction)

@@ -158,8 +158,11 @@ class Module:
         """Forget all gradients, or with set_to_none=False fill them with zeros."""
         clear_gradients(self.parameters(), set_to_none)
 
-    def to(self, *targets, device=None, dtype=None):
-        """Move everything to a device and/or turn all that is floating-point into a dtype."""
+    def to(self, *targets, device=None, dtype=None, non_blocking=False):
+        """Move everything to a device and/or turn all that is floating-point into a dtype.
+
+        `non_blocking` is accepted and changes nothing.
+        """
         for target in targets:
             if isinstance(target, str):
                 device = target

@@ -15,7 +15,7 @@ def check_eps(layer, eps):
 
 class _BatchNorm(Module):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True,
-                 track_running_stats=True):
+                 track_running_stats=True, device=None, dtype=None):
         self.num_features = count(type(self).__name__, "num_features", num_features)
         if momentum is not None and not 0 <= momentum <= 1:
             raise ValueError(f"{type(self).__name__}: momentum must be None or lie in 0..1, "
@@ -31,6 +31,7 @@ class _BatchNorm(Module):
         self.register_buffer("running_mean", zeros(num_features) if tracked else None)
         self.register_buffer("running_var", ones(num_features) if tracked else None)
         self.register_buffer("num_batches_tracked", tensor(0) if tracked else None)
+        self.to(device=device, dtype=dtype)
 
     def forward(self, input):
         if not isinstance(input, Tensor) or input.array.ndim not in self.dimensions:
@@ -65,7 +66,8 @@ class BatchNorm2d(_BatchNorm):
 class LayerNorm(Module):
     """Each item normalized over its last dimensions; see functional.layer_norm."""
 
-    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None,
+                 dtype=None):
         shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (
             normalized_shape,)
         if not shape:
@@ -76,6 +78,7 @@ class LayerNorm(Module):
         self.elementwise_affine = elementwise_affine
         self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
         self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine and bias else None
+        self.to(device=device, dtype=dtype)
 
     def forward(self, input):
         return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)

@@ -2,8 +2,18 @@
 
 from minigan import functional
 from minigan.autograd import Tensor
-from minigan.errors import describe, operation
+from minigan.errors import check_options, describe, operation
 from minigan.nn.module import Module
+
+
+class Identity(Module):
+    """The input as it is. Arguments are accepted and change nothing."""
+
+    def __init__(self, *args, **options):
+        pass
+
+    def forward(self, input):
+        return input
 
 
 class Flatten(Module):
@@ -62,7 +72,9 @@ class View(Module):
 class Upsample(Module):
     """(N,C,H,W) -> (N,C,H*s,W*s), each pixel repeated; only mode='nearest'."""
 
-    def __init__(self, size=None, scale_factor=None, mode="nearest"):
+    def __init__(self, size=None, scale_factor=None, mode="nearest", **options):
+        check_options("Upsample", options, {"align_corners": (None,),
+                                            "recompute_scale_factor": (None, False)})
         if mode != "nearest" or size is not None:
             raise NotImplementedError("Upsample: only mode='nearest' with a whole scale_factor is "
                                       "supported")

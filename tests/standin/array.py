@@ -50,6 +50,12 @@ class ndarray:
         return {"shape": self.shape, "typestr": self.dtype.str, "version": 3,
                 "data": (self.data.ptr, False), "strides": self.strides}
 
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return self.host.__dlpack__(max_version=max_version)
+
+    def __dlpack_device__(self):
+        return 2, 0  # CUDA
+
     def __len__(self):
         return len(self.host)
 
@@ -332,6 +338,20 @@ def arange(*args, dtype=None):
     return made(lambda: numpy.arange(*args, dtype=dtype), new_like_values)
 
 
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+    return made(lambda: numpy.linspace(start, stop, num, endpoint, retstep, dtype, axis),
+                new_like_values)
+
+
+def from_dlpack(array):
+    if array.__dlpack_device__()[0] != 2:
+        raise ValueError("CPU arrays cannot be directly imported to CuPy.")
+    # NumPy is told that it lies on the CPU, as it does.
+    host = numpy.from_dlpack(types.SimpleNamespace(
+        __dlpack__=array.__dlpack__, __dlpack_device__=lambda: (1, 0)))
+    return ndarray(host, Buffer(0))  # the memory is watched by whoever made it
+
+
 # Functions that compute
 
 def layout_of(arrays):
@@ -424,7 +444,7 @@ for name in WHOLE:
 for name in VIEWS:
     setattr(module, name, view_function(name))
 for function in (array, asarray, asnumpy, ascontiguousarray, empty, full, zeros, ones, empty_like,
-                 eye, arange, matmul, dot, may_share_memory):
+                 eye, arange, linspace, from_dlpack, matmul, dot, may_share_memory):
     setattr(module, function.__name__, function)
 module.zeros_like, module.ones_like = filled_like(0), filled_like(1)
 module.add.at = add_at

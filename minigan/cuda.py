@@ -1,0 +1,73 @@
+"""What lessons ask of `torch.cuda`: whether there is a GPU, and tensors on it."""
+
+from minigan import creation
+from minigan.capturing import own_pools
+from minigan.device import (
+    device as device_named, float32, int64, module_for, set_device, why_no_cuda)
+from minigan.errors import describe, operation
+
+
+def is_available():
+    """Whether CuPy can be imported and finds a working GPU."""
+    return not why_no_cuda()
+
+
+def device_count():
+    """1 where a GPU can be used, otherwise 0: minigan uses one."""
+    return int(is_available())
+
+
+def get_device_name(device=0):
+    """What the GPU is called by its maker. device: 0, 'cuda' or 'cuda:0', all the same one.
+
+    Raises RuntimeError where there is no GPU to use, ValueError for another device.
+    """
+    if device not in (None, 0) and device_named(device) != "cuda":
+        raise ValueError(f"get_device_name: expected 0 or 'cuda', got {device!r}")
+    cupy = module_for("cuda")
+    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+
+
+def memory_allocated(device=None):
+    """Bytes of the GPU's memory that arrays lie in. `device` is accepted: there is only one."""
+    return sum(pool.used_bytes() for pool in _pools())
+
+
+def memory_reserved(device=None):
+    """Bytes of it that CuPy's pools hold, those of captured steps included."""
+    return sum(pool.total_bytes() for pool in _pools())
+
+
+def _pools():
+    if why_no_cuda():
+        return []
+    return [module_for("cuda").get_default_memory_pool(),
+            *(captured.pool for captured in own_pools)]
+
+
+@operation
+def FloatTensor(*data):
+    """`minigan.FloatTensor` on the GPU. RuntimeError where there is none to use."""
+    return creation.typed(data, float32, "cuda")
+
+
+@operation
+def LongTensor(*data):
+    """`minigan.LongTensor` on the GPU. RuntimeError where there is none to use."""
+    return creation.typed(data, int64, "cuda")
+
+
+def set_default_tensor_type(t):
+    """Make new tensors on the GPU, by torch.cuda.FloatTensor, or on the CPU, by torch.FloatTensor.
+
+    t  one of the two functions, or its name: 'torch.cuda.FloatTensor', 'torch.FloatTensor'
+
+    Raises RuntimeError where there is no GPU to use, NotImplementedError for any other type.
+    """
+    if t in (FloatTensor, "torch.cuda.FloatTensor"):
+        set_device("cuda")
+    elif t in (creation.FloatTensor, "torch.FloatTensor"):
+        set_device("cpu")
+    else:
+        raise NotImplementedError(f"set_default_tensor_type: only FloatTensor and "
+                                  f"cuda.FloatTensor are supported, got {describe(t)}")

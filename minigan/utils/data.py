@@ -1,0 +1,3 @@
+"""The names that lessons import from `torch.utils.data`."""
+
+from minigan.data import DataLoader, Dataset, TensorDataset

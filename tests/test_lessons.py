@@ -1,0 +1,101 @@
+"""Lessons written for PyTorch run here with their imports changed, and nothing else.
+
+tests/lessons holds one of each style. Where PyTorch is installed the same texts run with it as
+well, unchanged: they are its programs. A lesson makes its networks, then comes to `# Training`;
+those whose training draws nothing from PyTorch's random stream must give the same losses in both
+if they start from the same weights.
+"""
+
+import random
+from pathlib import Path
+
+import numpy
+import pytest
+
+import minigan
+
+FOLDER = Path(__file__).parent / "lessons"
+LESSONS = sorted(path.stem for path in FOLDER.glob("*.py"))
+DRAW_FROM_NUMPY = ["digit_classifier", "embedding_cgan", "picture_gan"]
+
+# All that changes: whole lines.
+IMPORTS = {
+    "import torch": "import minigan as torch",
+    "import torch.nn as nn": "import minigan.nn as nn",
+    "import torch.nn.functional as F": "import minigan.nn.functional as F",
+    "import torch.optim as optim": "import minigan.optim as optim",
+    "from torch.utils.data import Dataset": "from minigan.data import Dataset",
+    "from torch.utils.data import DataLoader, TensorDataset":
+        "from minigan.data import DataLoader, TensorDataset",
+}
+
+
+class Lesson:
+    """A lesson's text, run in two parts; `names` is what it has defined."""
+
+    def __init__(self, name, imports):
+        lines = (FOLDER / f"{name}.py").read_text().splitlines()
+        text = "\n".join(imports.get(line, line) for line in lines)
+        self.making, self.training = text.split("\n# Training\n")
+        self.names = {"__name__": name}
+
+    def make(self):
+        exec(self.making, self.names)
+        return self
+
+    def train(self):
+        exec(self.training, self.names)
+        return self
+
+    def networks(self, nn):
+        return {name: value for name, value in self.names.items() if isinstance(value, nn.Module)}
+
+
+def check_losses(progress):
+    """The discriminator, or classifier, has learned something."""
+    few = min(len(progress) // 3, 20)
+    assert numpy.isfinite(progress).all()
+    assert numpy.mean(progress[-few:]) < 0.8 * numpy.mean(progress[:few]), progress
+
+
+@pytest.fixture
+def pytorch(monkeypatch):
+    """PyTorch, on the CPU."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    return torch
+
+
+@pytest.fixture
+def place(device, monkeypatch):
+    """The device, which lessons find to be there or not."""
+    monkeypatch.setattr(minigan.cuda, "is_available", lambda: device == "cuda")
+    return device
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_lesson(name, place):
+    lesson = Lesson(name, IMPORTS).make().train()
+    assert lesson.names["torch"] is minigan and "from torch" not in lesson.making
+    check_losses(lesson.names["progress"])
+    assert lesson.names.get("accuracy", 1) > 0.6
+    for network in lesson.networks(minigan.nn).values():
+        assert {p.device for p in network.parameters()} <= {place}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_lesson_in_pytorch(name, pytorch):
+    check_losses(Lesson(name, {}).make().train().names["progress"])
+
+
+@pytest.mark.parametrize("name", DRAW_FROM_NUMPY)
+def test_losses_are_pytorchs(name, place, pytorch):
+    theirs, ours = Lesson(name, {}).make(), Lesson(name, IMPORTS).make()
+    for key, network in theirs.networks(pytorch.nn).items():
+        ours.names[key].load_state_dict(network.state_dict())
+    losses = []
+    for lesson in (theirs, ours):
+        random.seed(0)  # what training draws comes from these two streams
+        numpy.random.seed(0)
+        losses.append(lesson.train().names["progress"][:20])  # later, rounding has grown
+    numpy.testing.assert_allclose(losses[1], losses[0], rtol=1e-3, atol=1e-5)
