@@ -30,8 +30,8 @@ from minigan import data  # noqa: E402
 from minigan.training import ArgumentParser, Checkpoint, Progress, positive_int, run  # noqa: E402
 
 SCRIPTS = {
-    "mnist_cnn": ["--data", "digits", "--epochs", 4, "--batch-size", 8],
-    "cgan": ["--data", "digits", "--epochs", 3, "--batch-size", 8, "--measure"],
+    "mnist_cnn": ["--data", "few-digits", "--epochs", 4, "--batch-size", 8],
+    "cgan": ["--data", "few-digits", "--epochs", 3, "--batch-size", 8, "--measure"],
     "dcgan": ["--data", "pictures.h5", "--channels", 2, "--batch-size", 3, "--epochs", 4,
               "--show-every", 10],
 }
@@ -39,11 +39,11 @@ SCRIPTS = {
 
 def make_data(folder):
     """A folder of digits and a file of pictures, small and made here."""
-    (folder / "digits").mkdir(parents=True)
+    (folder / "few-digits").mkdir(parents=True)
     for part, count, seed in (("train", 600, 0), ("t10k", 100, 1)):
         images, labels = data.draw_digits(count, seed)
-        data.write_idx(folder / "digits" / f"{part}-images-idx3-ubyte", images)
-        data.write_idx(folder / "digits" / f"{part}-labels-idx1-ubyte", labels)
+        data.write_idx(folder / "few-digits" / f"{part}-images-idx3-ubyte", images)
+        data.write_idx(folder / "few-digits" / f"{part}-labels-idx1-ubyte", labels)
     pixels = numpy.random.default_rng(0)
     with h5py.File(folder / "pictures.h5", "w") as file:
         for number in range(40):

@@ -103,7 +103,7 @@ def test_a_run_that_cannot_write_at_all_ends_at_once(folder):
     (["--resume", "--out", "nowhere"], 2, "nowhere: holds no run to resume"),
     (["--resume", "--out", "undisturbed", "--lr", "1"], 2, "--lr 1.0: the run goes on with the"),
     (["--resume", "undisturbed/losses.csv"], 2, "undisturbed/losses.csv: byte 0: expected a file"),
-    (["--resume", "--out", "undisturbed", "--data", "digits/none"], 2, "digits/none"),
+    (["--resume", "--out", "undisturbed", "--data", "nowhere"], 2, "nowhere"),
     (["--checkpoint-every", "0"], 2, "expected steps or a time above 0"),
     (["--checkpoint-every", "5x"], 2, "expected steps or a time above 0"),
     (["--checkpoint-every", "5,6"], 2, "expected steps or a time above 0")])

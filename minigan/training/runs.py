@@ -127,9 +127,11 @@ class Run:
         self._listen_no_more()
         self.state = "finished" if error is None else "stopped"
         ended = None
-        if isinstance(error, AnomalyError):
+        if isinstance(error, AnomalyError) or isinstance(error, ValueError) and self._not_finite():
+            # Some operations refuse a nan before it comes to the loss.
             ended = self._diverged(f"in step {self.step + 1}: {error}")
-        self._try("the report", self._report)
+        if self._saved_step is not None:
+            self._try("the report", self._report)
         self._around.close()
         if ended is not None:
             raise ended from error
@@ -323,8 +325,8 @@ class Run:
                   f"{self._last_good()}", file=sys.stderr)
 
     def _report(self):
+        self._next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS  # also if it fails
         write_report(self)
-        self._next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS
 
     # Signals
 
