@@ -25,10 +25,12 @@ from types import SimpleNamespace
 import h5py
 import numpy
 
-from minigan import DamagedFileError
+import minigan
+from minigan import DamagedFileError, nn, optim
 from minigan.data import ImageDataset, MnistDataset, read_idx, write_idx
 from minigan.data.lookover import limit_memory
-from minigan.training import ArgumentParser, Progress, positive_int, run
+from minigan.training import ArgumentParser, Checkpoint, Progress, positive_int, run
+from minigan.training.checkpoint import write_checkpoint
 
 # For one file. The time is more than `lookover` takes for a hopeless one, the memory is beyond what
 # the process has.
@@ -85,10 +87,33 @@ def read_images(path):
     list(ImageDataset(path, size=4, device="cpu"))
 
 
+def write_states(ending):
+    def write(folder):
+        arrays = {"0.weight": numpy.arange(24.0).reshape(2, 3, 4), "0.bias": numpy.ones(2, "float32"),
+                  "1.num_batches_tracked": numpy.array(3), "empty": numpy.zeros((0, 2), bool)}
+        minigan.save(arrays, folder / f"state{ending}")
+        if ending == ".npz":
+            numpy.savez_compressed(folder / "packed.npz", zeros=numpy.zeros(10**6), **arrays)
+
+    return write
+
+
+def write_checkpoints(folder):
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    optimiser = optim.Adam(model.parameters())
+    model(minigan.ones(2, 3)).sum().backward()
+    optimiser.step()
+    write_checkpoint(folder / "checkpoint.h5", {"step": 1}, {"m": model, "o": optimiser},
+                     {"losses": numpy.ones(100)})
+
+
 KINDS = {
     "idx": (write_idx_files, read_idx),
     "csv": (write_csv_files, read_mnist_csv),
     "hdf5": (write_hdf5_files, read_images),
+    "npz": (write_states(".npz"), minigan.load),
+    "state": (write_states(".h5"), minigan.load),
+    "checkpoint": (write_checkpoints, Checkpoint),
 }
 
 
@@ -254,7 +279,7 @@ def main():
         _, read = KINDS[args.kind[0]]
         read(args.file)
         return
-    print(f"{'kind':8}{'files':>8}{'read':>8}{'refused':>9}"
+    print(f"{'kind':11}{'files':>8}{'read':>8}{'refused':>9}"
           + "".join(f"{failure:>15}" for failure in FAILURES) + f"{'seconds':>9}")
     failures = []
     for name in args.kind:
@@ -262,7 +287,7 @@ def main():
         with Progress(args.count, name, unit="files") as progress:
             counts, lines = fuzz(name, *KINDS[name], args.count, args.seed, args.keep,
                                  progress.advance)
-        print(f"{name:8}{counts.total():8}{counts['read']:8}{counts['refused']:9}"
+        print(f"{name:11}{counts.total():8}{counts['read']:8}{counts['refused']:9}"
               + "".join(f"{counts[failure]:15}" for failure in FAILURES)
               + f"{time.perf_counter() - start:9.1f}", flush=True)
         failures += lines

@@ -9,9 +9,10 @@ Such a file holds arrays by name and facts, JSON in a data set of its own. Befor
     sha256 9f2c...
 
 Only when length and digest are right is anything given to the HDF5 library, which is large, written
-in C and believes what it reads. Besides, each array carries the CRC-32 of its bytes as an
-attribute. The file is put together in memory and written as bytes: then a full disk is an error
-like any other, told before the old file is given up.
+in C and believes what it reads. (That is against damage; whoever means harm can seal a file too.)
+Besides, each array carries the CRC-32 of its bytes as an attribute. The file is put together in
+memory and written as bytes: then a full disk is an error like any other, told before the old file
+is given up.
 """
 
 import hashlib
