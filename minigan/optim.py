@@ -14,7 +14,7 @@ import numpy
 from minigan.autograd import Tensor
 from minigan.capturing import capturing
 from minigan.device import module_of
-from minigan.errors import describe
+from minigan.errors import describe, explained
 from minigan.kernels.cuda import optim as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 from minigan.walk import clear_gradients
@@ -151,6 +151,7 @@ class Optimizer:
     numbers = ()
     counts_steps = False  # whether an update uses the number of the step
 
+    @explained
     def __init__(self, params, defaults):
         self.name = type(self).__name__
         self.defaults = defaults
@@ -168,6 +169,7 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
+    @explained
     def add_param_group(self, group):
         """Take on more parameters: {'params': [...], 'lr': 0.1, ...}."""
         if not isinstance(group, dict) or "params" not in group:
@@ -198,9 +200,10 @@ class Optimizer:
     def check(self, group):
         """ValueError for an option that is no number of at least 0; subclasses check theirs."""
         for option in self.numbers:
-            if not isinstance(group[option], Real) or not group[option] >= 0:
-                raise ValueError(f"{self.name}: {option} must be a number of at least 0, "
-                                 f"got {group[option]!r}")
+            value = group[option]
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
+                raise ValueError(f"{self.name}: {option} must be a finite number of at least 0, "
+                                 f"got {describe(value)}")
 
     def _lay_out(self):
         """Move all parameters into blocks, carrying along what is remembered of them."""
@@ -290,6 +293,7 @@ class Optimizer:
             number += len(numbers)
         return {"state": state, "param_groups": groups}
 
+    @explained
     def load_state_dict(self, state_dict):
         """Take over a copy of another's state. ValueError if groups or shapes do not fit."""
         try:
@@ -355,6 +359,7 @@ class SGD(Optimizer):
     remembers = ("momentum_buffer",)
     numbers = ("lr", "momentum", "weight_decay")
 
+    @explained
     def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False):
         super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay,
                                       nesterov=nesterov))
@@ -401,6 +406,7 @@ class Adam(Optimizer):
     numbers = ("lr", "eps", "weight_decay")
     counts_steps = True
 
+    @explained
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
         super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay))
 
@@ -409,7 +415,8 @@ class Adam(Optimizer):
         betas = group["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(
                 isinstance(beta, Real) and 0 <= beta < 1 for beta in betas):
-            raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, got {betas!r}")
+            raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, "
+                             f"got {describe(betas)}")
 
     def options(self, group):
         return group["lr"], *group["betas"], group["eps"], group["weight_decay"]

@@ -4,6 +4,8 @@ import functools
 import inspect
 import threading
 
+from minigan.errors import describe
+
 
 class _Recording(threading.local):
     enabled = True
@@ -34,6 +36,9 @@ class _recording_as:
         recording.enabled = self.before
 
     def __call__(self, function):
+        if not callable(function):
+            raise TypeError(f"{type(self).__name__}: expected a function, got "
+                            f"{describe(function)}")
         if inspect.isgeneratorfunction(function):
             raise NotImplementedError(f"{type(self).__name__}: a generator function cannot be "
                                       f"decorated; use `with {type(self).__name__}()` inside it")

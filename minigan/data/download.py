@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from minigan.data.idx import unpacked
+from minigan.errors import explained
 from minigan.files import write_whole
 
 MIRRORS = (
@@ -28,6 +29,7 @@ FILES = {
 AT_ONCE = 1 << 16
 
 
+@explained
 def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
     """Fetch what is missing of MNIST into a folder; files that are there and right stay.
 

@@ -77,6 +77,7 @@ def read_image(path):
     """
     from matplotlib.image import imread
 
+    path = Path(path)
     try:
         # Any format but "png" lets Pillow look at the content instead of the name.
         pixels = imread(path, format="any")

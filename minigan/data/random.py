@@ -4,33 +4,31 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import generator, module_for
+from minigan.errors import count, explained
 
 
+@explained
 def generate_random_image(size):
     """Pixels between 0 and 1, all equally likely: float32 of shape (size,), or of a given tuple."""
     shape = _shape("generate_random_image", size)
     return Tensor(generator().random(shape, dtype=numpy.float32))
 
 
+@explained
 def generate_random_seed(size):
     """Numbers from the standard normal distribution: float32 (size,), or of a given tuple."""
     shape = _shape("generate_random_seed", size)
     return Tensor(generator().standard_normal(shape, dtype=numpy.float32))
 
 
+@explained
 def generate_random_one_hot(size):
     """A one at a random place among zeros: float32 (size,)."""
-    size = _whole("generate_random_one_hot", size)
+    size = count("generate_random_one_hot", "size", size)
     # Compared on the device, so that the place need not travel to the host.
     place = generator().integers(size, size=1)
     return Tensor((module_for(None).arange(size) == place).astype(numpy.float32))
 
 
 def _shape(name, size):
-    return tuple(_whole(name, n) for n in (size if isinstance(size, tuple) else (size,)))
-
-
-def _whole(name, size):
-    if not isinstance(size, (int, numpy.integer)) or size < 1:
-        raise ValueError(f"{name}: size must be a whole number of at least 1, got {size!r}")
-    return size
+    return tuple(count(name, "size", n) for n in (size if isinstance(size, tuple) else (size,)))

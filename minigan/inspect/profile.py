@@ -2,6 +2,7 @@
 
 import time
 
+from minigan.errors import count
 from minigan.watching import Observer
 
 
@@ -23,9 +24,7 @@ class profile(Observer):
     """
 
     def __init__(self, steps=1):
-        if steps < 1:
-            raise ValueError(f"profile: steps must be at least 1, got {steps!r}")
-        self.steps = steps
+        self.steps = count("profile", "steps", steps)
         self.rows = {}
         self.seconds = 0.0
         self.inner = [0.0]  # seconds spent in the calls made by the one that is running

@@ -1,14 +1,18 @@
 """Losses as modules: the formulas are in functional.loss."""
 
+import math
+
 from minigan import functional
+from minigan.errors import count, describe, explained, number
 from minigan.nn.module import Module
 
 
 class _Loss(Module):
+    @explained
     def __init__(self, weight=None, *, reduction="mean"):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', "
-                             f"got {reduction!r}")
+                             f"got {describe(reduction)}")
         self.register_buffer("weight", weight)
         self.reduction = reduction
 
@@ -16,6 +20,7 @@ class _Loss(Module):
 class MSELoss(_Loss):
     """(input - target)^2."""
 
+    @explained
     def __init__(self, *, reduction="mean"):
         super().__init__(reduction=reduction)
 
@@ -34,6 +39,7 @@ class BCELoss(_Loss):
 class BCEWithLogitsLoss(_Loss):
     """Binary cross entropy of logits."""
 
+    @explained
     def __init__(self, weight=None, *, reduction="mean", pos_weight=None):
         super().__init__(weight, reduction=reduction)
         self.register_buffer("pos_weight", pos_weight)
@@ -46,9 +52,12 @@ class BCEWithLogitsLoss(_Loss):
 class CrossEntropyLoss(_Loss):
     """Cross entropy of logits with class indices or class probabilities."""
 
+    @explained
     def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
         super().__init__(weight, reduction=reduction)
-        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+        self.ignore_index = count("CrossEntropyLoss", "ignore_index", ignore_index, -math.inf)
+        self.label_smoothing = number("CrossEntropyLoss", "label_smoothing",
+                                       label_smoothing, 0, 1)
 
     def forward(self, input, target):
         return functional.cross_entropy(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy
 
+from minigan.errors import describe, explained, number
 from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 
@@ -17,6 +18,7 @@ COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
 DPI = 120
 
 
+@explained
 def plot_losses(losses, path, every=10, title="Training loss", log=False):
     """Each recorded loss as a faint point, their running mean as a line.
 
@@ -28,6 +30,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     A linear axis reaches over the lines and 98 % of each series' points: a few far ones would
     press all the others flat.
     """
+    number("plot_losses", "every", every, 0)
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
         raise ValueError("plot_losses: expected at least one series, got an empty dict")
@@ -63,6 +66,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     return save_png(figure, path)
 
 
+@explained
 def plot_history(series, path, references=None, title="After each epoch"):
     """Figures taken after each epoch, a panel for each: the share of right labels, a distance.
 
@@ -72,13 +76,13 @@ def plot_history(series, path, references=None, title="After each epoch"):
                 drawn as a dashed line
     """
     series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
-    references = references or {}
+    references = {} if references is None else references
     if not series or any(v.ndim != 1 or not v.size for v in series.values()):
         raise ValueError(f"plot_history: expected one or more series (E,) with E > 0, "
                          f"got {[v.shape for v in series.values()]}")
-    if not references.keys() <= series.keys():
-        raise ValueError(f"plot_history: references {list(references)} must be names of series, "
-                         f"{list(series)}")
+    if not isinstance(references, dict) or not references.keys() <= series.keys():
+        raise ValueError(f"plot_history: references must give some of {list(series)} a figure, "
+                         f"got {describe(references)}")
     figure = _figure(4.2 * len(series), 3.4)
     figure.suptitle(title, fontsize=14)
     panels = figure.subplots(1, len(series), squeeze=False)[0]
@@ -96,6 +100,7 @@ def plot_history(series, path, references=None, title="After each epoch"):
     return save_png(figure, path)
 
 
+@explained
 def plot_predictions(images, labels, predictions, probabilities, path,
                      title="Predictions: true class, and the network's output for its answer"):
     """The first images that were read rightly, and beside them the first read wrongly.
@@ -142,6 +147,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
     return save_png(figure, path)
 
 
+@explained
 def plot_feature_maps(image, maps, path, title="Feature maps"):
     """An image, and under it every channel of what layers made of it.
 

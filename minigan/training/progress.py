@@ -6,6 +6,8 @@ import time
 from collections import defaultdict, deque
 from functools import partial
 
+from minigan.errors import count, describe, explained, function, number
+
 SECONDS_BETWEEN_REDRAWS = 0.2
 SECONDS_BETWEEN_LOG_LINES = 10
 STEPS_IN_A_MEAN = 100
@@ -27,14 +29,16 @@ class Progress:
     clock   gives the time in seconds
     """
 
+    @explained
     def __init__(self, total, name="", unit="images", stream=None, clock=time.perf_counter):
-        if total < 1:
-            raise ValueError(f"Progress: total must be at least 1, got {total!r}")
-        self.total = total
+        self.total = count("Progress", "total", total)
+        for argument, value in (("name", name), ("unit", unit)):
+            if not isinstance(value, str):
+                raise TypeError(f"Progress: {argument} must be a text, got {describe(value)}")
         self.name = name
         self.unit = unit
         self.stream = sys.stderr if stream is None else stream
-        self.clock = clock
+        self.clock = function("Progress", "clock", clock)
         self.done = 0
         self.rewrites = self.stream.isatty()
         self.pause = SECONDS_BETWEEN_REDRAWS if self.rewrites else SECONDS_BETWEEN_LOG_LINES
@@ -54,13 +58,14 @@ class Progress:
             self.stream.write("\n")
             self.stream.flush()
 
+    @explained
     def advance(self, count=1, **figures):
         """Count units as done; figures are numbers or one-element Tensors.
 
         A figure is shown as its mean over the last 100 calls. Tensors are read only when a line
         is written, so that a GPU need not be waited for in every step.
         """
-        self.done += count
+        self.done += number("advance", "count", count, 0)
         for name, value in figures.items():
             # The plain array of a Tensor: the Tensor itself would keep its graph in memory.
             self.recent[name].append(getattr(value, "array", value))

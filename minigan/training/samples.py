@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy
 
+from minigan.errors import describe, explained, number
 from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 from minigan.training.plots import DPI, save_png
@@ -17,6 +18,7 @@ LONGEST_SIDE = 900  # what the grid of small images is enlarged to
 GREY_OF_FRAMES = 0.75
 
 
+@explained
 def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     """Images side by side, row after row, saved as a PNG file.
 
@@ -35,6 +37,7 @@ def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     return save_png(figure, path)
 
 
+@explained
 def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds=0.5):
     """Grids of images, such as each epoch's samples from the same noise, as an animated GIF.
 
@@ -52,7 +55,7 @@ def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds
         raise ValueError(f"save_animation: expected at least one frame, a title for each and "
                          f"images of one shape, got {len(titles)} titles and grids of pixels "
                          f"{[grid.shape for grid in grids]}")
-    if not seconds > 0:
+    if not number("save_animation", "seconds", seconds) > 0:
         raise ValueError(f"save_animation: seconds must be above 0, got {seconds}")
     from matplotlib.animation import PillowWriter
 
@@ -85,7 +88,7 @@ def _grid(caller, images, rows, row_labels):
         rows = math.isqrt(count) if row_labels is None else len(row_labels)
     if not 1 <= rows <= count or row_labels is not None and len(row_labels) != rows:
         raise ValueError(f"{caller}: expected 1 to {count} rows for {count} images and a label for "
-                         f"each, got {rows} rows and the labels {row_labels}")
+                         f"each, got {describe(rows)} and the labels {describe(row_labels)}")
     columns = math.ceil(count / rows)
     images = numpy.nan_to_num(images, nan=0.5).clip(0, 1)
     if channels == 1:
