@@ -45,7 +45,7 @@ def number(name, argument, value, least=-math.inf, most=math.inf):
     return value
 
 
-def function(name, argument, value):
+def called(name, argument, value):
     """The value. TypeError unless it can be called."""
     if not callable(value):
         raise TypeError(f"{name}: {argument} must be a function, got {describe(value)}")

@@ -309,9 +309,14 @@ class Optimizer:
         params = [p for group in self.param_groups for p in group["params"]]
         numbers = [i for group in groups for i in group["params"]]
         state = {id(p): states[i] for p, i in zip(params, numbers) if i in states}
+        steps = {}
         for p in params:
             if id(p) not in state:
                 continue
+            steps[id(p)] = int(state[id(p)].get("step", 1))
+            if steps[id(p)] < 0:
+                raise ValueError(f"load_state_dict: {self.name}: step must be at least 0, "
+                                 f"got {steps[id(p)]}")
             if self.counts_steps and "step" not in state[id(p)]:
                 raise ValueError(f"load_state_dict: {self.name}: step of a parameter of shape "
                                  f"{p.shape} is missing")
@@ -323,6 +328,9 @@ class Optimizer:
                     found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
                     raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
                                      f"shape {p.shape} {found}")
+                if moment.dtype.kind not in "biuf":
+                    raise TypeError(f"load_state_dict: {self.name}: {name} must be numbers, "
+                                    f"got {describe(moment)}")
         loaded = [{**group, **{k: v for k, v in saved.items() if k in self.defaults}}
                   for group, saved in zip(self.param_groups, groups)]
         for group in loaded:
@@ -339,8 +347,7 @@ class Optimizer:
                         part[...] = moment.to(p.device).array
                     else:
                         part[...] = 0
-            block.set_steps([int(state[id(p)].get("step", 1)) if id(p) in state else 0
-                             for p in block.parameters])
+            block.set_steps([steps.get(id(p), 0) for p in block.parameters])
 
     def __repr__(self):
         lines = [f"Parameter group {i}: " + ", ".join(
@@ -366,6 +373,9 @@ class SGD(Optimizer):
 
     def check(self, group):
         super().check(group)
+        if not isinstance(group["nesterov"], int):
+            raise ValueError(f"SGD: nesterov must be True or False, "
+                             f"got {describe(group['nesterov'])}")
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import threading
 
-from minigan.errors import describe
+from minigan.errors import called
 
 
 class _Recording(threading.local):
@@ -36,9 +36,7 @@ class _recording_as:
         recording.enabled = self.before
 
     def __call__(self, function):
-        if not callable(function):
-            raise TypeError(f"{type(self).__name__}: expected a function, got "
-                            f"{describe(function)}")
+        called(type(self).__name__, "function", function)
         if inspect.isgeneratorfunction(function):
             raise NotImplementedError(f"{type(self).__name__}: a generator function cannot be "
                                       f"decorated; use `with {type(self).__name__}()` inside it")

@@ -270,7 +270,6 @@ GOOD = {
     data.draw_digits: lambda: dict(count=1, seed=0),
     data.load_digits: lambda: dict(count=1, seed=0),
     data.draw_faces: lambda: dict(count=1, seed=0),
-    data.open_faces: lambda: dict(count=1, seed=0),
     data.download_mnist: lambda: dict(folder="mnist", mirrors=(), files={}, timeout=1),
     data.generate_random_image: lambda: dict(size=3),
     data.generate_random_one_hot: lambda: dict(size=3),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy
 
+from minigan.errors import describe
 from minigan.training import Progress
 
 SMALLEST = 128  # sides of the smallest image that is packed
@@ -29,6 +30,8 @@ def pack_images(folder, out, group="images", force=False):
     import h5py
 
     folder, out = Path(folder), Path(out)
+    if not isinstance(group, str):
+        raise TypeError(f"pack_images: group must be a text, got {describe(group)}")
     if not group or group[0].isdigit() or ".." in group:
         raise ValueError(f"--group {group}: expected a name that does not begin with a digit, as "
                          f"images do")

@@ -14,7 +14,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import module_of, moved
-from minigan.errors import count, describe, function as called, number
+from minigan.errors import called, count, describe, number
 from minigan.recording import no_grad
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from minigan.autograd import Tensor, checked_dtype
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
-from minigan.errors import describe, explained
+from minigan.errors import called, describe, explained
 from minigan.walk import clear_gradients
 from minigan.watching import watching
 
@@ -132,8 +132,7 @@ class Module:
 
     def apply(self, function):
         """Call function(module) for each module below, then for this one."""
-        if not callable(function):
-            raise TypeError(f"apply: expected a function, got {describe(function)}")
+        called("apply", "function", function)
         for child in self.children():
             child.apply(function)
         function(self)
@@ -235,6 +234,9 @@ class Module:
             values[key] = value
             if value.shape != own[key].shape:
                 misshapen.append(f"{key} has shape {value.shape}, needs {own[key].shape}")
+            elif value.dtype.kind == "f" and own[key].dtype.kind != "f":
+                raise TypeError(f"load_state_dict: {key} must be {own[key].dtype}, "
+                                f"got {describe(value)}")
         wrong = [f"{kind}: {', '.join(sorted(keys))}" for kind, keys in (
             ("missing", missing if strict else ()), ("unexpected", unexpected if strict else ()),
             ("misshapen", misshapen)) if keys]

@@ -11,7 +11,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.creation import tensor
-from minigan.errors import count, explained, function as called
+from minigan.errors import called, count, explained
 from minigan.recording import no_grad
 from minigan.training.arrays import as_numpy
 

@@ -30,6 +30,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     A linear axis reaches over the lines and 98 % of each series' points: a few far ones would
     press all the others flat.
     """
+    path = Path(path)  # what is no path is told before anything is drawn, here and below
     number("plot_losses", "every", every, 0)
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
@@ -75,6 +76,7 @@ def plot_history(series, path, references=None, title="After each epoch"):
     references  a dict that gives some of the names the figure that real images reach, which is
                 drawn as a dashed line
     """
+    path = Path(path)
     series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
     references = {} if references is None else references
     if not series or any(v.ndim != 1 or not v.size for v in series.values()):
@@ -110,6 +112,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
     predictions    predicted classes (N,)
     probabilities  (N,classes); that of the predicted class is shown
     """
+    path = Path(path)
     images, labels, predictions, probabilities = map(
         as_numpy, (images, labels, predictions, probabilities))
     n = len(labels) if labels.ndim else 0
@@ -156,11 +159,12 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
 
     The channels of a layer share one scale, white at 0.
     """
+    path = Path(path)
     image = as_numpy(image)
     if image.ndim == 3 and image.shape[0] == 1:
         image = image[0]
     maps = [(name, as_numpy(channels)) for name, channels in maps]
-    if image.ndim != 2 or not maps or any(m.ndim != 3 or not m.size for _, m in maps):
+    if image.ndim != 2 or not image.size or not maps or any(m.ndim != 3 or not m.size for _, m in maps):
         raise ValueError(f"plot_feature_maps: expected an image (H,W) or (1,H,W) and maps (C,H,W), "
                          f"got {image.shape} and {[m.shape for _, m in maps]}")
     columns = min(10, max(len(channels) for _, channels in maps))
@@ -201,4 +205,4 @@ def _open_frame(axes):
 def save_png(figure, path):
     with whole_file(path, ".png") as unfinished:
         figure.savefig(unfinished, dpi=DPI)
-    return Path(path)
+    return path

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict, deque
 from functools import partial
 
-from minigan.errors import count, describe, explained, function, number
+from minigan.errors import called, count, describe, explained, number
 
 SECONDS_BETWEEN_REDRAWS = 0.2
 SECONDS_BETWEEN_LOG_LINES = 10
@@ -38,7 +38,7 @@ class Progress:
         self.name = name
         self.unit = unit
         self.stream = sys.stderr if stream is None else stream
-        self.clock = function("Progress", "clock", clock)
+        self.clock = called("Progress", "clock", clock)
         self.done = 0
         self.rewrites = self.stream.isatty()
         self.pause = SECONDS_BETWEEN_REDRAWS if self.rewrites else SECONDS_BETWEEN_LOG_LINES

@@ -32,6 +32,7 @@ def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     A pixel that is nan is drawn like 0.5. ValueError for other shapes, whole numbers, and rows
     that do not fit.
     """
+    path = Path(path)
     grid = _grid("plot_sample_grid", images, rows, row_labels)
     figure, _, _ = _figure(grid, row_labels, title)
     return save_png(figure, path)
@@ -48,6 +49,7 @@ def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds
     ValueError as for `plot_sample_grid`, for no frames, for titles of another number and for no
     time.
     """
+    path = Path(path)
     grids = [_grid("save_animation", images, rows, row_labels) for images in grids]
     if titles is None:
         titles = [f"epoch {number}" for number in range(1, len(grids) + 1)]
@@ -66,7 +68,7 @@ def save_animation(grids, path, rows=None, row_labels=None, titles=None, seconds
             drawn.set_data(grid)
             heading.set_text(title)
             writer.grab_frame()
-    return Path(path)
+    return path
 
 
 def _grid(caller, images, rows, row_labels):
