@@ -91,15 +91,15 @@ def sizes(name, size):
 @operation
 def zeros(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    return finished(module_for(device).zeros(
-        sizes("zeros", size), checked_dtype("zeros", dtype, float32)), requires_grad)
+    dtype = checked_dtype("zeros", dtype, float32)
+    return finished(module_for(device).zeros(sizes("zeros", size), dtype), requires_grad)
 
 
 @operation
 def ones(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of ones."""
-    return finished(module_for(device).ones(
-        sizes("ones", size), checked_dtype("ones", dtype, float32)), requires_grad)
+    dtype = checked_dtype("ones", dtype, float32)
+    return finished(module_for(device).ones(sizes("ones", size), dtype), requires_grad)
 
 
 @operation
@@ -115,28 +115,30 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
 @operation
 def zeros_like(input: Tensor, dtype=None, requires_grad=False):
     """Zeros in the shape, dtype and place of another Tensor."""
-    return zeros(input.array.shape, dtype=input.dtype if dtype is None else dtype, device=input.device,
-                 requires_grad=requires_grad)
+    return zeros(input.array.shape, dtype=checked_dtype("zeros_like", dtype, input.dtype),
+                 device=input.device, requires_grad=requires_grad)
 
 
 @operation
 def ones_like(input: Tensor, dtype=None, requires_grad=False):
     """Ones in the shape, dtype and place of another Tensor."""
-    return ones(input.array.shape, dtype=input.dtype if dtype is None else dtype, device=input.device,
-                requires_grad=requires_grad)
+    return ones(input.array.shape, dtype=checked_dtype("ones_like", dtype, input.dtype),
+                device=input.device, requires_grad=requires_grad)
 
 
 @operation
 def rand(*size, dtype=float32, device=None, requires_grad=False):
     """Uniform random numbers, 0 <= x < 1, from the device's stream (see `manual_seed`)."""
-    drawn = generator(device).random(sizes("rand", size), checked_dtype("rand", dtype, float32))
+    dtype = checked_dtype("rand", dtype, float32)
+    drawn = generator(device).random(sizes("rand", size), dtype=dtype)
     return finished(module_for(device).asarray(drawn), requires_grad)
 
 
 @operation
 def randn(*size, dtype=float32, device=None, requires_grad=False):
     """Normal random numbers, mean 0 and variance 1, from the device's stream."""
-    drawn = generator(device).standard_normal(sizes("randn", size), checked_dtype("randn", dtype, float32))
+    dtype = checked_dtype("randn", dtype, float32)
+    drawn = generator(device).standard_normal(sizes("randn", size), dtype=dtype)
     return finished(module_for(device).asarray(drawn), requires_grad)
 
 

@@ -112,6 +112,5 @@ def _explanation(name, function, args, kwargs, error):
     if error.__cause__ is None:  # otherwise it was explained further inside
         message += "".join(f"; {argument} is {describe(value)}"
                            for argument, value in arguments.items())
-    kind = (TypeError if isinstance(error, (TypeError, AttributeError)) else
-            RuntimeError if isinstance(error, MemoryError) else ValueError)
+    kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
     return kind(textwrap.shorten(message, LONGEST, placeholder=" ..."))

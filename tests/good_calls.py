@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 
 import minigan
-from minigan import Tensor, data, functional, gradcheck, nn, ones, optim, training, zeros
+from minigan import Tensor, data, functional, nn, ones, optim, training, zeros
 from minigan.nn import init
 
 ARRAY = numpy.linspace(0.1, 0.9, 6, dtype="float32").reshape(2, 3)

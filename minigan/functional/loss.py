@@ -47,7 +47,8 @@ def constant(name, argument, value, shape, dtype):
 def share_of(name, reduction, count):
     """What each of `count` losses counts in the reduced one."""
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {describe(reduction)}")
+        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
+                         f"got {describe(reduction)}")
     # The mean of nothing is nan, as in PyTorch.
     return 1.0 if reduction != "mean" else 1 / count if count else math.nan
 
@@ -178,7 +179,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
         raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
                          f"with C > 0, got {x.dtype} of shape {x.shape}")
     if not isinstance(ignore_index, Integral):
-        raise TypeError(f"{name}: ignore_index must be a whole number, got {describe(ignore_index)}")
+        raise TypeError(f"{name}: ignore_index must be a whole number, "
+                        f"got {describe(ignore_index)}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must lie in 0..1, got {label_smoothing}")
     axis = 0 if x.ndim == 1 else 1

@@ -1,6 +1,5 @@
 """Operators and methods of Tensor: the operations of this package under Tensor's own names."""
 
-import math
 import operator
 
 from minigan.autograd import Tensor, node

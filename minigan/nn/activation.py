@@ -1,7 +1,5 @@
 """Activations and dropout as layers."""
 
-import math
-
 from minigan import functional
 from minigan.errors import describe, explained, number
 from minigan.nn.module import Module
@@ -23,8 +21,7 @@ class LeakyReLU(Module):
 
     @explained
     def __init__(self, negative_slope=0.01, inplace=False):
-        self.negative_slope = number("LeakyReLU", "negative_slope",
-                                      negative_slope)
+        self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope)
         self.inplace = inplace
 
     def forward(self, input):
@@ -40,7 +37,8 @@ class GELU(Module):
     @explained
     def __init__(self, approximate="none"):
         if approximate not in ("none", "tanh"):
-            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', got {describe(approximate)}")
+            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', "
+                             f"got {describe(approximate)}")
         self.approximate = approximate
 
     def forward(self, input):

@@ -68,7 +68,8 @@ class Conv2d(_Convolution):
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f"Conv2d: padding must be numbers, 'same' or 'valid', "
                              f"got {describe(padding)}")
-        if isinstance(padding, str) and padding == "same" and stride not in (1, (1, 1), [1, 1]):
+        if isinstance(padding, str) and padding == "same" and (
+                pair("Conv2d", "stride", stride, 1) != (1, 1)):
             raise ValueError(f"Conv2d: padding='same' needs stride 1, got {stride}")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                          bias)

@@ -56,8 +56,7 @@ class CrossEntropyLoss(_Loss):
     def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
         super().__init__(weight, reduction=reduction)
         self.ignore_index = count("CrossEntropyLoss", "ignore_index", ignore_index, -math.inf)
-        self.label_smoothing = number("CrossEntropyLoss", "label_smoothing",
-                                       label_smoothing, 0, 1)
+        self.label_smoothing = number("CrossEntropyLoss", "label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, input, target):
         return functional.cross_entropy(

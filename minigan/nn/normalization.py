@@ -1,7 +1,5 @@
 """Layers that normalize: BatchNorm1d, BatchNorm2d, LayerNorm."""
 
-import math
-
 from minigan.autograd import Tensor
 from minigan.creation import ones, tensor, zeros
 from minigan.errors import count, describe, explained, number

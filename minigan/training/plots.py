@@ -164,7 +164,8 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
     if image.ndim == 3 and image.shape[0] == 1:
         image = image[0]
     maps = [(name, as_numpy(channels)) for name, channels in maps]
-    if image.ndim != 2 or not image.size or not maps or any(m.ndim != 3 or not m.size for _, m in maps):
+    if image.ndim != 2 or not image.size or not maps or any(
+            m.ndim != 3 or not m.size for _, m in maps):
         raise ValueError(f"plot_feature_maps: expected an image (H,W) or (1,H,W) and maps (C,H,W), "
                          f"got {image.shape} and {[m.shape for _, m in maps]}")
     columns = min(10, max(len(channels) for _, channels in maps))

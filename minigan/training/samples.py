@@ -90,7 +90,8 @@ def _grid(caller, images, rows, row_labels):
         rows = math.isqrt(count) if row_labels is None else len(row_labels)
     if not 1 <= rows <= count or row_labels is not None and len(row_labels) != rows:
         raise ValueError(f"{caller}: expected 1 to {count} rows for {count} images and a label for "
-                         f"each, got {describe(rows)} and the labels {describe(row_labels)}")
+                         f"each, got rows {describe(rows)} and labels "
+                         f"{describe(row_labels)}")
     columns = math.ceil(count / rows)
     images = numpy.nan_to_num(images, nan=0.5).clip(0, 1)
     if channels == 1:
