@@ -17,13 +17,17 @@ class AnomalyError(ArithmeticError):
     """An operation that made a nan or an infinity, see `detect_anomaly`."""
 
 
+def shown(value):
+    """The value in one line of at most 60 characters."""
+    return f"{' '.join(repr(value).split()):.60}"
+
+
 def describe(value):
     """What a person calls this value: 'a float32 Tensor of shape (2, 3)', "str 'same'"."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         kind = "Tensor" if hasattr(value, "array") else "array"
         return f"a {value.dtype} {kind} of shape {value.shape}"
-    shown = " ".join(repr(value).split())
-    return f"{type(value).__name__} {shown:.60}"
+    return f"{type(value).__name__} {shown(value)}"
 
 
 def count(name, argument, value, least=1):

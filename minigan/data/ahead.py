@@ -32,7 +32,7 @@ class ReadAhead:
             raise ValueError(f"ReadAhead: ahead must be a whole number of at least 1, "
                              f"got {describe(ahead)}")
         if not hasattr(iterable, "__iter__") and not hasattr(iterable, "__getitem__"):
-            raise TypeError(f"ReadAhead: expected an iterable, got {describe(iterable)}")
+            raise TypeError(f"ReadAhead: {describe(iterable)} is not iterable")
         self.iterable = iterable
         self.ahead = ahead
 

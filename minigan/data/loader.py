@@ -4,7 +4,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import generator, module_of, moved
-from minigan.errors import count, describe, explained
+from minigan.errors import count, describe, explained, shown
 
 
 class Dataset:
@@ -39,10 +39,10 @@ class DataLoader:
     def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None):
         if not _is_whole(batch_size) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size must be a whole number of at least 1, "
-                             f"got {describe(batch_size)}")
+                             f"got {shown(batch_size)}")
         if seed is not None and (not _is_whole(seed) or seed < 0):
             raise ValueError(f"DataLoader: seed must be None or a whole number of at least 0, "
-                             f"got {describe(seed)}")
+                             f"got {shown(seed)}")
         if len(dataset) < (batch_size if drop_last else 1):
             raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
                              f"one batch (batch_size {batch_size}, drop_last {drop_last})")

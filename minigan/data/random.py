@@ -1,10 +1,12 @@
 """Random inputs for generators, and random images that a discriminator must learn to refuse."""
 
+from numbers import Integral
+
 import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import generator, module_for
-from minigan.errors import count, explained
+from minigan.errors import describe, explained
 
 
 @explained
@@ -24,11 +26,18 @@ def generate_random_seed(size):
 @explained
 def generate_random_one_hot(size):
     """A one at a random place among zeros: float32 (size,)."""
-    size = count("generate_random_one_hot", "size", size)
+    size = _whole("generate_random_one_hot", size)
     # Compared on the device, so that the place need not travel to the host.
     place = generator().integers(size, size=1)
     return Tensor((module_for(None).arange(size) == place).astype(numpy.float32))
 
 
 def _shape(name, size):
-    return tuple(count(name, "size", n) for n in (size if isinstance(size, tuple) else (size,)))
+    return tuple(_whole(name, n) for n in (size if isinstance(size, tuple) else (size,)))
+
+
+def _whole(name, size):
+    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"{name}: size must be a whole number of at least 1, "
+                         f"got {describe(size)}")
+    return size
