@@ -6,7 +6,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import generator, module_for
-from minigan.errors import describe, explained
+from minigan.errors import explained, shown
 
 
 @explained
@@ -39,5 +39,5 @@ def _shape(name, size):
 def _whole(name, size):
     if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
         raise ValueError(f"{name}: size must be a whole number of at least 1, "
-                         f"got {describe(size)}")
+                         f"got {shown(size)}")
     return size
