@@ -12,8 +12,8 @@ import numpy
 
 from minigan.capturing import capturing, refuse
 from minigan.deferred import Deferred, is_large, private
-from minigan.device import device_of, is_on_gpu, module_of, moved
-from minigan.errors import describe
+from minigan.device import device as device_named, device_of, is_on_gpu, module_of, moved
+from minigan.errors import count, describe
 from minigan.indexing import numbers_first, plain_index
 from minigan.recording import recording
 from minigan.walk import operation_name, versions_of, walk_back
@@ -84,7 +84,7 @@ class Tensor:
     def size(self, dim=None):
         if dim is None:
             return self.array.shape
-        if not -self.array.ndim <= dim < self.array.ndim:
+        if count("size", "dim", dim, -self.array.ndim) >= self.array.ndim:
             raise ValueError(f"size: dim {dim} is out of range for shape {self.shape}")
         return self.array.shape[dim]
 
@@ -245,8 +245,9 @@ class Tensor:
                 device, dtype = target.device, target.dtype
             elif isinstance(target, str):
                 device = target
-            else:
-                dtype = target
+            elif target is not None:
+                dtype = checked_dtype("to", target)
+        device = None if device is None else device_named(device)
         if dtype is not None:
             dtype = checked_dtype("to", dtype)
         result = self
@@ -317,12 +318,15 @@ class Tensor:
                                           f"tensor with cat or stack instead")
             array = value.array
         try:
+            dtype = array.dtype if hasattr(array, "dtype") else numpy.asarray(array).dtype
+            if dtype.kind not in "biuf":
+                raise TypeError("expected numbers")  # None would become nan
             first, then = numbers_first(plain_index(index))
             if then is None:
                 self.array[first] = array
             else:
                 self.array[first][then] = array
-        except (IndexError, TypeError, ValueError) as error:
+        except (IndexError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{what}: {error}; the tensor has shape {self.shape}, the value is "
                              f"{describe(value)}") from error
         self.changed()
@@ -335,10 +339,10 @@ class Tensor:
         return self._assign("copy_", ..., source)
 
     def fill_(self, value):
-        return self.copy_(value)
+        return self._assign("fill_", ..., value)
 
     def zero_(self):
-        return self.copy_(0)
+        return self._assign("zero_", ..., 0)
 
     # The walk back
 
@@ -418,12 +422,12 @@ def checked_array(array):
     return array
 
 
-def checked_dtype(name, dtype):
-    """A dtype of numbers. TypeError for anything else."""
+def checked_dtype(name, dtype, default=None):
+    """A dtype of numbers; the default for None. TypeError for anything else."""
+    dtype = default if dtype is None else dtype
     try:
-        result = numpy.dtype(dtype)
-        if result.kind in "biuf":
-            return result
-    except TypeError:
+        if dtype is not None and numpy.dtype(dtype).kind in "biuf":  # NumPy takes None for float64
+            return numpy.dtype(dtype)
+    except (TypeError, ValueError):
         pass  # told below, with the name
-    raise TypeError(f"{name}: expected a dtype of numbers such as float32, got {dtype!r}")
+    raise TypeError(f"{name}: expected a dtype of numbers such as float32, got {describe(dtype)}")

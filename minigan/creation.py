@@ -1,12 +1,13 @@
 """Making tensors from data, from a constant and from chance."""
 
+import math
 from numbers import Integral
 
 import numpy
 
 from minigan.autograd import Tensor, checked_dtype
 from minigan.device import float32, generator, int64, module_for, moved
-from minigan.errors import describe, operation
+from minigan.errors import count, describe, number, operation
 
 
 def as_array(data, dtype=None, device=None):
@@ -25,7 +26,9 @@ def as_array(data, dtype=None, device=None):
         if isinstance(first, Tensor):
             data = plain_lists(data)
         try:
-            array = numpy.array(data, dtype)
+            array = numpy.array(data)
+            if dtype is not None and dtype.kind in "iu" and array.dtype.kind in "biuf":
+                array = numpy.array(data, dtype)  # unlike a cast, refuses what it cannot hold
         except (ValueError, OverflowError) as error:
             raise ValueError(f"tensor: expected rows of equal length and numbers that fit; "
                              f"{error}") from None
@@ -97,88 +100,99 @@ def finished(array, requires_grad):
 
 def sizes(name, size):
     """zeros(2, 3) and zeros((2, 3)) both as (2, 3); ValueError for a negative size."""
-    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    if not all(isinstance(n, Integral) and n >= 0 for n in shape):
-        raise ValueError(f"{name}: sizes must be whole numbers of at least 0, got {shape}")
+    shape = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 0 for n in shape):
+        raise ValueError(f"{name}: sizes must be whole numbers of at least 0, got "
+                         f"{describe(shape)}")
     return tuple(int(n) for n in shape)
 
 
 @operation
 def zeros(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
+    dtype = checked_dtype("zeros", dtype, float32)
     return finished(module_for(device).zeros(sizes("zeros", size), dtype), requires_grad)
 
 
 @operation
 def ones(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of ones."""
+    dtype = checked_dtype("ones", dtype, float32)
     return finished(module_for(device).ones(sizes("ones", size), dtype), requires_grad)
 
 
 @operation
 def empty(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor whose values are whatever the memory held: to be filled."""
+    dtype = checked_dtype("empty", dtype, float32)
     return finished(module_for(device).empty(sizes("empty", size), dtype), requires_grad)
 
 
 @operation
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """A Tensor of one value; a Python float makes it float32, a whole number int64."""
-    size = sizes("full", (size,) if isinstance(size, Integral) else (tuple(size),))
+    size = sizes("full", (size,))
     value = as_array(fill_value, dtype, device)
     if value.ndim:
         raise TypeError(f"full: fill_value must be one number, got {describe(fill_value)}")
     return finished(module_for(device).full(size, value, value.dtype), requires_grad)
 
 
-def like(input, dtype, device):
+def like(name, input, dtype, device):
     """The options for a Tensor that takes after another in what is None."""
-    return dict(dtype=dtype or input.dtype, device=device or input.device)
+    return dict(dtype=checked_dtype(name, dtype, input.dtype),
+                device=input.device if device is None else device)
 
 
 @operation
 def zeros_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Zeros in the shape, dtype and place of another Tensor."""
-    return zeros(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
+    return zeros(input.array.shape, **like("zeros_like", input, dtype, device),
+                 requires_grad=requires_grad)
 
 
 @operation
 def ones_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Ones in the shape, dtype and place of another Tensor."""
-    return ones(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
+    return ones(input.array.shape, **like("ones_like", input, dtype, device),
+                requires_grad=requires_grad)
 
 
 @operation
 def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=False):
     """One value in the shape, dtype and place of another Tensor."""
-    return full(input.shape, fill_value, **like(input, dtype, device),
+    return full(input.array.shape, fill_value, **like("full_like", input, dtype, device),
                 requires_grad=requires_grad)
 
 
 @operation
 def rand(*size, dtype=float32, device=None, requires_grad=False):
     """Uniform random numbers, 0 <= x < 1, from the device's stream (see `manual_seed`)."""
-    drawn = generator(device).random(sizes("rand", size), dtype=numpy.dtype(dtype))
+    dtype = checked_dtype("rand", dtype, float32)
+    drawn = generator(device).random(sizes("rand", size), dtype=dtype)
     return finished(module_for(device).asarray(drawn), requires_grad)
 
 
 @operation
 def randn(*size, dtype=float32, device=None, requires_grad=False):
     """Normal random numbers, mean 0 and variance 1, from the device's stream."""
-    drawn = generator(device).standard_normal(sizes("randn", size), dtype=numpy.dtype(dtype))
+    dtype = checked_dtype("randn", dtype, float32)
+    drawn = generator(device).standard_normal(sizes("randn", size), dtype=dtype)
     return finished(module_for(device).asarray(drawn), requires_grad)
 
 
 @operation
 def rand_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`rand` in the shape, dtype and place of another Tensor."""
-    return rand(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
+    return rand(input.array.shape, **like("rand_like", input, dtype, device),
+                requires_grad=requires_grad)
 
 
 @operation
 def randn_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`randn` in the shape, dtype and place of another Tensor."""
-    return randn(input.shape, **like(input, dtype, device), requires_grad=requires_grad)
+    return randn(input.array.shape, **like("randn_like", input, dtype, device),
+                 requires_grad=requires_grad)
 
 
 @operation
@@ -189,7 +203,10 @@ def randint(low, high, size=None, dtype=int64, device=None):
     """
     if size is None:
         low, high, size = 0, low, high
-    shape = sizes("randint", (tuple(size),))
+    shape = sizes("randint", (size,))
+    dtype = checked_dtype("randint", dtype, int64)
+    low, high = (count("randint", name, value, -math.inf)
+                 for name, value in (("low", low), ("high", high)))
     if not low < high:
         raise ValueError(f"randint: low must be below high, got {low} and {high}")
     drawn = generator(device).integers(low, high, shape)
@@ -199,8 +216,8 @@ def randint(low, high, size=None, dtype=int64, device=None):
 @operation
 def eye(n, dtype=float32, device=None):
     """The unit matrix (n,n); its rows are the one-hot vectors: eye(10)[labels]."""
-    count, = sizes("eye", (n,))
-    return Tensor(module_for(device).eye(count, dtype=dtype))
+    size = count("eye", "n", n, least=0)
+    return Tensor(module_for(device).eye(size, dtype=checked_dtype("eye", dtype, float32)))
 
 
 @operation
@@ -211,15 +228,20 @@ def arange(start, end=None, step=1, dtype=None, device=None):
     """
     if end is None:
         start, end = 0, start
+    for name, value in (("start", start), ("end", end), ("step", step)):
+        number("arange", name, value)
     if not step:
         raise ValueError("arange: step must not be 0")
     whole = all(isinstance(n, Integral) for n in (start, end, step))
-    dtype = dtype or (int64 if whole else float32)
+    dtype = checked_dtype("arange", dtype, int64 if whole else float32)
     return Tensor(module_for(device).arange(start, end, step, dtype=dtype))
 
 
 @operation
 def linspace(start, end, steps, dtype=float32, device=None):
     """So many numbers at equal distances, start and end among them."""
-    count, = sizes("linspace", (steps,))
-    return Tensor(module_for(device).linspace(start, end, count, dtype=dtype))
+    steps = count("linspace", "steps", steps, least=0)
+    for name, value in (("start", start), ("end", end)):
+        number("linspace", name, value)
+    dtype = checked_dtype("linspace", dtype, float32)
+    return Tensor(module_for(device).linspace(start, end, steps, dtype=dtype))

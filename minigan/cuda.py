@@ -4,7 +4,7 @@ from minigan import creation
 from minigan.capturing import own_pools
 from minigan.device import (
     device as device_named, float32, int64, module_for, set_device, why_no_cuda)
-from minigan.errors import describe, operation
+from minigan.errors import describe, explained, operation
 
 
 def is_available():
@@ -17,13 +17,14 @@ def device_count():
     return int(is_available())
 
 
+@explained
 def get_device_name(device=0):
     """What the GPU is called by its maker. device: 0, 'cuda' or 'cuda:0', all the same one.
 
     Raises RuntimeError where there is no GPU to use, ValueError for another device.
     """
     if device not in (None, 0) and device_named(device) != "cuda":
-        raise ValueError(f"get_device_name: expected 0 or 'cuda', got {device!r}")
+        raise ValueError(f"get_device_name: expected 0 or 'cuda', got {describe(device)}")
     cupy = module_for("cuda")
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
 
@@ -57,6 +58,7 @@ def LongTensor(*data):
     return creation.typed(data, int64, "cuda")
 
 
+@explained
 def set_default_tensor_type(t):
     """Make new tensors on the GPU, by torch.cuda.FloatTensor, or on the CPU, by torch.FloatTensor.
 

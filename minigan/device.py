@@ -4,11 +4,13 @@ An array's own type says where it lives; nothing else in the engine keeps track 
 CuPy is imported when a GPU is first asked for, never before.
 """
 
+import builtins
 import contextlib
 
 import numpy
 
 from minigan.capturing import refuse
+from minigan.errors import describe
 
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
 uint8, int8, int16, int32, int64 = (
@@ -26,8 +28,8 @@ class device(str):
     """
 
     def __new__(cls, name):
-        if name not in ("cpu", "cuda", "cuda:0"):
-            raise ValueError(f"device: expected 'cpu' or 'cuda', got {name!r}")
+        if not isinstance(name, str) or name not in ("cpu", "cuda", "cuda:0"):
+            raise ValueError(f"device: expected 'cpu' or 'cuda', got {describe(name)}")
         return super().__new__(cls, str(name).partition(":")[0])
 
     @property
@@ -113,7 +115,7 @@ def moved(array, name):
 def set_device(name):
     """Make new tensors on this device: "cpu", "cuda", or "auto" for a GPU if there is one."""
     global _default
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         name = "cpu" if why_no_cuda() else "cuda"
     module_for(name)
     _default = device(name)
@@ -128,8 +130,10 @@ def default_device():
 
 def manual_seed(seed):
     """Start the random streams of all devices anew from one whole number, 0 or more."""
-    if isinstance(seed, numpy.bool_) or not isinstance(seed, (int, numpy.integer)) or seed < 0:
-        raise ValueError(f"manual_seed: expected a whole number of at least 0, got {seed!r}")
+    if isinstance(seed, (builtins.bool, numpy.bool_)) or not isinstance(
+            seed, (int, numpy.integer)) or seed < 0:
+        raise ValueError(f"manual_seed: expected a whole number of at least 0, "
+                         f"got {describe(seed)}")
     _generators["cpu"] = numpy.random.default_rng(seed)
     if _cupy is not None:
         _generators["cuda"] = _cupy.random.default_rng(seed)

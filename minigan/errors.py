@@ -2,6 +2,9 @@
 
 import functools
 import inspect
+import math
+import textwrap
+from numbers import Integral, Real
 
 from minigan.watching import watching
 
@@ -14,12 +17,56 @@ class AnomalyError(ArithmeticError):
     """An operation that made a nan or an infinity, see `detect_anomaly`."""
 
 
+def shown(value):
+    """The value in one line of at most 60 characters."""
+    return f"{' '.join(repr(value).split()):.60}"
+
+
 def describe(value):
     """What a person calls this value: 'a float32 Tensor of shape (2, 3)', "str 'same'"."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         kind = "Tensor" if hasattr(value, "array") else "array"
         return f"a {value.dtype} {kind} of shape {value.shape}"
-    return f"{type(value).__name__} {value!r:.60}"
+    return f"{type(value).__name__} {shown(value)}"
+
+
+def count(name, argument, value, least=1):
+    """The value as an int. TypeError unless it is a whole number, ValueError below `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name}: {argument} must be a whole number, got {describe(value)}")
+    if value < least:
+        raise ValueError(f"{name}: {argument} must be at least {least}, got {value}")
+    return int(value)
+
+
+def number(name, argument, value, least=-math.inf, most=math.inf):
+    """The value. TypeError unless it is a number, ValueError unless finite and in least..most."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: {argument} must be a number, got {describe(value)}")
+    if not (math.isfinite(value) and least <= value <= most):
+        raise ValueError(f"{name}: {argument} must be a finite number in {least}..{most}, "
+                         f"got {value}")
+    return value
+
+
+def instance(name, argument, value, kind):
+    """The value. TypeError unless it is of that class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: {argument} must be a {kind.__name__}, got {describe(value)}")
+    return value
+
+
+def called(name, argument, value):
+    """The value. TypeError unless it can be called."""
+    if not callable(value):
+        raise TypeError(f"{name}: {argument} must be a function, got {describe(value)}")
+    return value
+
+
+LONGEST = 300  # characters of an explanation
+# What NumPy and Python raise for arguments they cannot take.
+UNEXPLAINED = (TypeError, ValueError, AttributeError, LookupError, OverflowError,
+               ZeroDivisionError, MemoryError)
 
 
 def check_options(name, given, supported):
@@ -32,9 +79,9 @@ def check_options(name, given, supported):
     """
     for option, value in given.items():
         if option not in supported:
-            raise TypeError(f"{name}: unexpected option {option}={value!r:.60}")
+            raise TypeError(f"{name}: unexpected option {option}={shown(value)}")
         if not any(value is same or value == same for same in supported[option]):
-            raise NotImplementedError(f"{name}: {option}={value!r:.60} is not supported, only "
+            raise NotImplementedError(f"{name}: {option}={shown(value)} is not supported, only "
                                       f"{' and '.join(map(repr, supported[option]))}")
 
 
@@ -51,28 +98,46 @@ def operation(function):
             if watching.observer is None:
                 return function(*args, **kwargs)
             return watching.observer.run("forward", function.__name__, function, args, kwargs)
-        except (TypeError, ValueError, AttributeError, IndexError, KeyError,
-                OverflowError) as error:
+        except UNEXPLAINED as error:
             if str(error).startswith(f"{function.__name__}:"):
                 raise
             # Not bound to a name here: its traceback holds this frame, and a cycle would keep
             # all arguments alive until the collector runs.
-            raise _explanation(function, args, kwargs, error) from error
+            raise _explanation(function.__name__, function, args, kwargs, error) from error
 
     return explained
 
 
-def _explanation(function, args, kwargs, error):
-    name = function.__name__
+def explained(function):
+    """As `operation`, for what is none: constructors, by their class's name, and helpers."""
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except UNEXPLAINED as error:
+            name = function.__name__
+            name = type(args[0]).__name__ if name == "__init__" else name
+            if str(error).startswith(f"{name}:"):
+                raise
+            raise _explanation(name, function, args, kwargs, error) from error
+
+    return wrapper
+
+
+def _explanation(name, function, args, kwargs, error):
     try:
         arguments = inspect.signature(function).bind(*args, **kwargs).arguments
     except TypeError as mismatch:
         return TypeError(f"{name}: {mismatch}")
+    arguments.pop("self", None)
     for argument, value in arguments.items():
         wanted = function.__annotations__.get(argument)
         if wanted is not None and not isinstance(value, wanted):
             return TypeError(f"{name}: {argument} must be a {wanted.__name__}, "
                              f"got {describe(value)}")
-    told = "; ".join(f"{argument} is {describe(value)}" for argument, value in arguments.items())
+    message = f"{name}: {error}"
+    if error.__cause__ is None:  # otherwise it was explained further inside
+        message += "".join(f"; {argument} is {describe(value)}"
+                           for argument, value in arguments.items())
     kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
-    return kind(f"{name}: {error}; {told}")
+    return kind(textwrap.shorten(message, LONGEST, placeholder=" ..."))

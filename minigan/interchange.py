@@ -41,7 +41,8 @@ def as_tensor(data, dtype=None, device=None):
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
     if isinstance(data, numpy.ndarray) and data.dtype.kind in "biuf" and data.dtype.isnative:
-        return from_numpy(data).to(device=device or default_device(), dtype=dtype)
+        return from_numpy(data).to(device=default_device() if device is None else device,
+                                   dtype=dtype)
     return tensor(data, dtype, device)
 
 

@@ -14,7 +14,7 @@ import numpy
 from minigan.autograd import Tensor
 from minigan.capturing import capturing
 from minigan.device import module_of
-from minigan.errors import check_options, describe
+from minigan.errors import check_options, describe, explained
 from minigan.kernels.cuda import optim as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 from minigan.walk import clear_gradients
@@ -157,6 +157,7 @@ class Optimizer:
     numbers = ()
     counts_steps = False  # whether an update uses the number of the step
 
+    @explained
     def __init__(self, params, defaults):
         self.name = type(self).__name__
         self.defaults = defaults
@@ -174,6 +175,7 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
+    @explained
     def add_param_group(self, group):
         """Take on more parameters: {'params': [...], 'lr': 0.1, ...}."""
         if not isinstance(group, dict) or "params" not in group:
@@ -204,9 +206,10 @@ class Optimizer:
     def check(self, group):
         """ValueError for an option that is no number of at least 0; subclasses check theirs."""
         for option in self.numbers:
-            if not isinstance(group[option], Real) or not group[option] >= 0:
-                raise ValueError(f"{self.name}: {option} must be a number of at least 0, "
-                                 f"got {group[option]!r}")
+            value = group[option]
+            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf:
+                raise ValueError(f"{self.name}: {option} must be a finite number of at least 0, "
+                                 f"got {describe(value)}")
 
     def _lay_out(self):
         """Move all parameters into blocks, carrying along what is remembered of them."""
@@ -296,6 +299,7 @@ class Optimizer:
             number += len(numbers)
         return {"state": state, "param_groups": groups}
 
+    @explained
     def load_state_dict(self, state_dict):
         """Take over a copy of another's state. ValueError if groups or shapes do not fit."""
         try:
@@ -311,9 +315,14 @@ class Optimizer:
         params = [p for group in self.param_groups for p in group["params"]]
         numbers = [i for group in groups for i in group["params"]]
         state = {id(p): states[i] for p, i in zip(params, numbers) if i in states}
+        steps = {}
         for p in params:
             if id(p) not in state:
                 continue
+            steps[id(p)] = int(state[id(p)].get("step", 1))
+            if steps[id(p)] < 0:
+                raise ValueError(f"load_state_dict: {self.name}: step must be at least 0, "
+                                 f"got {steps[id(p)]}")
             if self.counts_steps and "step" not in state[id(p)]:
                 raise ValueError(f"load_state_dict: {self.name}: step of a parameter of shape "
                                  f"{p.shape} is missing")
@@ -325,6 +334,9 @@ class Optimizer:
                     found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
                     raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
                                      f"shape {p.shape} {found}")
+                if moment.dtype.kind not in "biuf":
+                    raise TypeError(f"load_state_dict: {self.name}: {name} must be numbers, "
+                                    f"got {describe(moment)}")
         loaded = [{**group, **{k: v for k, v in saved.items() if k in self.defaults}}
                   for group, saved in zip(self.param_groups, groups)]
         for group in loaded:
@@ -341,8 +353,7 @@ class Optimizer:
                         part[...] = moment.to(p.device).array
                     else:
                         part[...] = 0
-            block.set_steps([int(state[id(p)].get("step", 1)) if id(p) in state else 0
-                             for p in block.parameters])
+            block.set_steps([steps.get(id(p), 0) for p in block.parameters])
 
     def __repr__(self):
         lines = [f"Parameter group {i}: " + ", ".join(
@@ -361,6 +372,7 @@ class SGD(Optimizer):
     remembers = ("momentum_buffer",)
     numbers = ("lr", "momentum", "weight_decay")
 
+    @explained
     def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False, **options):
         check_options("SGD", options, OPTIONS | {"dampening": (0,)})
         super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay,
@@ -368,6 +380,9 @@ class SGD(Optimizer):
 
     def check(self, group):
         super().check(group)
+        if not isinstance(group["nesterov"], int):
+            raise ValueError(f"SGD: nesterov must be True or False, "
+                             f"got {describe(group['nesterov'])}")
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("SGD: nesterov needs a momentum above 0")
 
@@ -408,6 +423,7 @@ class Adam(Optimizer):
     numbers = ("lr", "eps", "weight_decay")
     counts_steps = True
 
+    @explained
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, **options):
         check_options("Adam", options, OPTIONS | {
             "amsgrad": (False,), "capturable": (False, True), "decoupled_weight_decay": (False,)})
@@ -418,7 +434,8 @@ class Adam(Optimizer):
         betas = group["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(
                 isinstance(beta, Real) and 0 <= beta < 1 for beta in betas):
-            raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, got {betas!r}")
+            raise ValueError(f"Adam: betas must be two numbers, 0 <= beta < 1, "
+                             f"got {describe(betas)}")
 
     def options(self, group):
         return group["lr"], *group["betas"], group["eps"], group["weight_decay"]

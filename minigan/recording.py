@@ -4,6 +4,8 @@ import functools
 import inspect
 import threading
 
+from minigan.errors import called
+
 
 class _Recording(threading.local):
     enabled = True
@@ -34,6 +36,7 @@ class _recording_as:
         recording.enabled = self.before
 
     def __call__(self, function):
+        called(type(self).__name__, "function", function)
         if inspect.isgeneratorfunction(function):
             raise NotImplementedError(f"{type(self).__name__}: a generator function cannot be "
                                       f"decorated; use `with {type(self).__name__}()` inside it")

@@ -4,11 +4,11 @@ import atexit
 import queue
 import sys
 import threading
-
-import numpy
+from numbers import Integral
 
 from minigan.autograd import Tensor
 from minigan.device import moved
+from minigan.errors import describe
 
 
 class ReadAhead:
@@ -28,9 +28,11 @@ class ReadAhead:
     """
 
     def __init__(self, iterable, ahead=4):
-        if not isinstance(ahead, (int, numpy.integer)) or ahead < 1:
+        if isinstance(ahead, bool) or not isinstance(ahead, Integral) or ahead < 1:
             raise ValueError(f"ReadAhead: ahead must be a whole number of at least 1, "
-                             f"got {ahead!r}")
+                             f"got {describe(ahead)}")
+        if not hasattr(iterable, "__iter__") and not hasattr(iterable, "__getitem__"):
+            raise TypeError(f"ReadAhead: {describe(iterable)} is not iterable")
         self.iterable = iterable
         self.ahead = ahead
 

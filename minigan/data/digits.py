@@ -16,6 +16,7 @@ import numpy
 
 from minigan.data.cache import cache_folder
 from minigan.data.idx import read_idx, write_idx
+from minigan.errors import count as whole, explained
 
 RECIPE = 1  # raise it with every change that makes other images
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -25,11 +26,13 @@ SIDE = 28
 AT_ONCE = 500  # images drawn together: enough to make NumPy's calls cheap, and small in memory
 
 
+@explained
 def load_digits(count, seed=0):
     """The digits of `draw_digits`, read from the user's cache folder if they were drawn before.
 
     Where the cache cannot be written, a line on stderr says so and the digits stay in memory.
     """
+    count, seed = whole("load_digits", "count", count), whole("load_digits", "seed", seed, least=0)
     name = f"digits-{RECIPE}-seed-{seed}-count-{count}-matplotlib-{version('matplotlib')}"
     folder = cache_folder() / name
     paths = folder / "images-idx3-ubyte", folder / "labels-idx1-ubyte"
@@ -50,6 +53,7 @@ def load_digits(count, seed=0):
     return arrays
 
 
+@explained
 def draw_digits(count, seed=0):
     """Draw digits like MNIST's: white on black, about 20 pixels large, centred by their ink.
 
@@ -59,9 +63,8 @@ def draw_digits(count, seed=0):
     Returns images, uint8 (count, 28, 28), and labels, uint8 (count,). ValueError for a count
     below 1, RuntimeError if matplotlib came without its fonts.
     """
-    if count < 1:
-        raise ValueError(f"draw_digits: count must be at least 1, got {count}")
-    random = numpy.random.default_rng(seed)
+    count = whole("draw_digits", "count", count)
+    random = numpy.random.default_rng(whole("draw_digits", "seed", seed, least=0))
     fields, extents = _distance_fields(_glyphs())
     labels = random.permutation(numpy.arange(count) % 10).astype(numpy.uint8)
     images = numpy.empty((count, SIDE, SIDE), numpy.uint8)

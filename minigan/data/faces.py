@@ -12,6 +12,7 @@ import numpy
 
 from minigan.data.cache import cache_folder
 from minigan.data.portrait import colour_of, paint_portrait
+from minigan.errors import count as whole, explained
 from minigan.files import write_whole
 from minigan.training import Progress
 
@@ -27,6 +28,7 @@ STYLES = ("bald", "short", "parted", "fringe", "bob", "long", "curly", "bun")
 BEARDED = ("bald", "short", "parted", "curly")
 
 
+@explained
 def open_faces(count=1200, seed=0):
     """The faces of `draw_faces` as an open HDF5 file: data sets 0.png, 1.png, ... in "faces".
 
@@ -35,6 +37,7 @@ def open_faces(count=1200, seed=0):
     """
     import h5py
 
+    count, seed = whole("open_faces", "count", count), whole("open_faces", "seed", seed, least=0)
     path = cache_folder() / f"faces-{RECIPE}-seed-{seed}-count-{count}.h5"
     try:
         return h5py.File(path, "r")
@@ -56,6 +59,7 @@ def open_faces(count=1200, seed=0):
     return file
 
 
+@explained
 def draw_faces(count, seed=0):
     """Yield faces, uint8 (H,W,3) with H and W from 140 to 160.
 
@@ -64,9 +68,8 @@ def draw_faces(count, seed=0):
 
     ValueError for a count below 1.
     """
-    if count < 1:
-        raise ValueError(f"draw_faces: count must be at least 1, got {count}")
-    random = numpy.random.default_rng(seed)
+    count = whole("draw_faces", "count", count)
+    random = numpy.random.default_rng(whole("draw_faces", "seed", seed, least=0))
     return (_drawn(random) for _ in range(count))
 
 

@@ -8,6 +8,7 @@ import gzip
 import math
 import os
 import struct
+from pathlib import Path
 
 import numpy
 
@@ -25,7 +26,7 @@ def read_idx(path):
 
     Raises OSError if the file cannot be opened, DamagedFileError if it is not a whole IDX file.
     """
-    with open(path, "rb") as file, gunzipped(file, path) as content:
+    with Path(path).open("rb") as file, gunzipped(file, path) as content:
         size = os.fstat(file.fileno()).st_size
         return _array(content, path, size if content is file else RATIO * size)
 

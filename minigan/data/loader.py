@@ -4,7 +4,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import generator, module_of, moved
-from minigan.errors import check_options
+from minigan.errors import check_options, count, describe, explained, shown
 
 
 class Dataset:
@@ -28,6 +28,7 @@ class TensorDataset(Dataset):
     Raises TypeError for what is no Tensor, ValueError for none or for different lengths.
     """
 
+    @explained
     def __init__(self, *tensors):
         if not all(isinstance(x, Tensor) for x in tensors):
             raise TypeError(f"TensorDataset: expected Tensors, got {_kinds(tensors)}")
@@ -65,19 +66,20 @@ class DataLoader:
     sampler, batch_sampler, collate_fn and worker_init_fn, unless they are None.
     """
 
+    @explained
     def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None, *,
                  num_workers=0, pin_memory=False, **options):
         check_options("DataLoader", options, {option: (None,) for option in (
             "sampler", "batch_sampler", "collate_fn", "worker_init_fn")})
         if not _is_whole(num_workers) or num_workers < 0:
             raise ValueError(f"DataLoader: num_workers must be a whole number of at least 0, "
-                             f"got {num_workers!r}")
+                             f"got {shown(num_workers)}")
         if not _is_whole(batch_size) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size must be a whole number of at least 1, "
-                             f"got {batch_size!r}")
+                             f"got {shown(batch_size)}")
         if seed is not None and (not _is_whole(seed) or seed < 0):
             raise ValueError(f"DataLoader: seed must be None or a whole number of at least 0, "
-                             f"got {seed!r}")
+                             f"got {shown(seed)}")
         if len(dataset) < (batch_size if drop_last else 1):
             raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
                              f"one batch (batch_size {batch_size}, drop_last {drop_last})")
@@ -99,15 +101,16 @@ class DataLoader:
 
     def batches(self, first=0):
         """An epoch's batches from number `first` on; those before are not even read."""
-        count = len(self.dataset)
+        first = count("batches", "first", first, least=0)
+        length = len(self.dataset)
         order = None
         if self.shuffle:
             stream = self._stream()
             self._before = stream.bit_generator.state
-            order = numpy.arange(count)
+            order = numpy.arange(length)
             stream.shuffle(order)
         for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            end = min(start + self.batch_size, count)
+            end = min(start + self.batch_size, length)
             if hasattr(self.dataset, "batch"):
                 yield self.dataset.batch(slice(start, end) if order is None else order[start:end])
             else:
@@ -150,6 +153,7 @@ def _is_whole(value):
     return isinstance(value, (int, numpy.integer)) and not isinstance(value, bool)
 
 
+@explained
 def collate(items):
     """One batch of a list of items, on the default device.
 
@@ -177,13 +181,17 @@ def collate(items):
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(f"collate: items of different shapes: {sorted(shapes)}")
-    return Tensor(moved(module_of(arrays[0]).stack(arrays), None))
+    stacked = module_of(arrays[0]).stack(arrays)
+    if stacked.dtype.kind not in "biuf":
+        raise TypeError(f"collate: expected numbers, got {describe(stacked)}")
+    return Tensor(moved(stacked, None))
 
 
 def _kinds(items):
     return ", ".join(sorted({type(item).__name__ for item in items}))
 
 
+@explained
 def one_hot(labels, num_classes=10):
     """A one in the place that the label names, zeros elsewhere: float32 (..., num_classes).
 
@@ -191,6 +199,7 @@ def one_hot(labels, num_classes=10):
 
     Raises TypeError for labels that are not whole numbers, ValueError for one out of range.
     """
+    num_classes = count("one_hot", "num_classes", num_classes)
     labels = moved(labels.array, "cpu") if isinstance(labels, Tensor) else numpy.asarray(labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: labels must be whole numbers, got {labels.dtype}")

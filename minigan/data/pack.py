@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy
 
+from minigan.errors import instance
 from minigan.training import Progress
 
 SMALLEST = 128  # sides of the smallest image that is packed
@@ -29,6 +30,7 @@ def pack_images(folder, out, group="images", force=False):
     import h5py
 
     folder, out = Path(folder), Path(out)
+    instance("pack_images", "group", group, str)
     if not group or group[0].isdigit() or ".." in group:
         raise ValueError(f"--group {group}: expected a name that does not begin with a digit, as "
                          f"images do")
@@ -77,6 +79,7 @@ def read_image(path):
     """
     from matplotlib.image import imread
 
+    path = Path(path)
     try:
         # Any format but "png" lets Pillow look at the content instead of the name.
         pixels = imread(path, format="any")

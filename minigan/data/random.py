@@ -1,23 +1,29 @@
 """Random inputs for generators, and random images that a discriminator must learn to refuse."""
 
+from numbers import Integral
+
 import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import generator, module_for
+from minigan.errors import explained, shown
 
 
+@explained
 def generate_random_image(size):
     """Pixels between 0 and 1, all equally likely: float32 of shape (size,), or of a given tuple."""
     shape = _shape("generate_random_image", size)
     return Tensor(generator().random(shape, dtype=numpy.float32))
 
 
+@explained
 def generate_random_seed(size):
     """Numbers from the standard normal distribution: float32 (size,), or of a given tuple."""
     shape = _shape("generate_random_seed", size)
     return Tensor(generator().standard_normal(shape, dtype=numpy.float32))
 
 
+@explained
 def generate_random_one_hot(size):
     """A one at a random place among zeros: float32 (size,)."""
     size = _whole("generate_random_one_hot", size)
@@ -31,6 +37,7 @@ def _shape(name, size):
 
 
 def _whole(name, size):
-    if not isinstance(size, (int, numpy.integer)) or size < 1:
-        raise ValueError(f"{name}: size must be a whole number of at least 1, got {size!r}")
+    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"{name}: size must be a whole number of at least 1, "
+                         f"got {shown(size)}")
     return size

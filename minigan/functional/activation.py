@@ -6,7 +6,7 @@ import numpy
 
 from minigan.autograd import Tensor, node
 from minigan.device import device_of, generator, module_of
-from minigan.errors import operation
+from minigan.errors import describe, operation
 from minigan.functional.arithmetic import axis_of, fractional
 from minigan.kernels import activation as kernels
 
@@ -55,7 +55,7 @@ def gelu(input: Tensor, approximate="none"):
         y, phi = kernels.gelu(x)
         return node(y, (input,), lambda g: (kernels.gelu_backward(g, x, phi),))
     if approximate != "tanh":
-        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {describe(approximate)}")
     scale = math.sqrt(2 / math.pi)
     held = xp.clip(x, -100, 100)  # far beyond where tanh is 1; the square cannot overflow
     square = held * held
@@ -74,8 +74,10 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0):
     x = fractional(input).array
     xp = module_of(x)
     beta = float(beta)
+    if not 0 < beta < math.inf:
+        raise ValueError(f"softplus: beta must be above 0 and finite, got {beta}")
     z = beta * x
-    linear = z > threshold
+    linear = z > float(threshold)
     y = xp.where(linear, x, (xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))) / beta)
     return node(y, (input,), lambda g: (xp.where(linear, g, g * kernels.sigmoid(z)),))
 
@@ -133,11 +135,14 @@ def dropout2d(input: Tensor, p=0.5, training=True, inplace=False):
 
 def dropped(name, input, p, training, shape):
     """Dropout with one draw for each entry of a shape that broadcasts to the input's."""
+    p = float(p)
     if not 0 <= p <= 1:
         raise ValueError(f"{name}: p must lie between 0 and 1, got {p}")
     if not training or p == 0:
         return input
     x = input.array
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: input must be floating-point, got {x.dtype}")
     drawn = generator(device_of(x)).random(shape, dtype=numpy.float32)
     factor = (drawn >= p).astype(x.dtype)
     if p < 1:

@@ -13,7 +13,7 @@ import numpy
 
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
-from minigan.errors import operation
+from minigan.errors import describe, operation
 from minigan.kernels.products import stacked_product
 
 KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
@@ -204,7 +204,7 @@ def clamp(input: Tensor, min=None, max=None):
             raise NotImplementedError("clamp: min and max must be numbers, Tensors are not "
                                       "supported")
         if bound is not None and not isinstance(bound, Real):
-            raise TypeError(f"clamp: min and max must be numbers, got {bound!r}")
+            raise TypeError(f"clamp: min and max must be numbers, got {describe(bound)}")
     min, max = (b.item() if isinstance(b, numpy.generic) else b for b in (min, max))
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max is needed")
@@ -228,7 +228,7 @@ def reduced_axes(name, dim, ndim):
 def axis_of(name, dim, ndim):
     """An axis counted from 0. ValueError if it is out of range, TypeError if no whole number."""
     if isinstance(dim, builtins.bool) or not isinstance(dim, (int, numpy.integer)):
-        raise TypeError(f"{name}: dim must be a whole number, got {dim!r}")
+        raise TypeError(f"{name}: dim must be a whole number, got {describe(dim)}")
     # A 0-d tensor takes 0 and -1, as in PyTorch.
     if not -builtins.max(ndim, 1) <= dim < builtins.max(ndim, 1):
         raise ValueError(f"{name}: dim {dim} is out of range for {ndim} dimensions")

@@ -17,7 +17,7 @@ from numbers import Integral
 
 from minigan.autograd import Tensor, node, weight_gradient
 from minigan.device import module_of
-from minigan.errors import operation
+from minigan.errors import describe, operation
 from minigan.kernels.convolution import correlate, lower, outer, scatter
 from minigan.kernels.lowering import Geometry
 
@@ -30,10 +30,11 @@ def pair(name, argument, value, least):
     both = (value, value) if isinstance(value, Integral) else value
     if not isinstance(both, (tuple, list)) or not 1 <= len(both) <= 2 or not all(
             isinstance(v, Integral) and not isinstance(v, bool) for v in both):
-        raise TypeError(f"{name}: {argument} must be a whole number or a pair, got {value!r}")
+        raise TypeError(f"{name}: {argument} must be a whole number or a pair, "
+                        f"got {describe(value)}")
     both = (int(both[0]), int(both[-1]))
     if min(both) < least:
-        raise ValueError(f"{name}: {argument} must be at least {least}, got {value!r}")
+        raise ValueError(f"{name}: {argument} must be at least {least}, got {describe(value)}")
     return both
 
 
@@ -69,7 +70,8 @@ def paddings(padding, kernel, stride, dilation):
         total = [d * (k - 1) for d, k in zip(dilation, kernel)]
         return tuple((t // 2, t - t // 2) for t in total)
     if isinstance(padding, str):
-        raise ValueError(f"conv2d: padding must be numbers, 'same' or 'valid', got {padding!r}")
+        raise ValueError(f"conv2d: padding must be numbers, 'same' or 'valid', "
+                         f"got {describe(padding)}")
     return tuple((p, p) for p in padding)
 
 

@@ -6,7 +6,7 @@ import numpy
 
 from minigan.autograd import Tensor, node, weight_gradient
 from minigan.device import module_of
-from minigan.errors import operation
+from minigan.errors import describe, operation
 from minigan.kernels.cuda import embedding as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 from minigan.kernels.products import outer_product, product, rows_product
@@ -62,7 +62,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None):
     if padding_idx is not None and not (isinstance(padding_idx, Integral)
                                         and -w.shape[0] <= padding_idx < w.shape[0]):
         raise ValueError(f"embedding: padding_idx must name one of {w.shape[0]} rows, "
-                         f"got {padding_idx}")
+                         f"got {describe(padding_idx)}")
     if has_kernels_for(w):
         return node(on_gpu.embedding(i, w), (input, weight), lambda g: (
             None, on_gpu.embedding_backward(g, i, w.shape[0], padding_idx)))

@@ -11,7 +11,7 @@ import numpy
 
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
-from minigan.errors import operation
+from minigan.errors import describe, operation
 from minigan.functional.activation import log_softmax_of
 from minigan.kernels.activation import sigmoid
 from minigan.kernels.cuda import loss as on_gpu
@@ -47,7 +47,8 @@ def constant(name, argument, value, shape, dtype):
 def share_of(name, reduction, count):
     """What each of `count` losses counts in the reduced one."""
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
+                         f"got {describe(reduction)}")
     # The mean of nothing is nan, as in PyTorch.
     return 1.0 if reduction != "mean" else 1 / count if count else math.nan
 
@@ -256,7 +257,8 @@ def classes_of(name, x, weight, ignore_index):
         raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
                          f"with C > 0, got {x.dtype} of shape {x.shape}")
     if not isinstance(ignore_index, Integral):
-        raise TypeError(f"{name}: ignore_index must be a whole number, got {ignore_index!r}")
+        raise TypeError(f"{name}: ignore_index must be a whole number, "
+                        f"got {describe(ignore_index)}")
     axis = 0 if x.ndim == 1 else 1
     C = x.shape[axis]
     column = (C,) + (1,) * (x.ndim - 1 - axis)

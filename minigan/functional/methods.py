@@ -4,7 +4,7 @@ import operator
 
 from minigan.autograd import Tensor, node
 from minigan.device import float32, generator
-from minigan.errors import operation
+from minigan.errors import explained, number, operation
 from minigan.functional import activation, arithmetic, shape
 from minigan.functional.arithmetic import comparison, operands
 from minigan.recording import is_grad_enabled, no_grad
@@ -78,13 +78,19 @@ def in_place(name, change):
     return method, augmented
 
 
+def divide(array, other):
+    with arithmetic.quiet():
+        return operator.itruediv(array, other)
+
+
 for name, change in (("add", operator.iadd), ("sub", operator.isub), ("mul", operator.imul),
-                     ("div", operator.itruediv)):
+                     ("div", divide)):
     method, augmented = in_place(name, change)
     setattr(Tensor, f"{name}_", method)
     setattr(Tensor, "__itruediv__" if name == "div" else f"__i{name}__", augmented)
 
 
+@explained
 def clamp_(self, min=None, max=None):
     """`clamp` in place."""
     with no_grad():
@@ -92,16 +98,20 @@ def clamp_(self, min=None, max=None):
     return self.copy_(value)
 
 
+@explained
 def uniform_(self, a=0.0, b=1.0):
     """Filled with uniform random numbers, a <= x < b."""
+    for name, bound in (("a", a), ("b", b)):
+        number("uniform_", name, bound)
     drawn = generator(self.device).random(self.shape, dtype=drawable(self))
     return self.copy_(a + (b - a) * drawn)
 
 
+@explained
 def normal_(self, mean=0.0, std=1.0):
     """Filled with normal random numbers."""
-    if std < 0:
-        raise ValueError(f"normal_: std must be at least 0, got {std}")
+    number("normal_", "mean", mean)
+    number("normal_", "std", std, 0)
     drawn = generator(self.device).standard_normal(self.shape, dtype=drawable(self))
     return self.copy_(mean + std * drawn)
 

@@ -8,7 +8,7 @@ import functools
 import numpy
 
 from minigan.autograd import Tensor, node
-from minigan.errors import operation
+from minigan.errors import describe, operation
 from minigan.kernels import normalization as kernels
 
 
@@ -61,6 +61,9 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     In training the running statistics move towards this batch's by `momentum`, the variance as
     its unbiased estimate. ValueError for shapes, and in training for one value a channel.
     """
+    if not (eps >= 0 and 0 <= momentum <= 1):
+        raise ValueError(f"batch_norm: eps must be at least 0 and momentum lie in 0..1, got "
+                         f"{describe(eps)} and {describe(momentum)}")
     x = input.array
     check_batch_norm(x, weight, bias, {"running_mean": running_mean, "running_var": running_var})
     # (N,C,H,W) -> (C,H,W,N) -> (C,P): a convolution's result already lies like that in memory.
@@ -103,6 +106,8 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
     input (...,*normalized_shape); normalized_shape a whole number or a tuple; weight and bias of
     that shape or None. ValueError for shapes that do not fit.
     """
+    if not eps >= 0:
+        raise ValueError(f"layer_norm: eps must be at least 0, got {describe(eps)}")
     x = input.array
     if isinstance(normalized_shape, (int, numpy.integer)):
         normalized_shape = (normalized_shape,)

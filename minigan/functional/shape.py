@@ -7,7 +7,7 @@ import numpy
 
 from minigan.autograd import Tensor, node, view_node
 from minigan.device import module_of
-from minigan.errors import operation
+from minigan.errors import describe, operation
 from minigan.functional.arithmetic import axis_of
 from minigan.indexing import numbers_first, plain_index
 
@@ -18,7 +18,7 @@ def sizes_of(name, sizes):
         sizes = tuple(sizes[0])
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, (int, numpy.integer)):
-            raise TypeError(f"{name}: expected whole numbers, got {sizes}")
+            raise TypeError(f"{name}: expected whole numbers, got {describe(size)}")
     return sizes
 
 

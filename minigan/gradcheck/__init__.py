@@ -14,7 +14,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import module_of, moved
-from minigan.errors import describe
+from minigan.errors import called, count, describe, number
 from minigan.recording import no_grad
 
 
@@ -38,7 +38,15 @@ def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=
 
     Raises TypeError or ValueError for inputs that cannot be checked.
     """
-    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    called("gradcheck", "function", function)
+    if not number("gradcheck", "eps", eps) > 0:
+        raise ValueError(f"gradcheck: eps must be above 0, got {eps}")
+    number("gradcheck", "tolerance", tolerance, 0)
+    count("gradcheck", "seed", seed, least=0)
+    try:
+        inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    except TypeError:
+        raise TypeError(f"gradcheck: inputs must be Tensors, got {describe(inputs)}") from None
     checked = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not checked:
         raise ValueError("gradcheck: none of the inputs requires a gradient")

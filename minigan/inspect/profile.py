@@ -5,6 +5,7 @@ from collections import defaultdict
 
 from minigan.autograd import Tensor
 from minigan.deferred import Deferred
+from minigan.errors import count
 from minigan.inspect.memory import arrays_within, closed_over, in_words, owner
 from minigan.watching import Observer
 
@@ -41,9 +42,7 @@ class profile(Observer):
     """
 
     def __init__(self, steps=1):
-        if steps < 1:
-            raise ValueError(f"profile: steps must be at least 1, got {steps!r}")
-        self.steps = steps
+        self.steps = count("profile", "steps", steps)
         self.rows = {}
         self.bytes = defaultdict(int)
         self.seconds = 0.0

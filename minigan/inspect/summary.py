@@ -9,7 +9,7 @@ from numbers import Integral
 from minigan.autograd import Tensor, checked_dtype
 from minigan.creation import zeros
 from minigan.device import float32, own_streams
-from minigan.errors import describe
+from minigan.errors import describe, explained
 from minigan.inspect.memory import arrays_within, in_words, owner, tensors_within
 from minigan.nn import Module, Parameter
 from minigan.recording import enable_grad
@@ -89,6 +89,7 @@ class Summary:
     __repr__ = __str__
 
 
+@explained
 def summary(model, input_shape, dtype=float32):
     """The layers of a model, as a table: it is run once on zeros of that shape.
 

@@ -1,14 +1,16 @@
 """Activations and dropout as layers."""
 
-from numbers import Real
+import math
 
 from minigan import functional
+from minigan.errors import count, describe, explained, number
 from minigan.nn.module import Module
 
 
 class ReLU(Module):
     """max(x, 0). `inplace` is accepted and changes nothing."""
 
+    @explained
     def __init__(self, inplace=False):
         self.inplace = inplace
 
@@ -19,8 +21,9 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """x above 0, negative_slope * x elsewhere. `inplace` is accepted and changes nothing."""
 
+    @explained
     def __init__(self, negative_slope=0.01, inplace=False):
-        self.negative_slope = negative_slope
+        self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope)
         self.inplace = inplace
 
     def forward(self, input):
@@ -33,9 +36,11 @@ class LeakyReLU(Module):
 class GELU(Module):
     """x Phi(x), or its tanh approximation with approximate='tanh'."""
 
+    @explained
     def __init__(self, approximate="none"):
         if approximate not in ("none", "tanh"):
-            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', got {approximate!r}")
+            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', "
+                             f"got {describe(approximate)}")
         self.approximate = approximate
 
     def forward(self, input):
@@ -62,8 +67,10 @@ class Tanh(Module):
 class Softplus(Module):
     """log(1 + e^(beta x)) / beta, as x itself where beta x > threshold."""
 
+    @explained
     def __init__(self, beta=1.0, threshold=20.0):
-        self.beta, self.threshold = beta, threshold
+        self.beta = number("Softplus", "beta", beta)
+        self.threshold = number("Softplus", "threshold", threshold)
 
     def forward(self, input):
         return functional.softplus(input, self.beta, self.threshold)
@@ -75,8 +82,9 @@ class Softplus(Module):
 class Softmax(Module):
     """e^x over its sum along dim."""
 
+    @explained
     def __init__(self, dim):
-        self.dim = dim
+        self.dim = count(type(self).__name__, "dim", dim, -math.inf)
 
     def forward(self, input):
         return functional.softmax(input, self.dim)
@@ -95,11 +103,10 @@ class LogSoftmax(Softmax):
 class Dropout(Module):
     """In training each element is zeroed with probability p; `inplace` changes nothing."""
 
+    @explained
     def __init__(self, p=0.5, inplace=False):
-        if not isinstance(p, Real) or not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p must be a number between 0 and 1, "
-                             f"got {p!r}")
-        self.p, self.inplace = p, inplace
+        self.p = number(type(self).__name__, "p", p, 0, 1)
+        self.inplace = inplace
 
     def forward(self, input):
         return functional.dropout(input, self.p, self.training)

@@ -2,31 +2,38 @@
 
 import math
 
+from minigan.autograd import Tensor
+from minigan.errors import describe, explained, number
 from minigan.recording import no_grad
 
 
-def uniform_(tensor, a=0.0, b=1.0):
+@explained
+def uniform_(tensor: Tensor, a=0.0, b=1.0):
     """Uniform numbers, a <= x < b."""
     with no_grad():
         return tensor.uniform_(a, b)
 
 
-def normal_(tensor, mean=0.0, std=1.0):
+@explained
+def normal_(tensor: Tensor, mean=0.0, std=1.0):
     """Normal numbers."""
     with no_grad():
         return tensor.normal_(mean, std)
 
 
-def constant_(tensor, val):
+@explained
+def constant_(tensor: Tensor, val):
     with no_grad():
         return tensor.fill_(val)
 
 
-def zeros_(tensor):
+@explained
+def zeros_(tensor: Tensor):
     return constant_(tensor, 0)
 
 
-def ones_(tensor):
+@explained
+def ones_(tensor: Tensor):
     return constant_(tensor, 1)
 
 
@@ -42,7 +49,8 @@ def fans(tensor):
     return into * math.prod(kernel), out * math.prod(kernel)
 
 
-def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
+@explained
+def kaiming_uniform_(tensor: Tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
     """Uniform within gain * sqrt(3 / fan): keeps the variance through a layer and its activation.
 
     a     the negative slope of the leaky_relu that follows
@@ -50,11 +58,13 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
     nonlinearity  'leaky_relu', 'relu', 'tanh', 'sigmoid' or 'linear'
     K. He et al., Delving deep into rectifiers, 2015.
     """
+    number("kaiming_uniform_", "a", a)
     gains = {"leaky_relu": math.sqrt(2 / (1 + a * a)), "relu": math.sqrt(2), "tanh": 5 / 3,
              "sigmoid": 1, "linear": 1}
     if nonlinearity not in gains or mode not in ("fan_in", "fan_out"):
         raise ValueError(f"kaiming_uniform_: mode must be 'fan_in' or 'fan_out' and nonlinearity "
-                         f"one of {', '.join(gains)}; got {mode!r} and {nonlinearity!r}")
+                         f"one of {', '.join(gains)}; got {describe(mode)} "
+                         f"and {describe(nonlinearity)}")
     fan = fans(tensor)[mode == "fan_out"]
     bound = gains[nonlinearity] * math.sqrt(3 / fan) if fan else 0
     return uniform_(tensor, -bound, bound)

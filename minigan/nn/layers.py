@@ -8,25 +8,17 @@ Of PyTorch's further options only the defaults are accepted; others are NotImple
 from numbers import Integral
 
 from minigan.creation import zeros
-from minigan.errors import check_options
+from minigan.errors import check_options, count, describe, explained
 from minigan.functional import conv2d, conv_transpose2d, embedding, linear
 from minigan.functional.convolution import pair
 from minigan.nn import init
 from minigan.nn.module import Module, Parameter
 
 
-def count(layer, argument, value):
-    """A number of features or channels. TypeError unless whole, ValueError unless at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{layer}: {argument} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{layer}: {argument} must be at least 1, got {value}")
-    return int(value)
-
-
 class Linear(Module):
     """x @ weight.T + bias: (...,in_features) -> (...,out_features)."""
 
+    @explained
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
         self.in_features = count("Linear", "in_features", in_features)
         self.out_features = count("Linear", "out_features", out_features)
@@ -44,6 +36,7 @@ class Linear(Module):
 
 
 class _Convolution(Module):
+    @explained
     def __init__(self, in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                  bias, padding_mode, device, dtype):
         name = type(self).__name__
@@ -76,14 +69,17 @@ class _Convolution(Module):
 class Conv2d(_Convolution):
     """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv2d. weight (O,C,KH,KW)."""
 
+    @explained
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1,
                  groups=1, bias=True, padding_mode="zeros", device=None, dtype=None):
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(f"Conv2d: padding must be numbers, 'same' or 'valid', "
+                             f"got {describe(padding)}")
+        if isinstance(padding, str) and padding == "same" and (
+                pair("Conv2d", "stride", stride, 1) != (1, 1)):
+            raise ValueError(f"Conv2d: padding='same' needs stride 1, got {stride}")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                          bias, padding_mode, device, dtype)
-        if isinstance(padding, str) and padding not in ("same", "valid"):
-            raise ValueError(f"Conv2d: padding must be numbers, 'same' or 'valid', got {padding!r}")
-        if padding == "same" and self.stride != (1, 1):
-            raise ValueError(f"Conv2d: padding='same' needs stride 1, got {self.stride}")
 
     def weight_channels(self):
         return self.out_channels, self.in_channels
@@ -98,14 +94,15 @@ class ConvTranspose2d(_Convolution):
     weight (C,O,KH,KW)
     """
 
+    @explained
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
                  output_padding=0, groups=1, bias=True, dilation=1, padding_mode="zeros",
                  device=None, dtype=None):
         if isinstance(padding, str):
-            raise TypeError(f"ConvTranspose2d: padding must be numbers, got {padding!r}")
+            raise TypeError(f"ConvTranspose2d: padding must be numbers, got {describe(padding)}")
+        self.output_padding = pair("ConvTranspose2d", "output_padding", output_padding, 0)
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                          bias, padding_mode, device, dtype)
-        self.output_padding = pair("ConvTranspose2d", "output_padding", output_padding, 0)
 
     def weight_channels(self):
         return self.in_channels, self.out_channels
@@ -118,6 +115,7 @@ class ConvTranspose2d(_Convolution):
 class Embedding(Module):
     """Rows of weight (num_embeddings,embedding_dim) by index: (...) -> (...,embedding_dim)."""
 
+    @explained
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None, *, device=None,
                  dtype=None, **options):
         check_options("Embedding", options, {
@@ -128,7 +126,7 @@ class Embedding(Module):
         if padding_idx is not None and not (isinstance(padding_idx, Integral)
                                             and -num_embeddings <= padding_idx < num_embeddings):
             raise ValueError(f"Embedding: padding_idx must name one of {num_embeddings} rows, "
-                             f"got {padding_idx}")
+                             f"got {describe(padding_idx)}")
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
         self.weight = Parameter(zeros(num_embeddings, embedding_dim))
         init.normal_(self.weight)

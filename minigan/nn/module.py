@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy
-
-from minigan.autograd import Tensor
+from minigan.autograd import Tensor, checked_dtype
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
-from minigan.errors import describe
+from minigan.errors import called, describe, explained
 from minigan.walk import clear_gradients
 from minigan.watching import watching
 
@@ -18,6 +16,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    @explained
     def __init__(self, data, requires_grad=True):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: expected a Tensor, got {describe(data)}")
@@ -70,6 +69,9 @@ class Module:
 
     def register_buffer(self, name, tensor):
         """Keep a Tensor (or None) that belongs to the state but is not trained."""
+        if not isinstance(name, str) or not name.isidentifier():
+            raise TypeError(f"register_buffer: name must be a name of an attribute, "
+                            f"got {describe(name)}")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"register_buffer: {name} must be a Tensor or None, "
                             f"got {describe(tensor)}")
@@ -130,6 +132,7 @@ class Module:
 
     def apply(self, function):
         """Call function(module) for each module below, then for this one."""
+        called("apply", "function", function)
         for child in self.children():
             child.apply(function)
         function(self)
@@ -166,12 +169,12 @@ class Module:
         for target in targets:
             if isinstance(target, str):
                 device = target
-            else:
-                dtype = target
+            elif target is not None:
+                dtype = checked_dtype("to", target)
         device = None if device is None else device_named(device)
-        if dtype is not None and numpy.dtype(dtype).kind != "f":
+        if dtype is not None and checked_dtype("to", dtype).kind != "f":
             raise TypeError(f"to: a module can only be turned into a floating-point dtype, "
-                            f"got {dtype}")
+                            f"got {describe(dtype)}")
         for tensor in (*self.parameters(), *self.buffers()):
             wanted = dtype if tensor.dtype.kind == "f" else None
             moved = tensor.detach().to(device=device, dtype=wanted)
@@ -234,6 +237,9 @@ class Module:
             values[key] = value
             if value.shape != own[key].shape:
                 misshapen.append(f"{key} has shape {value.shape}, needs {own[key].shape}")
+            elif value.dtype.kind == "f" and own[key].dtype.kind != "f":
+                raise TypeError(f"load_state_dict: {key} must be {own[key].dtype}, "
+                                f"got {describe(value)}")
         wrong = [f"{kind}: {', '.join(sorted(keys))}" for kind, keys in (
             ("missing", missing if strict else ()), ("unexpected", unexpected if strict else ()),
             ("misshapen", misshapen)) if keys]

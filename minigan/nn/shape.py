@@ -1,8 +1,11 @@
 """Layers that change the shape: flatten, unflatten, view, upsample."""
 
+import math
+from numbers import Real
+
 from minigan import functional
 from minigan.autograd import Tensor
-from minigan.errors import check_options, describe, operation
+from minigan.errors import check_options, count, describe, explained, operation
 from minigan.nn.module import Module
 
 
@@ -19,8 +22,10 @@ class Identity(Module):
 class Flatten(Module):
     """Dimensions start_dim to end_dim made one; by default all but the batch's."""
 
+    @explained
     def __init__(self, start_dim=1, end_dim=-1):
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim = count("Flatten", "start_dim", start_dim, -math.inf)
+        self.end_dim = count("Flatten", "end_dim", end_dim, -math.inf)
 
     def forward(self, input):
         return functional.flatten(input, self.start_dim, self.end_dim)
@@ -39,11 +44,14 @@ def unflatten(input: Tensor, dim, sizes):
 class Unflatten(Module):
     """Dimension `dim` made several, of the sizes in unflattened_size."""
 
+    @explained
     def __init__(self, dim, unflattened_size):
         if not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(f"Unflatten: unflattened_size must be a tuple, "
                             f"got {describe(unflattened_size)}")
-        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+        self.dim = count("Unflatten", "dim", dim, -math.inf)
+        self.unflattened_size = tuple(
+            count("Unflatten", "unflattened_size", n, -1) for n in unflattened_size)
 
     def forward(self, input):
         return unflatten(input, self.dim, self.unflattened_size)
@@ -55,9 +63,11 @@ class Unflatten(Module):
 class View(Module):
     """Another shape for each item: View(250) gives (N,250), View(3, 11, 11) (N,3,11,11)."""
 
+    @explained
     def __init__(self, *shape):
-        self.shape = tuple(shape[0]) if len(shape) == 1 and isinstance(
-            shape[0], (tuple, list)) else shape
+        if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+            shape = shape[0]
+        self.shape = tuple(count("View", "shape", n, -1) for n in shape)
 
     def forward(self, input):
         if not isinstance(input, Tensor) or not input.array.ndim:
@@ -72,12 +82,19 @@ class View(Module):
 class Upsample(Module):
     """(N,C,H,W) -> (N,C,H*s,W*s), each pixel repeated; only mode='nearest'."""
 
+    @explained
     def __init__(self, size=None, scale_factor=None, mode="nearest", **options):
         check_options("Upsample", options, {"align_corners": (None,),
                                             "recompute_scale_factor": (None, False)})
         if mode != "nearest" or size is not None:
             raise NotImplementedError("Upsample: only mode='nearest' with a whole scale_factor is "
                                       "supported")
+        factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
+        if len(factors) != 2 or not all(
+                isinstance(s, Real) and not isinstance(s, bool) and s >= 1 and s % 1 == 0
+                for s in factors):
+            raise ValueError(f"Upsample: scale_factor must be whole and at least 1, or a pair, "
+                             f"got {describe(scale_factor)}")
         self.scale_factor, self.mode = scale_factor, mode
 
     def forward(self, input):

@@ -4,6 +4,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.device import moved
+from minigan.errors import describe
 
 
 def as_numpy(values):
@@ -12,4 +13,7 @@ def as_numpy(values):
         values = values.array
     if isinstance(values, (list, tuple)):
         return numpy.array([as_numpy(value) for value in values])
-    return numpy.asarray(moved(values, "cpu"))
+    array = numpy.asarray(moved(values, "cpu"))
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"expected numbers, got {describe(values)}")
+    return array

@@ -5,7 +5,7 @@ import platform
 import numpy
 
 from minigan.device import random_state, set_random_state
-from minigan.errors import DamagedFileError
+from minigan.errors import DamagedFileError, instance
 from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.serialization import sealed
@@ -60,6 +60,7 @@ class Checkpoint:
     def restore(self, parts):
         """Put the state back into Modules and Optimizers of the same names, and into the random
         stream. ValueError for parts that it does not fit."""
+        instance("restore", "parts", parts, dict)
         for name, part in parts.items():
             if isinstance(part, Module):
                 part.load_state_dict(self._below(f"networks/{name}/"))

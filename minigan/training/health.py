@@ -7,12 +7,15 @@ the same picture.
 
 import math
 
+from minigan.errors import explained
+
 RECORDS = 100        # of the discriminator's loss that are looked at
 NEVER_WRONG = 0.01   # mean loss: it says 0.99 where 1 is right
 ALWAYS_WRONG = 5.0   # mean loss: it says 0.007
 COLLAPSED = 0.1      # of the spread of real pictures
 
 
+@explained
 def discriminator_warning(losses):
     """A line if the discriminator is dying, otherwise "".
 
@@ -32,6 +35,7 @@ def discriminator_warning(losses):
     return ""
 
 
+@explained
 def generator_warning(spread):
     """A line if the generator has collapsed, otherwise "".
 

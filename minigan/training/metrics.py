@@ -11,6 +11,7 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.creation import tensor
+from minigan.errors import called, count, explained
 from minigan.recording import no_grad
 from minigan.training.arrays import as_numpy
 
@@ -22,6 +23,7 @@ class LabelShare(NamedTuple):
     per_class: numpy.ndarray
 
 
+@explained
 @no_grad()
 def features_of(function, images, batch_size=256):
     """What a function makes of many images, batch by batch: a NumPy array (N,...).
@@ -33,10 +35,11 @@ def features_of(function, images, batch_size=256):
 
     ValueError for no images, a batch size below 1, and a result that has not a row for each image.
     """
+    called("features_of", "function", function)
+    batch_size = count("features_of", "batch_size", batch_size)
     images = images if isinstance(images, Tensor) else tensor(images)
-    if not images.ndim or not len(images) or batch_size < 1:
-        raise ValueError(f"features_of: expected images (N,...) with N > 0 and a batch size of at "
-                         f"least 1, got {images.shape} and {batch_size}")
+    if not images.ndim or not len(images):
+        raise ValueError(f"features_of: expected images (N,...) with N > 0, got {images.shape}")
     parts = []
     for start in range(0, len(images), batch_size):
         batch = images[start:start + batch_size]
@@ -48,6 +51,7 @@ def features_of(function, images, batch_size=256):
     return numpy.concatenate(parts)
 
 
+@explained
 def label_share(classifier, images, labels, classes=10):
     """The share of the samples that show the label they were asked to show: a LabelShare.
 
@@ -58,6 +62,7 @@ def label_share(classifier, images, labels, classes=10):
 
     ValueError for other shapes or values, and for scores that are nan.
     """
+    classes = count("label_share", "classes", classes)
     labels = as_numpy(labels)
     scores = features_of(classifier, images)
     if scores.ndim != 2 or scores.shape[1] != classes or labels.shape != scores.shape[:1]:
@@ -75,6 +80,7 @@ def label_share(classifier, images, labels, classes=10):
     return LabelShare(float(shown.mean()), per_class)
 
 
+@explained
 def frechet_distance(a, b):
     """The Fréchet distance (squared, as usual) between two sets of features: a float, 0 or more.
 
@@ -113,6 +119,7 @@ def frechet_distance(a, b):
     return max(0.0, float(distance))
 
 
+@explained
 def mean_distance(samples, pairs=2000, seed=0):
     """The mean Euclidean distance between two samples, over random pairs: a float.
 
@@ -122,10 +129,12 @@ def mean_distance(samples, pairs=2000, seed=0):
     Small where a generator gives much the same for every noise. ValueError for fewer samples, no
     pairs, and numbers that are not finite.
     """
+    pairs = count("mean_distance", "pairs", pairs)
+    seed = count("mean_distance", "seed", seed, least=0)
     samples = as_numpy(samples)
-    if not samples.ndim or len(samples) < 2 or pairs < 1:
-        raise ValueError(f"mean_distance: expected samples (N,...) with N of at least 2 and at "
-                         f"least one pair, got {samples.shape} and {pairs} pairs")
+    if not samples.ndim or len(samples) < 2:
+        raise ValueError(f"mean_distance: expected samples (N,...) with N of at least 2, "
+                         f"got {samples.shape}")
     if not numpy.isfinite(samples).all():
         raise ValueError("mean_distance: the samples must be finite, there are inf or nan")
     rng = numpy.random.default_rng(seed)
@@ -137,6 +146,7 @@ def mean_distance(samples, pairs=2000, seed=0):
     return float(numpy.mean(distances))
 
 
+@explained
 def spread_ratio(generated, real, pairs=2000, seed=0):
     """The mean distance between generated samples over that between real ones: a float.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy
 
+from minigan.errors import describe, explained, number
 from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 
@@ -17,6 +18,7 @@ COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
 DPI = 120
 
 
+@explained
 def plot_losses(losses, path, every=10, title="Training loss", log=False):
     """Each recorded loss as a faint point, their running mean as a line.
 
@@ -28,6 +30,8 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     A linear axis reaches over the lines and 98 % of each series' points: a few far ones would
     press all the others flat.
     """
+    path = Path(path)  # what is no path is told before anything is drawn, here and below
+    number("plot_losses", "every", every, 0)
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
         raise ValueError("plot_losses: expected at least one series, got an empty dict")
@@ -63,6 +67,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     return save_png(figure, path)
 
 
+@explained
 def plot_history(series, path, references=None, title="After each epoch"):
     """Figures taken after each epoch, a panel for each: the share of right labels, a distance.
 
@@ -71,14 +76,15 @@ def plot_history(series, path, references=None, title="After each epoch"):
     references  a dict that gives some of the names the figure that real images reach, which is
                 drawn as a dashed line
     """
+    path = Path(path)
     series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
-    references = references or {}
+    references = {} if references is None else references
     if not series or any(v.ndim != 1 or not v.size for v in series.values()):
         raise ValueError(f"plot_history: expected one or more series (E,) with E > 0, "
                          f"got {[v.shape for v in series.values()]}")
-    if not references.keys() <= series.keys():
-        raise ValueError(f"plot_history: references {list(references)} must be names of series, "
-                         f"{list(series)}")
+    if not isinstance(references, dict) or not references.keys() <= series.keys():
+        raise ValueError(f"plot_history: references must give some of {list(series)} a figure, "
+                         f"got {describe(references)}")
     figure = _figure(4.2 * len(series), 3.4)
     figure.suptitle(title, fontsize=14)
     panels = figure.subplots(1, len(series), squeeze=False)[0]
@@ -96,6 +102,7 @@ def plot_history(series, path, references=None, title="After each epoch"):
     return save_png(figure, path)
 
 
+@explained
 def plot_predictions(images, labels, predictions, probabilities, path,
                      title="Predictions: true class, and the network's output for its answer"):
     """The first images that were read rightly, and beside them the first read wrongly.
@@ -105,6 +112,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
     predictions    predicted classes (N,)
     probabilities  (N,classes); that of the predicted class is shown
     """
+    path = Path(path)
     images, labels, predictions, probabilities = map(
         as_numpy, (images, labels, predictions, probabilities))
     n = len(labels) if labels.ndim else 0
@@ -142,6 +150,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
     return save_png(figure, path)
 
 
+@explained
 def plot_feature_maps(image, maps, path, title="Feature maps"):
     """An image, and under it every channel of what layers made of it.
 
@@ -150,11 +159,13 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
 
     The channels of a layer share one scale, white at 0.
     """
+    path = Path(path)
     image = as_numpy(image)
     if image.ndim == 3 and image.shape[0] == 1:
         image = image[0]
     maps = [(name, as_numpy(channels)) for name, channels in maps]
-    if image.ndim != 2 or not maps or any(m.ndim != 3 or not m.size for _, m in maps):
+    if image.ndim != 2 or not image.size or not maps or any(
+            m.ndim != 3 or not m.size for _, m in maps):
         raise ValueError(f"plot_feature_maps: expected an image (H,W) or (1,H,W) and maps (C,H,W), "
                          f"got {image.shape} and {[m.shape for _, m in maps]}")
     columns = min(10, max(len(channels) for _, channels in maps))
@@ -195,4 +206,4 @@ def _open_frame(axes):
 def save_png(figure, path):
     with whole_file(path, ".png") as unfinished:
         figure.savefig(unfinished, dpi=DPI)
-    return Path(path)
+    return path

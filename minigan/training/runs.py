@@ -14,13 +14,15 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy
 
 from minigan.device import module_of
-from minigan.errors import AnomalyError, DamagedFileError, describe
+from minigan.errors import (
+    AnomalyError, DamagedFileError, count as whole, describe, explained, instance)
 from minigan.files import remove_partial, write_whole
 from minigan.inspect import detect_anomaly
 from minigan.nn import Module
@@ -47,11 +49,17 @@ class RunEnded(Exception):
         self.status = status
 
 
-class Every(NamedTuple):
+@dataclass(frozen=True)
+class Every:
     """How often something is done: after so many steps, or so many seconds, or whichever is
-    first."""
+    first. ValueError for what is no number above 0."""
     steps: float = math.inf
     seconds: float = math.inf
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
+                raise ValueError(f"Every: {name} must be a number above 0, got {describe(value)}")
 
 
 class Run:
@@ -87,9 +95,13 @@ class Run:
 
     def __init__(self, folder, settings=None, checkpoint=None, every=Every(seconds=60.0),
                  command="", look_closer=False, log=False):
+        self.every = instance("Run", "every", every, Every)
+        self.command = instance("Run", "command", command, str)
+        self.settings = {} if settings is None else instance("Run", "settings", settings, dict)
+        if checkpoint is not None:
+            instance("Run", "checkpoint", checkpoint, Checkpoint)
+        self.log = log
         self.folder = output_folder(folder)
-        self.every, self.command, self.log = every, command, log
-        self.settings = dict(settings or {})
         self._around = contextlib.ExitStack()
         self._around.enter_context(lock(self.folder))
         if checkpoint is None and holds_run(self.folder):
@@ -140,6 +152,8 @@ class Run:
 
     def keep(self, loader, **parts):
         """What belongs to the run: the DataLoader, and Modules and Optimizers by their names."""
+        if not hasattr(loader, "order_state"):
+            raise TypeError(f"keep: loader must be a DataLoader, got {describe(loader)}")
         for name, part in parts.items():
             if not isinstance(part, (Module, Optimizer)):
                 raise TypeError(f"keep: {name} must be a Module or an Optimizer, "
@@ -152,6 +166,9 @@ class Run:
         """The numbers of the epochs to go, up to `count`; no more than `steps` steps in all."""
         if self.loader is None:
             raise RuntimeError("epochs: call keep(loader, ...) first")
+        whole("epochs", "count", count, least=0)
+        if steps is not None:
+            whole("epochs", "steps", steps, least=0)
         self.last_epoch = count
         self.last_step = min(count * len(self.loader), math.inf if steps is None else steps)
         self._listen()
@@ -184,6 +201,7 @@ class Run:
                 if self.batch < len(self.loader):  # otherwise the epoch's end comes before it
                     self._between()
 
+    @explained
     def record(self, losses, count):
         """Take note of a step: its losses, {name: Tensor of one element}, and how many items."""
         for name, loss in losses.items():
@@ -197,6 +215,7 @@ class Run:
             self.history.add(self.step + 1, figures)
         self._progress.advance(count, **figures)
 
+    @explained
     def measure(self, figures):
         """Keep figures of what has been learned so far, {name: number}, for report and pictures.
         A number that is not finite is kept as None."""
@@ -207,7 +226,7 @@ class Run:
     def warn(self, text):
         """Print a warning and keep it for the report; nothing for an empty text, or one that says
         the same with other numbers as one before."""
-        kind = text.partition(":")[0]
+        kind = instance("warn", "text", text, str).partition(":")[0]
         if text and not any(kind in before for before in self.warnings):
             self.warnings.append(f"after step {self.step}: {text}")
             print(f"warning: {self.warnings[-1]}", file=sys.stderr)

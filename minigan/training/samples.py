@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy
 
+from minigan.errors import describe, explained, number
 from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 from minigan.training.plots import DPI, save_png
@@ -17,6 +18,7 @@ LONGEST_SIDE = 900  # what the grid of small images is enlarged to
 GREY_OF_FRAMES = 0.75
 
 
+@explained
 def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     """Images side by side, row after row, saved as a PNG file.
 
@@ -30,10 +32,12 @@ def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     A pixel that is nan is drawn like 0.5. ValueError for other shapes, whole numbers, and rows
     that do not fit.
     """
+    path = Path(path)
     grid = _grid(images, rows, row_labels)
     return save_png(_figure(grid, row_labels, title), path)
 
 
+@explained
 def save_animation(pictures, path, seconds=0.5):
     """Pictures, such as those that `plot_sample_grid` saved after each epoch, as an animated GIF.
 
@@ -47,10 +51,11 @@ def save_animation(pictures, path, seconds=0.5):
     from matplotlib.figure import Figure
     from matplotlib.image import imread
 
-    pictures = list(pictures)
+    path = Path(path)
+    pictures = list(map(Path, pictures))
     if not pictures:
         raise ValueError("save_animation: expected at least one picture, got none")
-    if not seconds > 0:
+    if not number("save_animation", "seconds", seconds) > 0:
         raise ValueError(f"save_animation: seconds must be above 0, got {seconds}")
     first = imread(pictures[0])
     height, width = first.shape[:2]
@@ -66,7 +71,7 @@ def save_animation(pictures, path, seconds=0.5):
                                  f"has {first.shape}, {picture} has {frame.shape}")
             drawn.set_data(frame)
             writer.grab_frame()
-    return Path(path)
+    return path
 
 
 def _grid(images, rows, row_labels):
@@ -88,7 +93,8 @@ def _grid(images, rows, row_labels):
         rows = math.isqrt(count) if row_labels is None else len(row_labels)
     if not 1 <= rows <= count or row_labels is not None and len(row_labels) != rows:
         raise ValueError(f"plot_sample_grid: expected 1 to {count} rows for {count} images and a "
-                         f"label for each, got {rows} rows and the labels {row_labels}")
+                         f"label for each, got rows {describe(rows)} and labels "
+                         f"{describe(row_labels)}")
     columns = math.ceil(count / rows)
     images = numpy.nan_to_num(images, nan=0.5).clip(0, 1)
     if channels == 1:
