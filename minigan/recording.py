@@ -60,4 +60,5 @@ class enable_grad(_recording_as):
 
 
 def is_grad_enabled():
+    """Whether operations are recorded, in this thread."""
     return recording.enabled

@@ -23,6 +23,7 @@ def normal_(tensor: Tensor, mean=0.0, std=1.0):
 
 @explained
 def constant_(tensor: Tensor, val):
+    """One value everywhere."""
     with no_grad():
         return tensor.fill_(val)
 
