@@ -321,6 +321,7 @@ def test_a_warning_is_given_once(tmp_path, capsys):
     with Run(tmp_path) as run:
         for spread in (0.05, 0.5, 0.04):
             run.warn(generator_warning(spread))
+        run._report()
     assert capsys.readouterr().err.count("warning: after step 0: the generator draws nearly") == 1
     assert len(run.warnings) == 1
     assert "the generator draws nearly" in (tmp_path / "report.html").read_text()
