@@ -114,6 +114,7 @@ def main():
         train(model, train_loader, training, args.epochs, args.lr)
         count, seconds = args.epochs * len(train_loader.dataset), training.seconds
         print(f"trained on {count} images in {seconds:.1f} s: {count / seconds:.0f} images/s")
+        print(minigan.save(model, training.folder / "model.npz"))
         examine(model, test_loader, args.batch_size, training.folder)
 
 

@@ -40,4 +40,5 @@ def __getattr__(name):
     raise AttributeError(f"module 'minigan' has no attribute {name!r}")
 
 
+__version__ = "0.1.0"
 keep_freed_memory()

@@ -3,7 +3,8 @@
 from minigan import creation
 from minigan.capturing import own_pools
 from minigan.device import (
-    device as device_named, float32, int64, module_for, set_device, why_no_cuda)
+    device as device_named, float32, int64, manual_seed as seed_all, module_for, set_device,
+    why_no_cuda)
 from minigan.errors import describe, explained, operation
 
 
@@ -44,6 +45,20 @@ def _pools():
         return []
     return [module_for("cuda").get_default_memory_pool(),
             *(captured.pool for captured in own_pools)]
+
+
+def manual_seed(seed):
+    """As `minigan.manual_seed`, which is for all devices."""
+    seed_all(seed)
+
+
+manual_seed_all = manual_seed
+
+
+def synchronize(device=None):
+    """Wait for the GPU's work; nothing to wait for where there is none."""
+    if is_available():
+        module_for("cuda").cuda.Device().synchronize()
 
 
 @operation

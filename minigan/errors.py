@@ -13,6 +13,10 @@ class DamagedFileError(ValueError):
     """A file whose content is not what it should be. The message names the file and the place."""
 
 
+class NotFiniteError(ValueError):
+    """An operation that refused a nan, which a network that has diverged gives."""
+
+
 class AnomalyError(ArithmeticError):
     """An operation that made a nan or an infinity, see `detect_anomaly`."""
 

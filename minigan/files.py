@@ -6,7 +6,7 @@ import re
 import secrets
 from pathlib import Path
 
-PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}(\.\w+)?")  # the names that `whole_file` gives
+PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.\w+)?")  # the names that `whole_file` gives
 
 
 @contextlib.contextmanager
@@ -19,18 +19,22 @@ def whole_file(path, ending=""):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{ending}")
+    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}{ending}")
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        if error.filename is None:  # as where the disk is full
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
 
 def remove_partial(folder):
-    """Remove what writers that were killed have left in a folder and below it."""
-    for path in Path(folder).rglob(".*"):
-        if PARTIAL.fullmatch(path.name):
+    """Remove what writers that were killed have left in a folder; not in the folders in it."""
+    for path in Path(folder).glob(".*.partial-*"):
+        if PARTIAL.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 

@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from minigan import data  # noqa: E402
-from minigan.training import ArgumentParser, Checkpoint, Progress, positive_int, run  # noqa: E402
+from minigan.serialization import sealed  # noqa: E402
+from minigan.training import ArgumentParser, Progress, positive_int, run  # noqa: E402
 
 SCRIPTS = {
     "mnist_cnn": ["--data", "few-digits", "--epochs", 4, "--batch-size", 8],
@@ -106,11 +107,11 @@ def differences(one, other):
     if json.loads((one / "settings.json").read_text())["settings"] != json.loads(
             (other / "settings.json").read_text())["settings"]:
         found.append("settings.json differs")
-    a, b = (Checkpoint(folder / "checkpoint.h5") for folder in (one, other))
-    for key in a.facts.keys() | b.facts.keys():
-        if key != "seconds" and a.facts.get(key) != b.facts.get(key):
+    (facts, ours), (other_facts, theirs) = (sealed.read(folder / "checkpoint.h5")
+                                            for folder in (one, other))
+    for key in facts.keys() | other_facts.keys():
+        if key != "seconds" and facts.get(key) != other_facts.get(key):
             found.append(f"checkpoint.h5: {key} differs")
-    ours, theirs = a.all_arrays(), b.all_arrays()
     if ours.keys() != theirs.keys():
         found.append(f"checkpoint.h5: other arrays: {sorted(ours.keys() ^ theirs.keys())}")
     for key in ours.keys() & theirs.keys():

@@ -238,3 +238,11 @@ def test_two_observers_at_a_time():
     with detect_anomaly(), pytest.raises(RuntimeError, match="detect_anomaly is running already"):
         with minigan.profile():
             pass
+
+
+def test_a_profile_can_be_printed_at_any_time():
+    assert "in all" in str(minigan.profile())
+    with minigan.profile() as p:
+        tensor([1.0]).exp()
+        inside = str(p)
+    assert "exp" in inside and "-" not in inside.splitlines()[1][-8:]

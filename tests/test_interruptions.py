@@ -9,6 +9,7 @@ import pytest
 
 from kill_test import Runner, SCRIPTS, differences, ended, kill_and_compare, make_data
 from minigan.training import Checkpoint
+from minigan.training.arguments import steps_or_time
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,9 @@ def test_a_run_that_cannot_write_at_all_ends_at_once(folder):
 @pytest.mark.parametrize("options, status, said", [
     (["--out", "undisturbed"], 2, "undisturbed: holds a run already; --resume goes on with it"),
     (["--resume", "--out", "nowhere"], 2, "nowhere: holds no run to resume"),
-    (["--resume", "--out", "undisturbed", "--lr", "1"], 2, "--lr 1.0: the run goes on with the"),
+    (["--resume", "--out", "undisturbed", "--lr", "1"], 2, "--lr: the run goes on with what it was"),
+    (["--resume", "undisturbed/checkpoint.h5", "--out", "out"], 2, "goes on in its own folder"),
+    (["--out", ""], 2, "expected the name of a folder"),
     (["--resume", "undisturbed/losses.csv"], 2, "undisturbed/losses.csv: byte 0: expected a file"),
     (["--resume", "--out", "undisturbed", "--data", "nowhere"], 2, "nowhere"),
     (["--checkpoint-every", "0"], 2, "expected steps or a time above 0"),
@@ -110,8 +113,22 @@ def test_a_run_that_cannot_write_at_all_ends_at_once(folder):
 def test_wrong_arguments_of_runs(folder, options, status, said):
     process = Runner("mnist_cnn", folder).start("out", *options)
     _, told = process.communicate()
-    assert process.returncode == status and said in told and len(told.splitlines()) == 1
+    assert process.returncode == status and said in told and len(told.splitlines()) == 1, told
     assert not (folder / "out").exists()
+
+
+def test_a_run_of_another_script(folder):
+    before = (folder / "undisturbed" / "settings.json").read_bytes()
+    process = Runner("cgan", folder).start("undisturbed", "--resume")
+    _, told = process.communicate()
+    assert process.returncode == 2 and "undisturbed holds a run of mnist_cnn.py" in told
+    assert (folder / "undisturbed" / "settings.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("typed", ["1234567", "1.5s", "1000000,90m", "0.1s"])
+def test_times_of_checkpoints_are_kept_as_they_are(typed):
+    every = steps_or_time(typed)
+    assert steps_or_time(str(every)) == every
 
 
 def test_the_same_seed_gives_the_same_bits(folder):
@@ -120,15 +137,17 @@ def test_the_same_seed_gives_the_same_bits(folder):
     assert differences(folder / "undisturbed", folder / "again") == []
 
 
-def test_divergence_is_told_and_explained(folder):
-    runner = Runner("mnist_cnn", folder)
-    process = runner.start("diverged", *SCRIPTS["mnist_cnn"], "--device", "cpu", "--lr", "1e38")
+@pytest.mark.parametrize("script, lr", [("mnist_cnn", "1e38"), ("cgan", "1e20")])
+def test_divergence_is_told_and_explained(folder, script, lr):
+    runner = Runner(script, folder)
+    out = f"diverged {script}"
+    process = runner.start(out, *SCRIPTS[script], "--device", "cpu", "--lr", lr)
     _, told = process.communicate()
     last = told.strip().splitlines()[-1]
     assert process.returncode == 1 and last.startswith("training diverged: ")
-    assert "the last good checkpoint is diverged/checkpoint.h5, of step" in last
+    assert f"the last good checkpoint is {out}/checkpoint.h5, of step" in last
     assert "Traceback" not in told and last.endswith("--detect-anomaly")
-    process = runner.start("diverged", "--resume", "--detect-anomaly")
+    process = runner.start(out, "--resume", "--detect-anomaly")
     _, told = process.communicate()
     last = told.strip().splitlines()[-1]
     assert process.returncode == 1 and "detect_anomaly: " in last and "in step" in last

@@ -33,7 +33,7 @@ def test_commands_have_the_options_that_are_named(command):
                                capture_output=True, check=True).stdout
     named = {option for name, line in COMMANDS if name == command
              for option in re.findall(r"(?<!\S)--[a-z-]+", line)}
-    assert {option for option in named if option not in help_text} == set()
+    assert {option for option in named if not re.search(rf"{option}(?![\w-])", help_text)} == set()
 
 
 def test_line_counts():
@@ -41,7 +41,7 @@ def test_line_counts():
     assert len(counted) >= 6
     for name, count in counted:
         lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
-        assert abs(lines - int(count)) <= 0.1 * lines, (name, lines)
+        assert abs(lines - int(count)) <= 0.03 * lines, (name, lines)
 
 
 def test_files_that_are_shown_or_named_exist():

@@ -131,9 +131,10 @@ def test_the_history_reads_a_gpu_once(tmp_path, gpu):
     for step in (1, 11):
         history.add(step, {"G": minigan.full((), step / 2).array})
     assert not (tmp_path / "losses.csv").exists()
-    assert history.flush() is None
+    assert history.read() is None
     history.add(21, {"G": minigan.full((), math.inf).array})
-    assert history.flush() == (21, "G", math.inf)
+    assert history.read() == (21, "G", math.inf)
+    history.write()
     assert (tmp_path / "losses.csv").read_text() == "step,G\n1,0.5\n11,5.5\n21,inf\n"
 
 
@@ -142,6 +143,32 @@ def test_settings_are_kept(tmp_path):
     kept = json.loads((tmp_path / "settings.json").read_text())
     assert kept["settings"] == {"lr": 0.01} and kept["command"] == "python x.py --resume"
     assert kept["versions"]["numpy"] == numpy.__version__
+
+
+def test_a_table_that_could_not_be_written_is_written_whole_later(tmp_path, monkeypatch):
+    history = History(tmp_path / "losses.csv")
+    for step in range(5):
+        history.add(step, {"G": minigan.full((), 1.0).array})
+        history.read()
+        if step == 2:  # half of the rows come to the disk, then it is full
+            (tmp_path / "losses.csv").write_text("step,G\n0,1\n1,")
+            with monkeypatch.context() as patch:
+                patch.setattr(history, "_rows", lambda first: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    history.write()
+        elif step == 3:
+            (tmp_path / "losses.csv").unlink()  # somebody took it away
+            history.write()
+        else:
+            history.write()
+    assert (tmp_path / "losses.csv").read_text() == "step,G\n0,1\n1,1\n2,1\n3,1\n4,1\n"
+
+
+def test_a_table_that_cannot_be_written_does_not_keep_checkpoints_from_it(tmp_path, capsys):
+    (tmp_path / "losses.csv").mkdir()
+    run, _ = train(tmp_path)
+    assert runs.checkpoint_of(tmp_path).facts["step"] == 21
+    assert "the losses could not be written" in capsys.readouterr().err
 
 
 # Two runs, damaged files
@@ -217,12 +244,15 @@ def test_what_does_not_fit_is_told(tmp_path):
 
 def test_what_killed_writers_left_is_removed(tmp_path):
     (tmp_path / "samples").mkdir()
-    left = [".checkpoint.h5.0123abcd", "samples/.step_01.png.0123abcd.png"]
-    for name in [*left, ".hidden", ".a.b"]:
+    left = [".checkpoint.h5.partial-0123abcd", "samples/.step_01.png.partial-0123abcd.png"]
+    others = [".hidden", ".bashrc.20240101", "other/.checkpoint.h5.partial-0123abcd"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / ".a.partial-01234567").mkdir()
+    for name in left + others:
         (tmp_path / name).write_bytes(b"x")
     with Run(tmp_path):
         assert not any((tmp_path / name).exists() for name in left)
-        assert (tmp_path / ".hidden").exists() and (tmp_path / ".a.b").exists()
+        assert all((tmp_path / name).exists() for name in others)
 
 
 def test_a_disk_that_is_full_for_a_while(tmp_path, monkeypatch, capsys):
@@ -241,6 +271,26 @@ def test_a_disk_that_is_full_for_a_while(tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert "the checkpoint could not be written: [Errno 28]" in told and "of step 4" in told
     assert runs.checkpoint_of(tmp_path).facts["step"] == 21
+
+
+def test_other_data_is_told(tmp_path, monkeypatch, capsys):
+    train(tmp_path, epochs=1)
+    monkeypatch.setattr(Points, "__getitem__", lambda self, i: minigan.tensor([i + 0.5, 1.0]))
+    train(tmp_path, epochs=2, resume=True)
+    assert "warning: the data is not what the run was started with" in capsys.readouterr().err
+
+
+def test_an_older_checkpoint_does_not_cost_the_newest(tmp_path):
+    train(tmp_path, epochs=2)
+    newest = runs.checkpoint_of(tmp_path).facts["step"]
+    model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    with Run(tmp_path, checkpoint=runs.checkpoint_of(tmp_path / "checkpoint.previous.h5")) as run:
+        run.keep(DataLoader(Points(), BATCH, shuffle=True, seed=5), model=model,
+                 optimiser=optim.Adam(model.parameters()))
+        for _ in run.epochs(3, steps=0):
+            pass
+        run.save()
+    assert runs.checkpoint_of(tmp_path / "checkpoint.previous.h5").facts["step"] == newest
 
 
 # Signals
@@ -290,7 +340,7 @@ def test_a_loss_that_is_nan_ends_the_run(tmp_path):
 
 def test_the_operation_that_made_it_is_named(tmp_path):
     with pytest.raises(RunEnded, match="training diverged: in step 10: detect_anomaly: mul made nan"):
-        train(tmp_path, wrong=9, look_closer=True)
+        train(tmp_path, wrong=9, detect=True)
 
 
 def test_weights_that_are_infinite_are_not_saved(tmp_path):

@@ -117,7 +117,6 @@ class DataLoader:
                 indices = range(start, end) if order is None else order[start:end].tolist()
                 yield collate([self.dataset[index] for index in indices])
 
-
     def _stream(self):
         """The random stream to draw an order from."""
         if self._again is None:

@@ -11,7 +11,7 @@ import numpy
 
 from minigan.autograd import Tensor, node
 from minigan.device import module_of
-from minigan.errors import describe, operation
+from minigan.errors import NotFiniteError, describe, operation
 from minigan.functional.activation import log_softmax_of
 from minigan.kernels.activation import sigmoid
 from minigan.kernels.cuda import loss as on_gpu
@@ -94,8 +94,10 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reductio
     # Outside 0..1 a logarithm is nan, and so is the loss: only then is a closer look worth it.
     # (On a GPU the nan stays in the loss: looking would make the device wait.)
     if xp is numpy and not (loss == loss).all() and not ((p >= 0) & (p <= 1)).all():
-        found = "nan" if numpy.isnan(p).any() else f"values from {p.min():g} to {p.max():g}"
-        raise ValueError(f"binary_cross_entropy: input must lie in 0..1, got {found}")
+        if numpy.isnan(p).any():
+            raise NotFiniteError("binary_cross_entropy: input must lie in 0..1, got nan")
+        raise ValueError(f"binary_cross_entropy: input must lie in 0..1, got values from "
+                         f"{p.min():g} to {p.max():g}")
 
     def backward(g):
         g = g * share if w is None else g * share * w

@@ -46,6 +46,7 @@ class profile(Observer):
         self.rows = {}
         self.bytes = defaultdict(int)
         self.seconds = 0.0
+        self.start = None  # when it was entered
         self.inner = [Inner()]
 
     def __enter__(self):
@@ -55,6 +56,7 @@ class profile(Observer):
 
     def __exit__(self, *exception):
         self.seconds += time.perf_counter() - self.start
+        self.start = None
         super().__exit__(*exception)
 
     def run(self, phase, name, function, args, kwargs):
@@ -82,6 +84,10 @@ class profile(Observer):
 
     def __str__(self):
         """The table, what took longest first; the last but one is Python between the operations."""
+        seconds_in_all = self.seconds
+        if self.start is not None:  # still inside
+            seconds_in_all += time.perf_counter() - self.start
+        share = 100 / (seconds_in_all or 1)
         names = {name: 0.0 for name, _ in self.rows}
         for (name, _), (_, seconds) in self.rows.items():
             names[name] += seconds
@@ -90,14 +96,14 @@ class profile(Observer):
         for name in sorted(names, key=names.get, reverse=True):
             cells = "".join(self.cell(name, phases)
                             for phases in (("forward",), ("backward", "step")))
-            lines.append(f"{name:32}{cells}{100 * names[name] / self.seconds:7.1f}%")
-        between = self.seconds - sum(names.values())
+            lines.append(f"{name:32}{cells}{share * names[name]:7.1f}%")
+        between = seconds_in_all - sum(names.values())
         lines.append(f"{'between the operations':62}{1e6 * between / self.steps:>17,.1f} us{'':10}"
-                     f"{100 * between / self.seconds:7.1f}%")
+                     f"{share * between:7.1f}%")
         new = [sum(size for (_, phase), size in self.bytes.items() if (phase == "forward") == first)
                for first in (True, False)]
         new = [in_words(size / self.steps) for size in new]
-        lines.append(f"{'in all':52}{new[0]:>10}{1e6 * self.seconds / self.steps:>17,.1f} us"
+        lines.append(f"{'in all':52}{new[0]:>10}{1e6 * seconds_in_all / self.steps:>17,.1f} us"
                      f"{new[1]:>10}")
         return "\n".join(lines)
 

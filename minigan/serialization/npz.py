@@ -9,15 +9,20 @@ import math
 
 import numpy
 
-from minigan.errors import DamagedFileError
+from minigan.errors import DamagedFileError, shown
 from minigan.files import whole_file
 
 MOST_PACKED = 1032  # deflate makes at most so many bytes of one
+LONGEST_NAME = 60_000  # bytes, somewhat below what an archive's entry has room for
 
 
 def write(path, arrays):
+    """Write {name: array}. ValueError for a name that an archive cannot hold."""
     import zipfile  # here: it takes as long to load as all of minigan
 
+    for name in arrays:
+        if "\0" in name or len(name.encode()) > LONGEST_NAME:
+            raise ValueError(f"the name {shown(name)} cannot stand in an .npz file")
     with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -38,9 +43,14 @@ def read(path):
             with zipfile.ZipFile(file) as archive:
                 for info in archive.infolist():
                     name = info.filename.removesuffix(".npy")
+                    if name in arrays:
+                        raise DamagedFileError(f"entry {info.filename!r:.80}: expected each name "
+                                               f"once, found it twice")
                     arrays[name] = _array(archive, info, size)
         except DamagedFileError as error:
             raise DamagedFileError(f"{path}: {error}") from error
+        except MemoryError:
+            raise  # the file is not to blame
         except Exception as error:  # the reader of zip archives has many ways to fail
             raise DamagedFileError(f"{path}: expected an .npz file of arrays, found a damaged or "
                                    f"foreign one: {' '.join(str(error).split())}") from error
@@ -63,10 +73,12 @@ def _array(archive, info, file_size):
         header = (numpy.lib.format.read_array_header_1_0 if version == (1, 0) else
                   numpy.lib.format.read_array_header_2_0)
         shape, by_columns, dtype = header(stream)
+    except MemoryError:
+        raise
     except Exception as error:  # so have zlib and NumPy's reader of headers
         raise DamagedFileError(f"{where}: expected an .npy array, found a damaged or foreign "
                                f"entry: {' '.join(str(error).split()):.200}") from error
-    values = data[stream.tell():]
+    values = memoryview(data)[stream.tell():]
     if dtype.kind not in "biuf" or dtype.shape or (
             min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(values)):
         raise DamagedFileError(f"{where}: expected the bytes of {dtype} of shape {shape}, numbers, "

@@ -103,6 +103,9 @@ def _unpacked(body):
     import h5py
 
     def taken(name):
+        if file[name].nbytes > len(body):
+            raise DamagedFileError(f"{name}: expected no more than a file of {len(body)} bytes can "
+                                   f"hold, found a shape of {file[name].shape}")
         array = file[name][()]
         if _checksum(array) != file[name].attrs["crc32"]:
             raise DamagedFileError(f"{name}: expected the CRC-32 {file[name].attrs['crc32']}, "

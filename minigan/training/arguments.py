@@ -9,8 +9,10 @@ from pathlib import Path
 
 from minigan.training.runs import Every, Run, RunEnded, checkpoint_of
 
-# What may be another when a run goes on: it leaves all steps as they would have been.
+# What may be another when a run goes on: it leaves all steps as they would have been (where --data
+# has only moved to another place; other data is told).
 CHANGEABLE = {"epochs", "steps", "device", "data", "checkpoint_every"}
+BUILT_IN = {"digits", "mnist", "faces"}  # what --data may be beside a path
 # What is of this command, not of the run.
 OF_THE_COMMAND = {"out", "resume", "detect_anomaly"}
 
@@ -31,9 +33,9 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument("--lr", type=positive_float, default=lr, help="Adam's learning rate")
         self.add_argument("--seed", type=int, default=0, help="decides all that is random")
         self.add_argument("--device", default="auto", help="auto, cpu or cuda")
-        self.add_argument("--out", default=out, help="the folder for the results")
+        self.add_argument("--out", default=out, help="the folder for the results, one for each run")
         self.add_argument("--resume", nargs="?", const="", metavar="CHECKPOINT",
-                          help="go on with the run in --out, or from this file of a run")
+                          help="go on with the run in --out, or from this file in a run's folder")
         self.add_argument("--checkpoint-every", type=steps_or_time, default="60s", metavar="N|TIME",
                           help="after so many steps or so much time (500, 30s, 5m, 1h; 500,5m for "
                                "whichever comes first)")
@@ -54,7 +56,10 @@ class ArgumentParser(argparse.ArgumentParser):
             args.checkpoint = checkpoint_of(args.resume or args.out)
         except (OSError, ValueError) as error:
             self.error(str(error))
-        kept = args.checkpoint.facts["settings"]
+        facts, folder = args.checkpoint.facts, args.checkpoint.path.parent
+        if facts["script"] != self.prog:
+            self.error(f"--resume: {folder} holds a run of {facts['script']}")
+        kept = facts["settings"]
         untyped = object()
         typed = vars(self.parse_args(namespace=argparse.Namespace(
             **{action.dest: untyped for action in self._actions})))
@@ -62,19 +67,24 @@ class ArgumentParser(argparse.ArgumentParser):
             if typed.get(name, untyped) is untyped:
                 setattr(args, name, value)
             elif name not in CHANGEABLE and value != plain(typed[name]):
-                self.error(f"--{name.replace('_', '-')} {plain(typed[name])}: the run goes on with "
-                           f"the {value} that it was started with")
+                self.error(f"--{name.replace('_', '-')}: the run goes on with what it was started "
+                           f"with, {value}, and cannot with {plain(typed[name])}")
+        if typed["out"] is not untyped and args.resume and not same_folder(args.out, folder):
+            self.error(f"--out {args.out}: the run of {args.resume} goes on in its own folder")
         if isinstance(args.checkpoint_every, str):
             args.checkpoint_every = steps_or_time(args.checkpoint_every)
-        args.out = str(args.checkpoint.path.parent)
+        args.out = str(folder)
         return args
 
     def start_run(self, args, **options):
         """The Run of `parse_training`'s arguments; options as Run has them. Errors as Run's."""
         settings = {name: plain(value) for name, value in vars(args).items()
                     if name not in OF_THE_COMMAND | {"checkpoint"}}
+        data = settings.get("data")
+        if data not in BUILT_IN and data and os.path.exists(data):
+            settings["data"] = os.path.abspath(data)  # --resume may be typed in another folder
         command = shlex.join(["python", sys.argv[0], "--resume", "--out", str(args.out)])
-        return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command,
+        return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command, self.prog,
                    args.detect_anomaly, **options)
 
     def error(self, message):
@@ -102,6 +112,10 @@ def run(main):
     except OSError as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def same_folder(one, other):
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def plain(value):
@@ -135,8 +149,8 @@ class StepsOrTime(Every):
     """An Every that shows itself as it was typed."""
 
     def __str__(self):
-        parts = [] if math.isinf(self.steps) else [f"{self.steps:g}"]
-        parts += [] if math.isinf(self.seconds) else [f"{self.seconds:g}s"]
+        parts = [] if math.isinf(self.steps) else [f"{self.steps}"]
+        parts += [] if math.isinf(self.seconds) else [f"{self.seconds}s"]
         return ",".join(parts)
 
 

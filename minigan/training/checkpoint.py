@@ -5,13 +5,14 @@ import platform
 import numpy
 
 from minigan.device import random_state, set_random_state
-from minigan.errors import DamagedFileError, instance
+from minigan.errors import DamagedFileError, instance, shown
 from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.serialization import sealed
 from minigan.training.arrays import as_numpy
 
 KIND, FORMAT = "checkpoint", 1
+FACTS = {"versions": dict, "random": dict, "optimisers": dict}  # those that are added here
 
 
 def write_checkpoint(path, facts, parts, arrays, previous=None):
@@ -56,6 +57,10 @@ class Checkpoint:
             raise DamagedFileError(
                 f"{path}: expected a {KIND} of format {FORMAT}, found "
                 f"{self.facts.get('kind')!r:.40} of format {self.facts.get('format')!r:.40}")
+        for name, kind in FACTS.items():
+            if not isinstance(self.facts.get(name), kind):
+                raise DamagedFileError(f"{path}: expected the fact {name!r} as {kind.__name__}, "
+                                       f"found {shown(self.facts.get(name))}")
 
     def restore(self, parts):
         """Put the state back into Modules and Optimizers of the same names, and into the random
@@ -73,10 +78,6 @@ class Checkpoint:
     def arrays(self):
         """Whatever else was written: {name: NumPy array}."""
         return self._below("others/")
-
-    def all_arrays(self):
-        """Every array in the file, by the name it has there: {name: NumPy array}."""
-        return dict(self._arrays)
 
     def _below(self, prefix):
         return {name[len(prefix):]: array for name, array in self._arrays.items()

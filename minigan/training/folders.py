@@ -13,9 +13,11 @@ except ImportError:  # Windows has no such locks
 def output_folder(path):
     """The folder as a Path, made where it is missing.
 
-    OSError if it is a file or cannot be written to; asked before the training, so that its
+    ValueError for no name, OSError if it is a file or cannot be written to; asked before the training, so that its
     results are not lost after it.
     """
+    if not str(path):
+        raise ValueError("expected the name of a folder for the results, got ''")
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,6 +35,8 @@ def lock(folder):
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise ValueError(f"{folder}: another process is running there") from None
+            except OSError:
+                pass  # not every file system has locks
         yield

@@ -13,7 +13,7 @@ class History:
     steps   the numbers of these steps, counted from 1
     losses  {name: [float for each of these steps]}
 
-    A loss on a GPU is held there until `flush`, which reads all of them at once.
+    A loss on a GPU is held there until `read`, which reads all of them at once.
     """
 
     def __init__(self, path):
@@ -26,10 +26,9 @@ class History:
         """losses: {name: one-element array}; kept as they are, so give copies."""
         self._waiting.append((step, losses))
 
-    def flush(self):
-        """Read what waits and append it to the file. Returns (step, name, value) of the first loss
-        that is not finite, or None. OSError if the file cannot be written: nothing is lost then,
-        the next time writes it."""
+    def read(self):
+        """Read what waits. Returns (step, name, value) of the first loss that is not finite, or
+        None."""
         wrong = None
         for step, losses in self._waiting:
             self.steps.append(step)
@@ -39,13 +38,21 @@ class History:
                 if wrong is None and not math.isfinite(value):
                     wrong = step, name, value
         self._waiting.clear()
-        if self._written < len(self.steps):
-            if not self._written:
-                write_whole(self.path, b"")
-            with open(self.path, "a", encoding="utf-8", newline="") as file:
-                file.write(self._rows(self._written))
-            self._written = len(self.steps)
         return wrong
+
+    def write(self):
+        """Append to the file what has been read. OSError if that cannot be: the next time writes
+        it whole."""
+        if self._written == len(self.steps):
+            return
+        first = self._written if self.path.exists() else 0
+        self._written = 0
+        if first:
+            with open(self.path, "a", encoding="utf-8", newline="") as file:
+                file.write(self._rows(first))
+        else:
+            write_whole(self.path, self._rows(0).encode())
+        self._written = len(self.steps)
 
     def arrays(self):
         """The losses as a checkpoint keeps them: {name: array (records,)}."""
@@ -58,7 +65,7 @@ class History:
         self.losses = {name.removeprefix("losses/"): values.tolist()
                        for name, values in arrays.items() if name.startswith("losses/")}
         self._waiting.clear()
-        write_whole(self.path, self._rows(0).encode() if self.steps else b"")
+        write_whole(self.path, self._rows(0).encode())
         self._written = len(self.steps)
 
     def _rows(self, first):

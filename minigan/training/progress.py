@@ -1,5 +1,6 @@
 """One line that tells how far a loop has come."""
 
+import contextlib
 import shutil
 import sys
 import time
@@ -74,13 +75,14 @@ class Progress:
             self._write()
 
     def _write(self):
+        line = self._line() + "\n"
         if self.rewrites:
             # One column stays free: a terminal wraps the line when its last one is filled.
             width = shutil.get_terminal_size().columns - 1
-            self.stream.write("\r" + self._line()[:width].ljust(width))
-        else:
-            self.stream.write(self._line() + "\n")
-        self.stream.flush()
+            line = "\r" + line[:-1][:width].ljust(width)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it: no reason to end a training
+            self.stream.write(line)
+            self.stream.flush()
         self.next_line = self.clock() + self.pause
 
     def _line(self):

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import zlib
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -22,7 +23,8 @@ import numpy
 
 from minigan.device import module_of
 from minigan.errors import (
-    AnomalyError, DamagedFileError, count as whole, describe, explained, instance)
+    AnomalyError, DamagedFileError, NotFiniteError, count as whole, describe, explained, instance,
+    shown)
 from minigan.files import remove_partial, write_whole
 from minigan.inspect import detect_anomaly
 from minigan.nn import Module
@@ -37,6 +39,8 @@ from minigan.training.report import write_report
 CHECKPOINT, PREVIOUS = "checkpoint.h5", "checkpoint.previous.h5"
 STEPS_BETWEEN_RECORDS = 10
 SECONDS_BETWEEN_FLUSHES = 1.0
+FACTS = {"script": str, "step": int, "epoch": int, "batch": int, "batches": int, "data": int,
+         "seconds": float, "measures": dict, "warnings": list, "settings": dict}
 SECONDS_BETWEEN_REPORTS = 15.0
 
 
@@ -78,7 +82,8 @@ class Run:
                 entered, and both loops begin where it was saved
     every       how often a checkpoint is written, beside those at the beginning and the end
     command     how to go on, as a person types it, for messages
-    look_closer  whether it runs inside `minigan.detect_anomaly`
+    script      the name of the script, which is kept with the run
+    detect      whether it runs inside `minigan.detect_anomaly`
     log         whether losses.png has a logarithmic axis
 
     `step`, `epoch` and `batch` count what is done, the batches of this epoch; `seconds` is the time
@@ -94,9 +99,10 @@ class Run:
     """
 
     def __init__(self, folder, settings=None, checkpoint=None, every=Every(seconds=60.0),
-                 command="", look_closer=False, log=False):
+                 command="", script="", detect=False, log=False):
         self.every = instance("Run", "every", every, Every)
         self.command = instance("Run", "command", command, str)
+        self.script = instance("Run", "script", script, str)
         self.settings = {} if settings is None else instance("Run", "settings", settings, dict)
         if checkpoint is not None:
             instance("Run", "checkpoint", checkpoint, Checkpoint)
@@ -109,10 +115,11 @@ class Run:
             raise ValueError(f"{self.folder}: holds a run already; --resume goes on with it, "
                              f"another --out begins a new one")
         self._checkpoint = checkpoint
-        self._look_closer = look_closer
+        self._detect = detect
         remove_partial(self.folder)
+        remove_partial(self.folder / "samples")
         # The file that a new checkpoint makes the previous one: not one that is damaged.
-        self._is_good = checkpoint is None or checkpoint.path == self.folder / CHECKPOINT
+        self._is_good = checkpoint is None or is_whole(self.folder / CHECKPOINT)
         self.loader, self.parts = None, {}
         self.step = self.epoch = self.batch = 0
         self.last_step = self.last_epoch = None
@@ -126,12 +133,9 @@ class Run:
         self._before = {}  # handlers of signals
         self._progress = None
         self._next_flush = self._next_report = 0.0
-        write_whole(self.folder / "settings.json", json.dumps(
-            {"command": command, "settings": self.settings, "versions": versions()},
-            indent=1).encode())
 
     def __enter__(self):
-        if self._look_closer:
+        if self._detect:
             self._around.enter_context(detect_anomaly())
         return self
 
@@ -139,15 +143,14 @@ class Run:
         self._listen_no_more()
         self.state = "finished" if error is None else "stopped"
         ended = None
-        if isinstance(error, AnomalyError) or isinstance(error, ValueError) and self._not_finite():
-            # Some operations refuse a nan before it comes to the loss.
+        if isinstance(error, (AnomalyError, NotFiniteError)):
             ended = self._diverged(f"in step {self.step + 1}: {error}")
         if self._saved_step is not None:
             self._try("the report", self._report)
         self._around.close()
         if ended is not None:
             raise ended from error
-        if error is None:
+        if error is None and (self.folder / "report.html").exists():
             print(self.folder / "report.html")
 
     def keep(self, loader, **parts):
@@ -173,10 +176,9 @@ class Run:
         self.last_step = min(count * len(self.loader), math.inf if steps is None else steps)
         self._listen()
         self._begin()
-        start = time.perf_counter() - self.seconds
+        self._started = time.monotonic() - self.seconds
         while self.step < self.last_step:
             yield self.epoch + 1
-            self.seconds = time.perf_counter() - start
             if self.batch == len(self.loader):
                 self.epoch, self.batch = self.epoch + 1, 0
             self._between()
@@ -238,12 +240,13 @@ class Run:
 
         OSError if it cannot be written; the one before stays then too.
         """
-        self._flush()
+        self._read_losses()
         wrong = self._not_finite()
         if wrong:
             raise self._diverged(f"after step {self.step} these are not finite: {wrong}")
-        facts = {"step": self.step, "epoch": self.epoch, "batch": self.batch,
-                 "batches": len(self.loader), "seconds": self.seconds,
+        self._try("the losses", self.history.write)
+        facts = {"script": self.script, "step": self.step, "epoch": self.epoch, "batch": self.batch,
+                 "batches": len(self.loader), "data": self._data, "seconds": self.seconds,
                  "order": self.loader.order_state(begun=self.batch > 0),
                  "measures": self.measures, "warnings": self.warnings, "settings": self.settings}
         write_checkpoint(self.folder / CHECKPOINT, facts, self.parts, self.history.arrays(),
@@ -255,6 +258,7 @@ class Run:
     def _begin(self):
         """Put back what the checkpoint holds, or write the first one."""
         checkpoint, self._checkpoint = self._checkpoint, None
+        self._data = fingerprint(self.loader.dataset)
         if checkpoint is None:
             self.save()
         else:
@@ -274,17 +278,24 @@ class Run:
             self._saved_step = self.step
             self._saved_at = time.monotonic()
             print(f"going on after step {self.step} of {self.last_step}", file=sys.stderr)
+            if facts["data"] != self._data:
+                print("warning: the data is not what the run was started with", file=sys.stderr)
             for name, version in versions().items():
                 if facts["versions"].get(name) != version:
                     print(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
                           f"{version}: last digits may differ", file=sys.stderr)
+        write_whole(self.folder / "settings.json", json.dumps(
+            {"command": self.command, "settings": self.settings, "versions": versions()},
+            indent=1).encode())
         self._try("the report", self._report)
 
     def _between(self):
         """Between two steps: what is due by now."""
         now = time.monotonic()
+        self.seconds = now - self._started
         if now >= self._next_flush:
-            self._try("the losses", self._flush)
+            self._read_losses()
+            self._try("the losses", self.history.write)
             self._next_flush = now + SECONDS_BETWEEN_FLUSHES
         if self._signal is not None:
             self._stop()
@@ -308,7 +319,7 @@ class Run:
 
     def _diverged(self, what):
         """The RunEnded to raise."""
-        closer = "" if self._look_closer else (
+        closer = "" if self._detect else (
             f"; to see which operation of which layer is the first: {self.command} "
             f"--detect-anomaly")
         wrong = self._not_finite()
@@ -316,8 +327,8 @@ class Run:
         return RunEnded(f"training diverged: {what}{also}; {self._last_good()}{closer}", 1)
 
     def _last_good(self):
-        if self._saved_step is None:
-            return "there is no checkpoint yet"
+        if self._saved_step is None or not (self.folder / CHECKPOINT).exists():
+            return "there is no checkpoint"
         return f"the last good checkpoint is {self.folder / CHECKPOINT}, of step {self._saved_step}"
 
     def _not_finite(self):
@@ -329,8 +340,8 @@ class Run:
                           if not numpy.isfinite(as_numpy(value)).all()]
         return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
-    def _flush(self):
-        wrong = self.history.flush()
+    def _read_losses(self):
+        wrong = self.history.read()
         if wrong:
             step, name, value = wrong
             raise self._diverged(f"loss {name!r} is {value} in step {step}")
@@ -353,7 +364,10 @@ class Run:
         """From now on Ctrl-C and SIGTERM wait for the end of a step."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._heard)
+                # One that is ignored stays so, as Ctrl-C is by commands that a shell has put into
+                # the background.
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._heard)
 
     def _heard(self, number, frame):
         self._signal = number
@@ -364,6 +378,21 @@ class Run:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+def fingerprint(dataset):
+    """A number that tells most other data sets from this one: of its first and last items."""
+    items = dataset[0], dataset[len(dataset) - 1]
+    parts = [part for item in items for part in (item if isinstance(item, (tuple, list)) else [item])]
+    return zlib.crc32(b"".join(as_numpy(part).tobytes() for part in parts))
+
+
+def is_whole(path):
+    try:
+        Checkpoint(path)
+        return True
+    except (OSError, DamagedFileError):
+        return False
 
 
 def holds_run(folder):
@@ -378,7 +407,15 @@ def checkpoint_of(place):
     if not path.exists() and not path.with_name(PREVIOUS).exists():
         raise FileNotFoundError(f"{place}: holds no run to resume")
     try:
-        return Checkpoint(path)
+        if not path.exists():
+            raise DamagedFileError(f"{path}: is missing")
+        checkpoint = Checkpoint(path)
+        for name, kind in FACTS.items():
+            if not isinstance(checkpoint.facts.get(name), kind):
+                raise DamagedFileError(f"{path}: expected a run's checkpoint with the fact {name!r} "
+                                       f"as {kind.__name__}, found "
+                                       f"{shown(checkpoint.facts.get(name))}")
+        return checkpoint
     except (OSError, DamagedFileError) as error:
         other = path.with_name(PREVIOUS)
         if path == other:
