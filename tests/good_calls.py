@@ -179,8 +179,10 @@ GOOD = {
     save: lambda: dict(state={"a": x()}, path="saved.h5"),
     minigan.load: lambda: dict(path=saved()),
 
+    cuda.manual_seed: lambda: dict(seed=0),
     cuda.memory_allocated: lambda: dict(device=None),
     cuda.memory_reserved: lambda: dict(device=None),
+    cuda.synchronize: lambda: dict(device=None),
 
     # minigan.functional
     functional.abs: lambda: dict(input=x()),
@@ -405,7 +407,8 @@ GOOD = {
         self=training.Checkpoint(checkpoint()), parts={"model": network()}),
     training.Run: lambda: dict(
         folder=new_folder(), settings={"a": 1}, checkpoint=None, every=training.Every(steps=1),
-        command="python train.py", look_closer=False, log=False),
+        command="python train.py", script="train.py", detect=False,
+        log=False),
     training.Run.keep: lambda: dict(self=run(), loader=loader(), model=network()),
     epochs: lambda: dict(self=run(), count=1, steps=2),
     training.Run.record: lambda: dict(self=run(), losses={"a": loss()}, count=1),
@@ -579,7 +582,7 @@ TAKES = {
     "input": tensor, "input_shape": several(count), "items": iterable, "iterable": iterable,
     "keepdim": flag, "kernel_size": either(count, several(count)), "label_smoothing": scalar,
     "labels": numbers, "later": at_least(0, finite),
-    "loader": lambda value: isinstance(value, data.DataLoader), "log": flag, "look_closer": flag,
+    "loader": lambda value: isinstance(value, data.DataLoader), "log": flag, "detect": flag,
     "loss": tensor, "losses": mapping, "low": whole, "lr": at_least(0, finite), "maps": iterable,
     "matrix": numbers, "max": optional(scalar), "mean": number, "min": optional(scalar),
     "mode": one_of("nearest", "fan_in", "fan_out"), "model": module, "module": module,
@@ -598,7 +601,7 @@ TAKES = {
     "references": optional(mapping), "requires_grad": flag, "retain_graph": flag,
     "row_labels": optional(iterable), "rows": optional(count), "running_mean": optional(tensor),
     "running_var": optional(tensor), "sampler": only(None), "samples": numbers,
-    "scale_factor": scalar, "seconds": finite, "seed": size, "series": mapping,
+    "scale_factor": scalar, "script": text, "seconds": finite, "seed": size, "series": mapping,
     "set_to_none": flag, "settings": optional(mapping), "shape": dims, "shuffle": flag,
     "size": either(size, several(size)), "sparse": only(False), "spread": scalar, "start": finite,
     "start_dim": whole, "state": either(module, mapping), "state_dict": mapping,
@@ -635,6 +638,7 @@ TAKES = {
     (minigan.linspace, "steps"): size,
     (cuda.memory_allocated, "device"): anything,
     (cuda.memory_reserved, "device"): anything,
+    (cuda.synchronize, "device"): anything,
     # The constructor of every result: all it does is to keep the array.
     (minigan.Tensor, "array"): lambda value: isinstance(value, (numpy.ndarray, numpy.generic)),
     (minigan.device, "name"): one_of("cpu"),

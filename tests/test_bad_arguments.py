@@ -291,7 +291,7 @@ METHODS_NOT_IN_THE_TABLE = {
     optim.Optimizer: "check step state_dict",
     training.Progress: "",
     training.Run: "batches epochs save",
-    training.Checkpoint: "arrays all_arrays",
+    training.Checkpoint: "arrays",
     data.DataLoader: "batches",
     data.ReadAhead: "batches",
 }

@@ -162,6 +162,7 @@ class Run:
                 raise TypeError(f"keep: {name} must be a Module or an Optimizer, "
                                 f"got {describe(part)}")
         self.loader, self.parts = loader, parts
+        self._data = fingerprint(loader.dataset)
 
     # The two loops
 
@@ -258,7 +259,6 @@ class Run:
     def _begin(self):
         """Put back what the checkpoint holds, or write the first one."""
         checkpoint, self._checkpoint = self._checkpoint, None
-        self._data = fingerprint(self.loader.dataset)
         if checkpoint is None:
             self.save()
         else:
