@@ -104,7 +104,7 @@ def test_a_run_that_cannot_write_at_all_ends_at_once(folder):
     (["--resume", "--out", "nowhere"], 2, "nowhere: holds no run to resume"),
     (["--resume", "--out", "undisturbed", "--lr", "1"], 2, "--lr: the run goes on with what it was"),
     (["--resume", "undisturbed/checkpoint.h5", "--out", "out"], 2, "goes on in its own folder"),
-    (["--out", ""], 2, "expected the name of a folder"),
+    (["--out", ""], 2, "folder must have a name"),
     (["--resume", "undisturbed/losses.csv"], 2, "undisturbed/losses.csv: byte 0: expected a file"),
     (["--resume", "--out", "undisturbed", "--data", "nowhere"], 2, "nowhere"),
     (["--checkpoint-every", "0"], 2, "expected steps or a time above 0"),

@@ -13,11 +13,9 @@ except ImportError:  # Windows has no such locks
 def output_folder(path):
     """The folder as a Path, made where it is missing.
 
-    ValueError for no name, OSError if it is a file or cannot be written to; asked before the training, so that its
+    OSError if it is a file or cannot be written to; asked before the training, so that its
     results are not lost after it.
     """
-    if not str(path):
-        raise ValueError("expected the name of a folder for the results, got ''")
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)

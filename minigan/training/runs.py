@@ -107,6 +107,8 @@ class Run:
         if checkpoint is not None:
             instance("Run", "checkpoint", checkpoint, Checkpoint)
         self.log = log
+        if not str(folder):  # it would be the current one
+            raise ValueError("Run: folder must have a name, got ''")
         self.folder = output_folder(folder)
         self._around = contextlib.ExitStack()
         self._around.enter_context(lock(self.folder))
