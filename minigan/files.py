@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import secrets
 from pathlib import Path
 
 PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.\w+)?")  # the names that `whole_file` gives
@@ -19,7 +18,7 @@ def whole_file(path, ending=""):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}{ending}")
+    partial = path.with_name(f".{path.name}.partial-{os.urandom(4).hex()}{ending}")
     try:
         yield partial
         os.replace(partial, path)

@@ -1,12 +1,11 @@
 """A folder of images as one HDF5 file, in the form that `ImageDataset` reads."""
 
-import os
-import secrets
 from pathlib import Path
 
 import numpy
 
 from minigan.errors import instance
+from minigan.files import whole_file
 from minigan.training import Progress
 
 SMALLEST = 128  # sides of the smallest image that is packed
@@ -45,8 +44,7 @@ def pack_images(folder, out, group="images", force=False):
     if not paths:
         raise ValueError(f"{folder}: expected images, found no files")
     count, skipped = 0, []
-    partial = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    try:
+    with whole_file(out) as partial:
         with h5py.File(partial, "w") as file, Progress(len(paths), "packing") as progress:
             images = file.require_group(group)
             for path in paths:
@@ -62,9 +60,6 @@ def pack_images(folder, out, group="images", force=False):
         if not count:
             raise ValueError(f"{folder}: none of {len(paths)} files is an image that can be "
                              f"packed; {skipped[0]}")
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
     return count, skipped
 
 

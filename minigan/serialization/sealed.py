@@ -15,7 +15,6 @@ memory and written as bytes: then a full disk is an error like any other, told b
 is given up.
 """
 
-import hashlib
 import io
 import json
 import zlib
@@ -56,8 +55,14 @@ def read(path):
 
 def _seal(body):
     lines = [TITLE, b"format %d" % FORMAT, b"bytes %d" % len(body),
-             b"sha256 " + hashlib.sha256(body).hexdigest().encode(), b""]
+             b"sha256 " + _digest(body).encode(), b""]
     return b"\n".join(lines).ljust(SEAL, b"\0")
+
+
+def _digest(body):
+    import hashlib  # here: it takes a while to load, and few need it
+
+    return hashlib.sha256(body).hexdigest()
 
 
 def _body(content):
@@ -73,7 +78,7 @@ def _body(content):
     if _seal(body) != content[:SEAL]:
         told = b", ".join(lines[2:4]).decode("ascii", "replace")
         raise DamagedFileError(f"from byte {SEAL}: expected {told!r:.100}, found bytes "
-                               f"{len(body)}, sha256 {hashlib.sha256(body).hexdigest()}: the file "
+                               f"{len(body)}, sha256 {_digest(body)}: the file "
                                f"is truncated or damaged")
     return body
 
