@@ -1,7 +1,7 @@
 """minigan: a small deep-learning engine to read and trust, with PyTorch's names.
 
 Read it in this order: autograd.py, walk.py, functional/activation.py, functional/convolution.py,
-nn/, optim.py, then the examples.
+nn/, optim/, then the examples.
 """
 
 import importlib

@@ -271,8 +271,7 @@ NOT_IN_THE_TABLE = {
     "takes whatever it is given": {nn.Identity},
     "an exception": {minigan.AnomalyError, minigan.DamagedFileError, minigan.GradcheckError,
                      training.RunEnded},
-    "a part of another, given nothing by a user": {
-        nn.init.fans, nn.init.uniform_by_fan_in_, optim.Run, optim.Block, optim.RecordedStep},
+    "a part of another, given nothing by a user": {nn.init.fans, nn.init.uniform_by_fan_in_},
     "a base class, see its subclasses": {optim.Optimizer},
     "a base class, without arguments of its own": {nn.Module, data.Dataset},
     "for the command line, which hands on text": {

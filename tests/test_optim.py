@@ -309,7 +309,7 @@ def test_a_parameter_given_twice():
 def test_updates_by_pieces_are_those_of_the_whole(monkeypatch):
     results = []
     for piece in (1 << 16, 3):
-        monkeypatch.setattr(optim, "PIECE", piece)
+        monkeypatch.setattr(optim.blocks, "PIECE", piece)
         for make in (optim.Adam, lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1)):
             values = numpy.random.default_rng(1)
             parameters = [leaf(values.standard_normal(shape)) for shape in ((2, 5), (1,), (4,))]

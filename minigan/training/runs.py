@@ -385,7 +385,8 @@ class Run:
 def fingerprint(dataset):
     """A number that tells most other data sets from this one: of its first and last items."""
     items = dataset[0], dataset[len(dataset) - 1]
-    parts = [part for item in items for part in (item if isinstance(item, (tuple, list)) else [item])]
+    parts = [part for item in items
+             for part in (item if isinstance(item, (tuple, list)) else [item])]
     return zlib.crc32(b"".join(as_numpy(part).tobytes() for part in parts))
 
 
@@ -414,8 +415,8 @@ def checkpoint_of(place):
         checkpoint = Checkpoint(path)
         for name, kind in FACTS.items():
             if not isinstance(checkpoint.facts.get(name), kind):
-                raise DamagedFileError(f"{path}: expected a run's checkpoint with the fact {name!r} "
-                                       f"as {kind.__name__}, found "
+                raise DamagedFileError(f"{path}: expected a run's checkpoint with the fact "
+                                       f"{name!r} as {kind.__name__}, found "
                                        f"{shown(checkpoint.facts.get(name))}")
         return checkpoint
     except (OSError, DamagedFileError) as error:

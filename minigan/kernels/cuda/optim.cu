@@ -1,4 +1,4 @@
-// Steps of optimisers over flat arrays of n numbers; formulas as in optim.py. The options and the
+// Steps of optimisers over flat arrays of n numbers; formulas as in optim/. The options and the
 // number of the step are read from the device, so that a recorded launch follows their changes.
 
 // options: lr, beta1, beta2, eps, weight_decay; m and v: the means of the gradient and its square.
