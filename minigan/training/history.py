@@ -60,13 +60,12 @@ class History:
                 **{f"losses/{name}": numpy.array(values) for name, values in self.losses.items()}}
 
     def restore(self, arrays):
-        """Go on from there. The file gets the rows of these steps, and no others."""
+        """Go on from there. The next `write` gives the file the rows of these steps alone."""
         self.steps = arrays["steps"].tolist()
         self.losses = {name.removeprefix("losses/"): values.tolist()
                        for name, values in arrays.items() if name.startswith("losses/")}
         self._waiting.clear()
-        write_whole(self.path, self._rows(0).encode())
-        self._written = len(self.steps)
+        self._written = 0
 
     def _rows(self, first):
         """Rows as text, from number `first` on; before the first one the names. Nine digits are

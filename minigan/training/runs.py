@@ -276,8 +276,9 @@ class Run:
             self.step, self.epoch, self.batch = facts["step"], facts["epoch"], facts["batch"]
             self.seconds = facts["seconds"]
             self.measures, self.warnings = facts["measures"], facts["warnings"]
-            self.history.restore(checkpoint.arrays())
             self._saved_step = self.step
+            self.history.restore(checkpoint.arrays())
+            self._try("the losses", self.history.write)
             self._saved_at = time.monotonic()
             print(f"going on after step {self.step} of {self.last_step}", file=sys.stderr)
             if facts["data"] != self._data:
