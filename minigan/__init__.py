@@ -21,7 +21,7 @@ from minigan.functional import (
 from minigan.interchange import as_tensor, from_dlpack, from_numpy
 from minigan.recording import enable_grad, is_grad_enabled, no_grad
 from minigan import backends, cuda, nn, optim
-from minigan.errors import AnomalyError, DamagedFileError
+from minigan.checks import AnomalyError, DamagedFileError
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.inspect import detect_anomaly, draw, profile, summary
 from minigan.replay import capture

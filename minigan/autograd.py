@@ -12,8 +12,8 @@ import numpy
 
 from minigan.capturing import capturing, refuse
 from minigan.deferred import Deferred, is_large, private
-from minigan.device import device as device_named, device_of, is_on_gpu, module_of, moved
-from minigan.errors import count, describe
+from minigan.device import device as device_named, device_of, is_on_gpu, array_module, to_device
+from minigan.checks import check_int, describe
 from minigan.indexing import numbers_first, plain_index
 from minigan.recording import recording
 from minigan.walk import operation_name, versions_of, walk_back
@@ -84,7 +84,7 @@ class Tensor:
     def size(self, dim=None):
         if dim is None:
             return self.array.shape
-        if count("size", "dim", dim, -self.array.ndim) >= self.array.ndim:
+        if check_int("size", "dim", dim, -self.array.ndim) >= self.array.ndim:
             raise ValueError(f"size: dim {dim} is out of range for shape {self.shape}")
         return self.array.shape[dim]
 
@@ -156,7 +156,7 @@ class Tensor:
         return format(self.item(), spec) if spec else repr(self)
 
     def __repr__(self):
-        text = numpy.array2string(moved(self.array, "cpu"), separator=", ", prefix="tensor(")
+        text = numpy.array2string(to_device(self.array, "cpu"), separator=", ", prefix="tensor(")
         if self._backward is not None:
             text += f", grad_fn=<{operation_name(self._backward)}>"
         elif self.requires_grad:
@@ -253,7 +253,7 @@ class Tensor:
         result = self
         if device is not None and device_of(self.array) != device:
             home = self.device
-            result = node(moved(self.array, device), (self,), lambda g: (moved(g, home),), "to")
+            result = node(to_device(self.array, device), (self,), lambda g: (to_device(g, home),), "to")
         if dtype is not None and result.dtype != dtype:
             if dtype.kind != "f":  # whole numbers have no gradient
                 return Tensor(result.array.astype(dtype))
@@ -407,7 +407,7 @@ def weight_gradient(weight, input, size, product, *factors):
 def view_node(array, input, backward, name=None):
     """A `node` whose array may be a view of its only input's: then they share a version."""
     result = node(array, (input,), backward, name)
-    if module_of(array).may_share_memory(array, input.array):
+    if array_module(array).may_share_memory(array, input.array):
         result.version = input.version
         result.versions += input.version[0]
     return result

@@ -7,8 +7,8 @@ kept as what it is the product of, and computed by whoever reads it first: mostl
 
 import numpy
 
-from minigan.device import module_of
-from minigan.watching import watching
+from minigan.device import array_module
+from minigan.hooks import hooks
 
 # Multiply-adds from which the wait is worth its copies. On a CPU a smaller product takes
 # microseconds; on a GPU it takes no longer than the launches of the copies.
@@ -18,7 +18,7 @@ LARGE_ON_GPU = 100_000_000
 
 def is_large(size, array):
     """Whether a gradient that takes so many multiply-adds should wait, for a weight's array."""
-    return size >= (LARGE if module_of(array) is numpy else LARGE_ON_GPU)
+    return size >= (LARGE if array_module(array) is numpy else LARGE_ON_GPU)
 
 
 class Deferred:
@@ -47,10 +47,10 @@ class Deferred:
         return self.place.dtype
 
     def computed(self):
-        if watching.observer is None:
+        if hooks.observer is None:
             return self._computed()
         name = self.product.__qualname__.partition(".")[0]
-        return watching.observer.run("backward", f"{name}, weight", self._computed, (), {})
+        return hooks.observer.run("backward", f"{name}, weight", self._computed, (), {})
 
     def _computed(self):
         if self.before is None:
@@ -61,6 +61,6 @@ class Deferred:
 
 def private(array, source):
     """The array; a copy if it may share memory with its source, which people can change."""
-    if module_of(array).may_share_memory(array, source):
+    if array_module(array).may_share_memory(array, source):
         return array.copy(order="K")
     return array

@@ -10,7 +10,7 @@ import contextlib
 import numpy
 
 from minigan.capturing import refuse
-from minigan.errors import describe
+from minigan.checks import describe
 
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
 uint8, int8, int16, int32, int64 = (
@@ -74,7 +74,7 @@ def _broken(error):
             f"those of CUDA 12")
 
 
-def module_for(name):
+def device_module(name):
     """numpy or cupy, for a device's name (None: the default device).
 
     Raises ValueError for an unknown name and RuntimeError where there is no GPU to use.
@@ -88,7 +88,7 @@ def module_for(name):
     return _cupy
 
 
-def module_of(array):
+def array_module(array):
     """numpy or cupy, whichever made this array."""
     return numpy if _cupy is None or isinstance(array, (numpy.ndarray, numpy.generic)) else _cupy
 
@@ -100,13 +100,13 @@ def is_on_gpu(array):
 
 
 def device_of(array):
-    return device("cpu" if module_of(array) is numpy else "cuda")
+    return device("cpu" if array_module(array) is numpy else "cuda")
 
 
-def moved(array, name):
+def to_device(array, name):
     """The array on the named device: itself if it is there already, otherwise a copy."""
-    target = module_for(name)
-    if module_of(array) is target:
+    target = device_module(name)
+    if array_module(array) is target:
         return array
     refuse("moving to another device", "move it outside and pass it on")
     return target.asarray(array) if target is not numpy else _cupy.asnumpy(array)
@@ -117,7 +117,7 @@ def set_device(name):
     global _default
     if isinstance(name, str) and name == "auto":
         name = "cpu" if why_no_cuda() else "cuda"
-    module_for(name)
+    device_module(name)
     _default = device(name)
 
 
@@ -164,7 +164,7 @@ def generator(name=None):
     if name not in _generators:
         # The GPU's is seeded from the CPU's stream, so that one manual_seed decides both.
         seed = None if name == "cpu" else int(generator("cpu").integers(2**31))
-        _generators[name] = module_for(name).random.default_rng(seed)
+        _generators[name] = device_module(name).random.default_rng(seed)
     return _generators[name]
 
 

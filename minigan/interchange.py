@@ -8,8 +8,8 @@ import numpy
 
 from minigan.autograd import Tensor, checked_dtype
 from minigan.creation import tensor
-from minigan.device import default_device, module_for
-from minigan.errors import describe, operation
+from minigan.device import default_device, device_module
+from minigan.checks import describe, operation
 
 # The numbers that DLPack has for places: the CPU's memory and that which a GPU reads as well, then
 # the GPU's own and that which it manages.
@@ -61,6 +61,6 @@ def from_dlpack(ext_tensor):
     if place not in PLACES:
         raise ValueError(f"from_dlpack: expected an array on the CPU or a CUDA GPU, got DLPack's "
                          f"device {int(place)}")
-    array = module_for(PLACES[place]).from_dlpack(ext_tensor)
+    array = device_module(PLACES[place]).from_dlpack(ext_tensor)
     checked_dtype("from_dlpack", array.dtype)
     return Tensor(array)

@@ -4,7 +4,7 @@ import functools
 import inspect
 import threading
 
-from minigan.errors import called
+from minigan.checks import check_callable
 
 
 class _Recording(threading.local):
@@ -36,7 +36,7 @@ class _recording_as:
         recording.enabled = self.before
 
     def __call__(self, function):
-        called(type(self).__name__, "function", function)
+        check_callable(type(self).__name__, "function", function)
         if inspect.isgeneratorfunction(function):
             raise NotImplementedError(f"{type(self).__name__}: a generator function cannot be "
                                       f"decorated; use `with {type(self).__name__}()` inside it")

@@ -9,9 +9,9 @@ import sys
 
 from minigan.autograd import Tensor
 from minigan.capturing import Recording, capturing, own_pools
-from minigan.device import default_device, device_of, module_for
-from minigan.errors import describe
-from minigan.watching import watching
+from minigan.device import default_device, device_of, device_module
+from minigan.checks import describe
+from minigan.hooks import hooks
 
 # Steps made as usual first: they compile kernels, make handles and the gradients' memory.
 WARM_UP = 2
@@ -75,9 +75,9 @@ class _Captured:
     def __call__(self, *inputs):
         # One within another is part of that one's graph; and an observer is to see every step.
         if (default_device() == "cpu" or capturing.recording is not None
-                or watching.observer is not None):
+                or hooks.observer is not None):
             return self.step(*inputs)
-        cupy = module_for("cuda")
+        cupy = device_module("cuda")
         if self.inputs is None:
             # Memory that only this graph uses: what is freed in it will be written by a replay.
             self.pool = cupy.cuda.MemoryPool()

@@ -8,9 +8,9 @@ from operator import attrgetter
 
 from minigan.capturing import capturing
 from minigan.deferred import Deferred
-from minigan.device import module_of
-from minigan.errors import describe
-from minigan.watching import watching
+from minigan.device import array_module
+from minigan.checks import describe
+from minigan.hooks import hooks
 
 
 def walk_back(root, gradient, retain_graph):
@@ -31,10 +31,10 @@ def walk_back(root, gradient, retain_graph):
         tensor = order.pop()  # lets go of it, so that memory is freed behind the walk
         g = gradients.pop(tensor.number, None)
         if g is not None:
-            if watching.observer is None:
+            if hooks.observer is None:
                 given = tensor._backward(g)
             else:
-                given = watching.observer.run("backward", operation_name(tensor._backward),
+                given = hooks.observer.run("backward", operation_name(tensor._backward),
                                               tensor._backward, (g,), {})
             for x, needed, gx in zip(tensor.inputs, tensor.needs, given):
                 if gx is None or not needed:
@@ -58,10 +58,10 @@ def _first_gradient(tensor, gradient):
         if array.size != 1:
             raise RuntimeError(f"backward: only a tensor of one element starts by itself; this one "
                                f"has shape {array.shape} and needs a gradient of that shape")
-        return module_of(array).ones_like(array)
+        return array_module(array).ones_like(array)
     gradient = getattr(gradient, "array", gradient)
     try:
-        gradient = module_of(array).asarray(gradient, dtype=array.dtype)
+        gradient = array_module(array).asarray(gradient, dtype=array.dtype)
     except (TypeError, ValueError):
         raise TypeError(f"backward: gradient must be a Tensor, an array or numbers, "
                         f"got {describe(gradient)}") from None
@@ -122,7 +122,7 @@ def accumulate(leaf, g):
             leaf.slot[...] = g
         leaf.gradient = leaf.slot
     else:
-        leaf.gradient = g.copy() if g.ndim else module_of(g).array(g)
+        leaf.gradient = g.copy() if g.ndim else array_module(g).array(g)
 
 
 def clear_gradients(leaves, set_to_none):

@@ -5,8 +5,8 @@ import math
 import numpy
 
 from minigan.autograd import Tensor, node
-from minigan.device import device_of, generator, module_of
-from minigan.errors import describe, operation
+from minigan.device import device_of, generator, array_module
+from minigan.checks import describe, operation
 from minigan.functional.arithmetic import axis_of, fractional
 from minigan.kernels import activation as kernels
 
@@ -21,7 +21,7 @@ def sigmoid(input: Tensor):
 @operation
 def tanh(input: Tensor):
     """The hyperbolic tangent, (e^x - e^-x) / (e^x + e^-x)."""
-    y = module_of(input.array).tanh(fractional(input).array)
+    y = array_module(input.array).tanh(fractional(input).array)
     return node(y, (input,), lambda g: (kernels.tanh_backward(g, y),))
 
 
@@ -29,7 +29,7 @@ def tanh(input: Tensor):
 def relu(input: Tensor, inplace=False):
     """max(x, 0); the gradient at 0 is 0. `inplace` is accepted and changes nothing."""
     x = input.array
-    y = module_of(x).maximum(x, 0)
+    y = array_module(x).maximum(x, 0)
     return node(y, (input,), lambda g: (g * (y > 0),))
 
 
@@ -50,7 +50,7 @@ def gelu(input: Tensor, approximate="none"):
     D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016.
     """
     x = fractional(input).array
-    xp = module_of(x)
+    xp = array_module(x)
     if approximate == "none":
         y, phi = kernels.gelu(x)
         return node(y, (input,), lambda g: (kernels.gelu_backward(g, x, phi),))
@@ -72,7 +72,7 @@ def gelu(input: Tensor, approximate="none"):
 def softplus(input: Tensor, beta=1.0, threshold=20.0):
     """log(1 + e^(beta x)) / beta, as x itself where beta x > threshold."""
     x = fractional(input).array
-    xp = module_of(x)
+    xp = array_module(x)
     beta = float(beta)
     if not 0 < beta < math.inf:
         raise ValueError(f"softplus: beta must be above 0 and finite, got {beta}")
@@ -86,7 +86,7 @@ def log_softmax_of(x, axis):
     """The logarithm of softmax, shifted by the largest entry so that nothing overflows."""
     if not x.size:
         return x
-    xp = module_of(x)
+    xp = array_module(x)
     with numpy.errstate(invalid="ignore"):  # nan where the largest entry is infinite
         shifted = x - x.max(axis=axis, keepdims=True)
         return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
@@ -97,7 +97,7 @@ def softmax(input: Tensor, dim):
     """e^x over its sum along dim."""
     x = fractional(input).array
     axis = axis_of("softmax", dim, x.ndim)
-    y = module_of(x).exp(log_softmax_of(x, axis))
+    y = array_module(x).exp(log_softmax_of(x, axis))
 
     def backward(g):
         gy = g * y
@@ -112,7 +112,7 @@ def log_softmax(input: Tensor, dim):
     x = fractional(input).array
     axis = axis_of("log_softmax", dim, x.ndim)
     y = log_softmax_of(x, axis)
-    xp = module_of(x)
+    xp = array_module(x)
     return node(y, (input,), lambda g: (g - xp.exp(y) * g.sum(axis=axis, keepdims=True),))
 
 

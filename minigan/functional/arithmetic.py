@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy
 
 from minigan.autograd import Tensor, node
-from minigan.device import module_of
-from minigan.errors import describe, operation
+from minigan.device import array_module
+from minigan.checks import describe, operation
 from minigan.kernels.products import stacked_product
 
 KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
@@ -36,7 +36,7 @@ def operands(input, other):
 def like(value, tensor_):
     """A number or array as a Tensor that combines with `tensor_`."""
     array = tensor_.array
-    xp = module_of(array)
+    xp = array_module(array)
     if isinstance(value, numpy.generic):
         value = value.item()
     if isinstance(value, (builtins.bool, int, float)):
@@ -133,7 +133,7 @@ def pow(input, exponent):
     """
     a, b = operands(input, exponent)
     x, y = a.array, b.array
-    xp = module_of(x)
+    xp = array_module(x)
     with quiet():
         result = x ** y
 
@@ -155,7 +155,7 @@ def exp(input: Tensor):
     """e ** input."""
     input = fractional(input)
     with quiet():
-        y = module_of(input.array).exp(input.array)
+        y = array_module(input.array).exp(input.array)
     return node(y, (input,), lambda g: (g * y,))
 
 
@@ -165,7 +165,7 @@ def log(input: Tensor):
     input = fractional(input)
     x = input.array
     with quiet():
-        y = module_of(x).log(x)
+        y = array_module(x).log(x)
 
     def backward(g):
         with quiet():
@@ -179,7 +179,7 @@ def sqrt(input: Tensor):
     """The square root; nan below 0."""
     input = fractional(input)
     with quiet():
-        y = module_of(input.array).sqrt(input.array)
+        y = array_module(input.array).sqrt(input.array)
 
     def backward(g):
         with quiet():
@@ -192,7 +192,7 @@ def sqrt(input: Tensor):
 def abs(input: Tensor):
     """|input|; the gradient at 0 is 0."""
     x = input.array
-    xp = module_of(x)
+    xp = array_module(x)
     return node(xp.abs(x), (input,), lambda g: (g * xp.sign(x),))
 
 
@@ -211,7 +211,7 @@ def clamp(input: Tensor, min=None, max=None):
     if isinstance(min, float) or isinstance(max, float):
         input = fractional(input)
     x = input.array
-    y = module_of(x).clip(x, min, max)
+    y = array_module(x).clip(x, min, max)
     inside = (x >= (y if min is None else min)) & (x <= (y if max is None else max))
     return node(y, (input,), lambda g: (g * inside,))
 
@@ -250,7 +250,7 @@ def sum(input: Tensor, dim=None, keepdim=False):
     else:
         axes = reduced_axes("sum", dim, x.ndim)
         y = x.sum(axis=axes if x.ndim else None, dtype=dtype, keepdims=keepdim)
-    xp = module_of(x)
+    xp = array_module(x)
     shape, kept_shape = x.shape, kept(x.shape, axes)
 
     def backward(g):
@@ -266,7 +266,7 @@ def mean(input: Tensor, dim=None, keepdim=False):
     if x.dtype.kind != "f":
         raise TypeError(f"mean: expected a floating-point tensor, got {x.dtype}")
     axes = reduced_axes("mean", dim, x.ndim)
-    xp = module_of(x)
+    xp = array_module(x)
     shape, kept_shape = x.shape, kept(x.shape, axes)
     count = 1
     for axis in axes if x.ndim else ():
@@ -288,7 +288,7 @@ class Extreme(NamedTuple):
 
 def _extreme(name, input, dim, keepdim):
     x = input.array
-    xp = module_of(x)
+    xp = array_module(x)
     axes = reduced_axes(name, dim, x.ndim)
     if x.ndim and not all(x.shape[axis] for axis in axes):
         raise ValueError(f"{name}: expected at least one element, got shape {x.shape}")
@@ -338,7 +338,7 @@ def argmax(input: Tensor, dim=None, keepdim=False):
     """Where the largest value stands: in the flattened tensor, or along one dimension."""
     if dim is None:
         shape = (1,) * input.array.ndim if keepdim else ()
-        return Tensor(module_of(input.array).asarray(input.array.argmax()).reshape(shape))
+        return Tensor(array_module(input.array).asarray(input.array.argmax()).reshape(shape))
     axis_of("argmax", dim, input.array.ndim)
     return _extreme("max", input.detach(), dim, keepdim).indices
 
@@ -374,7 +374,7 @@ def matmul(input, other):
             gy = gy[..., 0] if y.ndim == 1 else gy
         return gx, gy
 
-    return node(module_of(x).asarray(result), (a, b), backward)
+    return node(array_module(x).asarray(result), (a, b), backward)
 
 
 def comparison(name, compare):

@@ -16,8 +16,8 @@ import functools
 from numbers import Integral
 
 from minigan.autograd import Tensor, node, weight_gradient
-from minigan.device import module_of
-from minigan.errors import describe, operation
+from minigan.device import array_module
+from minigan.checks import describe, operation
 from minigan.kernels.convolution import correlate, lower, outer, scatter
 from minigan.kernels.lowering import Geometry
 
@@ -190,7 +190,7 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
         pair(name, "output_padding", output_padding, 0), pair(name, "dilation", dilation, 1))
 
     x2 = x.transpose(1, 2, 3, 0).reshape(C, H * W * N)
-    y = module_of(x).ascontiguousarray(scatter(w, x2, N, geometry))  # (O,OH,OW,N)
+    y = array_module(x).ascontiguousarray(scatter(w, x2, N, geometry))  # (O,OH,OW,N)
     if b is not None:
         y += b[:, None, None, None]
     y = y.transpose(3, 0, 1, 2)

@@ -5,8 +5,8 @@ from numbers import Integral
 import numpy
 
 from minigan.autograd import Tensor, node, weight_gradient
-from minigan.device import module_of
-from minigan.errors import describe, operation
+from minigan.device import array_module
+from minigan.checks import describe, operation
 from minigan.kernels.cuda import embedding as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 from minigan.kernels.products import outer_product, product, rows_product
@@ -66,10 +66,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None):
     if has_kernels_for(w):
         return node(on_gpu.embedding(i, w), (input, weight), lambda g: (
             None, on_gpu.embedding_backward(g, i, w.shape[0], padding_idx)))
-    if module_of(w) is numpy and i.size and (i.min() < 0 or i.max() >= w.shape[0]):
+    if array_module(w) is numpy and i.size and (i.min() < 0 or i.max() >= w.shape[0]):
         raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
                          f"{int(i.min())} to {int(i.max())}")
-    xp = module_of(w)
+    xp = array_module(w)
     shape, dtype = w.shape, w.dtype
 
     def backward(g):

@@ -10,8 +10,8 @@ from numbers import Integral
 import numpy
 
 from minigan.autograd import Tensor, node
-from minigan.device import module_of
-from minigan.errors import NotFiniteError, describe, operation
+from minigan.device import array_module
+from minigan.checks import NotFiniteError, describe, operation
 from minigan.functional.activation import log_softmax_of
 from minigan.kernels.activation import sigmoid
 from minigan.kernels.cuda import loss as on_gpu
@@ -58,7 +58,7 @@ def reduced(name, losses, reduction, divisor=None):
     share = share_of(name, reduction, losses.size)
     if reduction == "none":
         return losses, share
-    xp = module_of(losses)
+    xp = array_module(losses)
     if reduction == "sum":
         return xp.asarray(losses.sum()), share
     if divisor is None:
@@ -83,7 +83,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reductio
         share = share_of("binary_cross_entropy", reduction, p.size)
         return node(on_gpu.binary_cross_entropy(p, t, share), (input, target), lambda g: (
             on_gpu.binary_cross_entropy_backward(g, p, t, share), None))
-    xp = module_of(p)
+    xp = array_module(p)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         log_p = xp.maximum(xp.log(p), -100)
         log_q = xp.maximum(xp.log1p(-p), -100)
@@ -125,7 +125,7 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None,
     w = constant(name, "weight", weight, x.shape, x.dtype)
     extra = constant(name, "pos_weight", pos_weight, x.shape, x.dtype)
     extra = 0 if extra is None else extra - 1
-    xp = module_of(x)
+    xp = array_module(x)
     low = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)  # log(1 + e^-x)
     with numpy.errstate(invalid="ignore"):  # nan for infinite logits
         losses = (1 - t) * x + (1 + extra * t) * low
@@ -165,7 +165,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction="mean"):
     """|input - target|, with gradient 0 where they are equal. Errors as mse_loss."""
     x, t = input.array, target.array
     check_pair("l1_loss", x, t)
-    xp = module_of(x)
+    xp = array_module(x)
     difference = x - t
     loss, share = reduced("l1_loss", xp.abs(difference), reduction)
 
@@ -192,7 +192,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     """
     name = "cross_entropy"
     x, t = input.array, target.array
-    xp = module_of(x)
+    xp = array_module(x)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must lie in 0..1, got {label_smoothing}")
     axis, column, w = classes_of(name, x, weight, ignore_index)
@@ -241,7 +241,7 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100, r
     axis, column, w = classes_of(name, x, weight, ignore_index)
     check_indices(name, x, t, axis)
     q, divisor = wanted(name, t, x.dtype, axis, column, w, ignore_index, 0)
-    xp = module_of(x)
+    xp = array_module(x)
     losses = -(q * xp.where(q == 0, 0, x)).sum(axis=axis)  # as in cross_entropy
     loss, share = reduced(name, xp.asarray(losses), reduction, divisor)
 
@@ -280,7 +280,7 @@ def check_indices(name, x, t, axis, otherwise=""):
 
 def wanted(name, t, dtype, axis, column, w, ignore_index, label_smoothing):
     """Class indices as weighted probabilities, and what a mean divides by."""
-    xp = module_of(t)
+    xp = array_module(t)
     C = column[0]
     counts = t != ignore_index
     known = (t >= 0) & (t < C) | ~counts

@@ -4,7 +4,7 @@ import operator
 
 from minigan.autograd import Tensor, node
 from minigan.device import float32, generator
-from minigan.errors import explained, number, operation
+from minigan.checks import explain_errors, check_number, operation
 from minigan.functional import activation, arithmetic, shape
 from minigan.functional.arithmetic import comparison, operands
 from minigan.recording import is_grad_enabled, no_grad
@@ -90,7 +90,7 @@ for name, change in (("add", operator.iadd), ("sub", operator.isub), ("mul", ope
     setattr(Tensor, "__itruediv__" if name == "div" else f"__i{name}__", augmented)
 
 
-@explained
+@explain_errors
 def clamp_(self, min=None, max=None):
     """`clamp` in place."""
     with no_grad():
@@ -98,20 +98,20 @@ def clamp_(self, min=None, max=None):
     return self.copy_(value)
 
 
-@explained
+@explain_errors
 def uniform_(self, a=0.0, b=1.0):
     """Filled with uniform random numbers, a <= x < b."""
     for name, bound in (("a", a), ("b", b)):
-        number("uniform_", name, bound)
+        check_number("uniform_", name, bound)
     drawn = generator(self.device).random(self.shape, dtype=drawable(self))
     return self.copy_(a + (b - a) * drawn)
 
 
-@explained
+@explain_errors
 def normal_(self, mean=0.0, std=1.0):
     """Filled with normal random numbers."""
-    number("normal_", "mean", mean)
-    number("normal_", "std", std, 0)
+    check_number("normal_", "mean", mean)
+    check_number("normal_", "std", std, 0)
     drawn = generator(self.device).standard_normal(self.shape, dtype=drawable(self))
     return self.copy_(mean + std * drawn)
 

@@ -8,7 +8,7 @@ import functools
 import numpy
 
 from minigan.autograd import Tensor, node
-from minigan.errors import describe, operation
+from minigan.checks import describe, operation
 from minigan.kernels import normalization as kernels
 
 

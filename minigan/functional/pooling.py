@@ -5,8 +5,8 @@ all windows are a strided view of the images, so that a step is one array call.
 """
 
 from minigan.autograd import Tensor, node
-from minigan.device import module_of
-from minigan.errors import operation
+from minigan.device import array_module
+from minigan.checks import operation
 from minigan.functional.convolution import pair
 
 
@@ -36,7 +36,7 @@ def max_pool2d(input: Tensor, kernel_size, stride=None):
     gradient. ValueError for other shapes and windows larger than the image.
     """
     x = input.array
-    xp = module_of(x)
+    xp = array_module(x)
     indices, shape = places("max_pool2d", x, kernel_size, stride)
     y = x[indices[0]].copy()  # a window of one pixel would leave it a view
     for index in indices[1:]:
@@ -58,7 +58,7 @@ def max_pool2d(input: Tensor, kernel_size, stride=None):
 def avg_pool2d(input: Tensor, kernel_size, stride=None):
     """The mean of each window; shapes and errors as max_pool2d."""
     x = input.array
-    xp = module_of(x)
+    xp = array_module(x)
     indices, shape = places("avg_pool2d", x, kernel_size, stride)
     y = xp.zeros(shape, x.dtype)
     for index in indices:

@@ -6,8 +6,8 @@ import itertools
 import numpy
 
 from minigan.autograd import Tensor, node, view_node
-from minigan.device import module_of
-from minigan.errors import describe, operation
+from minigan.device import array_module
+from minigan.checks import describe, operation
 from minigan.functional.arithmetic import axis_of
 from minigan.indexing import numbers_first, plain_index
 
@@ -124,7 +124,7 @@ def cat(tensors, dim=0):
 
 def joined(arrays, axis, parts):
     """Arrays beside each other along an axis; parts(whole) are where they go."""
-    xp = module_of(arrays[0])
+    xp = array_module(arrays[0])
     if xp is numpy:
         return numpy.concatenate(arrays, axis=axis)
     # CuPy joins many by sending their addresses to the GPU, which cannot be recorded.
@@ -145,7 +145,7 @@ def stack(tensors, dim=0):
     tensors = _several("stack", tensors)
     arrays = [x.array for x in tensors]
     axis = axis_of("stack", dim, arrays[0].ndim + 1)
-    xp = module_of(arrays[0])
+    xp = array_module(arrays[0])
 
     def backward(g):
         return [g[(slice(None),) * axis + (i,)] for i in range(len(arrays))]
@@ -189,7 +189,7 @@ def index(input: Tensor, index):
 def take(input, index):
     """input[index] by NumPy's rules."""
     x = input.array
-    xp = module_of(x)
+    xp = array_module(x)
     parts = index if isinstance(index, tuple) else (index,)
     shares_memory = all(
         part is None or part is Ellipsis or isinstance(part, (int, slice))
@@ -226,7 +226,7 @@ def interpolate(input: Tensor, size=None, scale_factor=None, mode="nearest"):
                          f"got {scale_factor}")
     sh, sw = int(sh), int(sw)
     N, C, H, W = x.shape
-    xp = module_of(x)
+    xp = array_module(x)
     y = xp.broadcast_to(x[:, :, :, None, :, None], (N, C, H, sh, W, sw)).reshape(
         N, C, H * sh, W * sw)
 

@@ -6,9 +6,9 @@ import numpy
 
 from minigan.autograd import Tensor
 from minigan.deferred import Deferred
-from minigan.device import module_of
-from minigan.errors import AnomalyError
-from minigan.watching import Observer
+from minigan.device import array_module
+from minigan.checks import AnomalyError
+from minigan.hooks import Observer
 
 
 class detect_anomaly(Observer):
@@ -80,7 +80,7 @@ def arrays_in(values):
 
 def not_finite(array):
     """'nan', 'inf' or ''. Waits for a GPU."""
-    xp = module_of(array)
+    xp = array_module(array)
     if xp.isfinite(array).all():
         return ""
     return "nan" if xp.isnan(array).any() else "inf"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from minigan.autograd import Tensor
-from minigan.errors import describe
+from minigan.checks import describe
 from minigan.files import whole_file, write_whole
 from minigan.nn import Module
 from minigan.walk import oldest_first, operation_name, used_up

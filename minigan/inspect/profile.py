@@ -5,9 +5,9 @@ from collections import defaultdict
 
 from minigan.autograd import Tensor
 from minigan.deferred import Deferred
-from minigan.errors import count
+from minigan.checks import check_int
 from minigan.inspect.memory import arrays_within, closed_over, in_words, owner
-from minigan.watching import Observer
+from minigan.hooks import Observer
 
 
 class Inner:
@@ -42,7 +42,7 @@ class profile(Observer):
     """
 
     def __init__(self, steps=1):
-        self.steps = count("profile", "steps", steps)
+        self.steps = check_int("profile", "steps", steps)
         self.rows = {}
         self.bytes = defaultdict(int)
         self.seconds = 0.0

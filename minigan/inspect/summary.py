@@ -9,12 +9,12 @@ from numbers import Integral
 from minigan.autograd import Tensor, checked_dtype
 from minigan.creation import zeros
 from minigan.device import float32, own_streams
-from minigan.errors import describe, explained
+from minigan.checks import describe, explain_errors
 from minigan.inspect.memory import arrays_within, in_words, owner, tensors_within
 from minigan.nn import Module, Parameter
 from minigan.recording import enable_grad
 from minigan.walk import oldest_first
-from minigan.watching import Observer
+from minigan.hooks import Observer
 
 # Multiply-adds of an operation that gave y for x and w. Each number of y is a sum of so many
 # products; in a transposed convolution each number of x is multiplied so often.
@@ -89,7 +89,7 @@ class Summary:
     __repr__ = __str__
 
 
-@explained
+@explain_errors
 def summary(model, input_shape, dtype=float32):
     """The layers of a model, as a table: it is run once on zeros of that shape.
 

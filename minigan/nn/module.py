@@ -6,9 +6,9 @@ from typing import NamedTuple
 from minigan.autograd import Tensor, checked_dtype
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
-from minigan.errors import called, describe, explained
+from minigan.checks import check_callable, describe, explain_errors
 from minigan.walk import clear_gradients
-from minigan.watching import watching
+from minigan.hooks import hooks
 
 
 class Parameter(Tensor):
@@ -16,7 +16,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    @explained
+    @explain_errors
     def __init__(self, data, requires_grad=True):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: expected a Tensor, got {describe(data)}")
@@ -55,9 +55,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *inputs, **options):
-        if watching.observer is None:
+        if hooks.observer is None:
             return self.forward(*inputs, **options)
-        return watching.observer.call(self, inputs, options)
+        return hooks.observer.call(self, inputs, options)
 
     def __setattr__(self, name, value):
         # The slip this catches: `layer.weight = layer.weight * 2` would leave nothing to train.
@@ -132,7 +132,7 @@ class Module:
 
     def apply(self, function):
         """Call function(module) for each module below, then for this one."""
-        called("apply", "function", function)
+        check_callable("apply", "function", function)
         for child in self.children():
             child.apply(function)
         function(self)

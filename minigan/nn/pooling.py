@@ -1,7 +1,7 @@
 """Pooling layers: images made smaller without weights."""
 
 from minigan import functional
-from minigan.errors import check_options, explained
+from minigan.checks import check_options, explain_errors
 from minigan.functional.convolution import pair
 from minigan.nn.module import Module
 
@@ -9,7 +9,7 @@ from minigan.nn.module import Module
 class _Pooling(Module):
     options = {"padding": (0, (0, 0)), "ceil_mode": (False,)}
 
-    @explained
+    @explain_errors
     def __init__(self, kernel_size, stride=None, padding=0, **options):
         name = type(self).__name__
         check_options(name, {"padding": padding, **options}, self.options)

@@ -3,8 +3,8 @@
 import math
 from numbers import Real
 
-from minigan.device import module_of
-from minigan.errors import check_options, describe, explained
+from minigan.device import array_module
+from minigan.checks import check_options, describe, explain_errors
 from minigan.kernels.cuda import optim as on_gpu
 from minigan.optim.optimizer import OPTIONS, Optimizer
 
@@ -21,7 +21,7 @@ class Adam(Optimizer):
     numbers = ("lr", "eps", "weight_decay")
     counts_steps = True
 
-    @explained
+    @explain_errors
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, **options):
         check_options("Adam", options, OPTIONS | {
             "amsgrad": (False,), "capturable": (False, True), "decoupled_weight_decay": (False,)})
@@ -43,7 +43,7 @@ class Adam(Optimizer):
 
     def update(self, group, step, d, p, g, m, v):
         beta1, beta2 = group["betas"]
-        xp = module_of(p)
+        xp = array_module(p)
         if group["weight_decay"]:
             g = g + group["weight_decay"] * p
         m *= beta1

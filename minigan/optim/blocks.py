@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda.source import has_kernels_for
 
 # An update is a dozen passes over its arrays: on the CPU over pieces that stay in the cache.
@@ -35,7 +35,7 @@ class Block:
         self.parameters = parameters
         self.shapes = [p.array.shape for p in parameters]
         first = parameters[0].array
-        xp = module_of(first)
+        xp = array_module(first)
         self.ends = []
         total = 0
         for p in parameters:

@@ -5,10 +5,10 @@ from numbers import Real
 
 from minigan.autograd import Tensor
 from minigan.capturing import capturing
-from minigan.errors import describe, explained
+from minigan.checks import describe, explain_errors
 from minigan.optim.blocks import Block, RecordedStep
 from minigan.walk import clear_gradients
-from minigan.watching import watching
+from minigan.hooks import hooks
 
 # PyTorch's further options: those for how it computes change nothing here, and are accepted; those
 # for what it computes are accepted only where they are off.
@@ -29,7 +29,7 @@ class Optimizer:
     numbers = ()
     counts_steps = False  # whether an update uses the number of the step
 
-    @explained
+    @explain_errors
     def __init__(self, params, defaults):
         self.name = type(self).__name__
         self.defaults = defaults
@@ -47,7 +47,7 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
-    @explained
+    @explain_errors
     def add_param_group(self, group):
         """Take on more parameters: {'params': [...], 'lr': 0.1, ...}."""
         if not isinstance(group, dict) or "params" not in group:
@@ -125,10 +125,10 @@ class Optimizer:
 
     def step(self):
         """Change every parameter that has a gradient."""
-        if watching.observer is None:
+        if hooks.observer is None:
             self._step()
         else:
-            watching.observer.run("step", self.name, self._step, (), {})
+            hooks.observer.run("step", self.name, self._step, (), {})
 
     def _step(self):
         if not all(block.is_in_place() for _, block in self.blocks):
@@ -171,7 +171,7 @@ class Optimizer:
             number += len(numbers)
         return {"state": state, "param_groups": groups}
 
-    @explained
+    @explain_errors
     def load_state_dict(self, state_dict):
         """Take over a copy of another's state. ValueError if groups or shapes do not fit."""
         try:

@@ -1,7 +1,7 @@
 """Stochastic gradient descent, with momentum."""
 
-from minigan.device import module_of
-from minigan.errors import check_options, describe, explained
+from minigan.device import array_module
+from minigan.checks import check_options, describe, explain_errors
 from minigan.kernels.cuda import optim as on_gpu
 from minigan.optim.optimizer import OPTIONS, Optimizer
 
@@ -16,7 +16,7 @@ class SGD(Optimizer):
     remembers = ("momentum_buffer",)
     numbers = ("lr", "momentum", "weight_decay")
 
-    @explained
+    @explain_errors
     def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False, **options):
         check_options("SGD", options, OPTIONS | {"dampening": (0,)})
         super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay,
@@ -38,7 +38,7 @@ class SGD(Optimizer):
 
     def update(self, group, step, d, p, g, b):
         momentum = group["momentum"]
-        xp = module_of(p)
+        xp = array_module(p)
         if group["weight_decay"]:
             xp.multiply(p, group["weight_decay"], out=d)
             d += g

@@ -6,7 +6,7 @@ import math
 import textwrap
 from numbers import Integral, Real
 
-from minigan.watching import watching
+from minigan.hooks import hooks
 
 
 class DamagedFileError(ValueError):
@@ -21,7 +21,7 @@ class AnomalyError(ArithmeticError):
     """An operation that made a nan or an infinity, see `detect_anomaly`."""
 
 
-def shown(value):
+def short_repr(value):
     """The value in one line of at most 60 characters."""
     return f"{' '.join(repr(value).split()):.60}"
 
@@ -31,10 +31,10 @@ def describe(value):
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         kind = "Tensor" if hasattr(value, "array") else "array"
         return f"a {value.dtype} {kind} of shape {value.shape}"
-    return f"{type(value).__name__} {shown(value)}"
+    return f"{type(value).__name__} {short_repr(value)}"
 
 
-def count(name, argument, value, least=1):
+def check_int(name, argument, value, least=1):
     """The value as an int. TypeError unless it is a whole number, ValueError below `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name}: {argument} must be a whole number, got {describe(value)}")
@@ -43,7 +43,7 @@ def count(name, argument, value, least=1):
     return int(value)
 
 
-def number(name, argument, value, least=-math.inf, most=math.inf):
+def check_number(name, argument, value, least=-math.inf, most=math.inf):
     """The value. TypeError unless it is a number, ValueError unless finite and in least..most."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: {argument} must be a number, got {describe(value)}")
@@ -53,14 +53,14 @@ def number(name, argument, value, least=-math.inf, most=math.inf):
     return value
 
 
-def instance(name, argument, value, kind):
+def check_type(name, argument, value, kind):
     """The value. TypeError unless it is of that class."""
     if not isinstance(value, kind):
         raise TypeError(f"{name}: {argument} must be a {kind.__name__}, got {describe(value)}")
     return value
 
 
-def called(name, argument, value):
+def check_callable(name, argument, value):
     """The value. TypeError unless it can be called."""
     if not callable(value):
         raise TypeError(f"{name}: {argument} must be a function, got {describe(value)}")
@@ -83,9 +83,9 @@ def check_options(name, given, supported):
     """
     for option, value in given.items():
         if option not in supported:
-            raise TypeError(f"{name}: unexpected option {option}={shown(value)}")
+            raise TypeError(f"{name}: unexpected option {option}={short_repr(value)}")
         if not any(value is same or value == same for same in supported[option]):
-            raise NotImplementedError(f"{name}: {option}={shown(value)} is not supported, only "
+            raise NotImplementedError(f"{name}: {option}={short_repr(value)} is not supported, only "
                                       f"{' and '.join(map(repr, supported[option]))}")
 
 
@@ -99,9 +99,9 @@ def operation(function):
     @functools.wraps(function)
     def explained(*args, **kwargs):
         try:
-            if watching.observer is None:
+            if hooks.observer is None:
                 return function(*args, **kwargs)
-            return watching.observer.run("forward", function.__name__, function, args, kwargs)
+            return hooks.observer.run("forward", function.__name__, function, args, kwargs)
         except UNEXPLAINED as error:
             if str(error).startswith(f"{function.__name__}:"):
                 raise
@@ -112,7 +112,7 @@ def operation(function):
     return explained
 
 
-def explained(function):
+def explain_errors(function):
     """As `operation`, for what is none: constructors, by their class's name, and helpers."""
     @functools.wraps(function)
     def wrapper(*args, **kwargs):

@@ -1,11 +1,11 @@
 """Who is told of every operation as it runs: nobody, or an Observer such as a profile."""
 
 
-class _Watching:
+class _Hooks:
     observer = None
 
 
-watching = _Watching()
+hooks = _Hooks()
 
 
 class Observer:
@@ -15,15 +15,15 @@ class Observer:
     """
 
     def __enter__(self):
-        if watching.observer is not None:
-            raise RuntimeError(f"{type(self).__name__}: {type(watching.observer).__name__} is "
+        if hooks.observer is not None:
+            raise RuntimeError(f"{type(self).__name__}: {type(hooks.observer).__name__} is "
                                f"running already; one at a time")
         self.modules = []  # those whose forward is running, the outermost first
-        watching.observer = self
+        hooks.observer = self
         return self
 
     def __exit__(self, *exception):
-        watching.observer = None
+        hooks.observer = None
 
     def run(self, phase, name, function, args, kwargs):
         """Called in the place of an operation ("forward"), the backward of one ("backward") and
