@@ -8,6 +8,19 @@ from pathlib import Path
 PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.\w+)?")  # the names that `whole_file` gives
 
 
+def cache_folder():
+    """Where minigan keeps data and compiled kernels, a Path; it may not exist yet.
+
+    The environment variable MINIGAN_CACHE names it; otherwise it is `minigan` in XDG_CACHE_HOME,
+    or in `.cache` of the user's home.
+    """
+    own = os.environ.get("MINIGAN_CACHE")
+    if own:
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(shared, "minigan")
+
+
 @contextlib.contextmanager
 def whole_file(path, ending=""):
     """Another name to write to, in the same folder; the file takes its path when it is whole.
