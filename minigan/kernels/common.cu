@@ -11,7 +11,13 @@
 #define EACH_ROW(r, R) (long long r = blockIdx.x; r < (R); r += gridDim.x)
 #define EACH_ENTRY(p, P) (long long p = threadIdx.x; p < (P); p += blockDim.x)
 
-const int MOST_THREADS = 1024;  // of a block
+#ifdef CPU
+const int MOST_THREADS = 1;  // of a block
+const int LANES = 16;        // so many numbers, or a few times as many, a thread takes at once
+#else
+const int MOST_THREADS = 1024;
+const int LANES = 1;
+#endif
 const int SHORT = 512;          // so many numbers are added in T, longer sums in double
 
 // The sum of every thread's value, for all threads of the block. Always added in the same order,
@@ -44,11 +50,27 @@ template <class Function> __device__ double sum_of(long long first, long long en
     return block_sum(sum);
 }
 
-#ifndef CPU
-const int COLUMNS = 1;  // of one thread; more, on a CPU, keep neighbours in one vector
-#else
-const int COLUMNS = 64;
-#endif
+// The largest of P numbers, for all threads of the block; nan may be passed over.
+__device__ T largest_of(long long P, const T* row)
+{
+    __shared__ T parts[MOST_THREADS * LANES];
+    const int lanes = blockDim.x * LANES, first = threadIdx.x * LANES;
+    __syncthreads();
+    for (int j = first; j < first + LANES; ++j)
+        parts[j] = j < P ? row[j] : row[0];
+    for (long long start = lanes; start < P; start += lanes)
+        for (int j = first; j < first + LANES && start + j < P; ++j)
+            parts[j] = row[start + j] > parts[j] ? row[start + j] : parts[j];
+    __syncthreads();
+    for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int j = first; j < first + LANES && j < half; ++j)
+            parts[j] = parts[j + half] > parts[j] ? parts[j + half] : parts[j];
+        __syncthreads();
+    }
+    return parts[0];
+}
+
+const int COLUMNS = LANES == 1 ? 1 : 4 * LANES;
 
 // out[p] = the sum of f(r, p) over the rows r < R, for each column p < P. Over all threads of the
 // grid: each adds up columns of its own.

@@ -15,7 +15,6 @@ import time
 import numpy
 
 from minigan.device import array_module, float32, float64, is_on_gpu
-from minigan.kernels import compiler
 
 THREADS = 256        # of a block on a GPU, for kernels with one thread an element
 MOST_THREADS = 1024  # as in common.cu
@@ -91,6 +90,7 @@ def load(char):
 def first_load(char):
     if switched_off() or switch.reason:
         return None
+    from minigan.kernels import compiler  # what it imports would make `import minigan` slower
     try:
         library = compiler.load(char)
     except compiler.Unavailable as error:
@@ -149,6 +149,7 @@ def gpu_module(cupy, char):
 
 
 def gpu_source(char):
+    from minigan.kernels import compiler
     texts = [text for _, text in compiler.sources(".cu")]
     return "\n".join([f"typedef {compiler.TYPES[char]} T;", *texts])
 
