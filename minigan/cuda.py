@@ -1,11 +1,11 @@
 """What lessons ask of `torch.cuda`: whether there is a GPU, and tensors on it."""
 
 from minigan import creation
-from minigan.capturing import own_pools
 from minigan.device import (
-    device as device_named, float32, int64, manual_seed as seed_all, device_module, set_device,
+    device as device_named, float32, int64, manual_seed as seed_all, device_module, private_pools, set_device,
     why_no_cuda)
-from minigan.checks import describe, explain_errors, operation
+from minigan.checks import describe, explain_errors
+from minigan.autograd import operation
 
 
 def is_available():
@@ -44,7 +44,7 @@ def _pools():
     if why_no_cuda():
         return []
     return [device_module("cuda").get_default_memory_pool(),
-            *(captured.pool for captured in own_pools)]
+            *(captured.pool for captured in private_pools)]
 
 
 def manual_seed(seed):

@@ -6,10 +6,11 @@ CuPy is imported when a GPU is first asked for, never before.
 
 import builtins
 import contextlib
+import weakref
 
 import numpy
 
-from minigan.capturing import refuse
+from minigan.hooks import refuse_in_capture
 from minigan.checks import describe
 
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
@@ -39,6 +40,7 @@ class device(str):
 
 _default = device("cpu")
 _cupy = None
+private_pools = weakref.WeakSet()  # captured steps, each with a `pool` of GPU memory
 _generators = {}  # made when first asked for: NumPy loads its random part then, not before
 
 
@@ -108,7 +110,7 @@ def to_device(array, name):
     target = device_module(name)
     if array_module(array) is target:
         return array
-    refuse("moving to another device", "move it outside and pass it on")
+    refuse_in_capture("moving to another device", "move it outside and pass it on")
     return target.asarray(array) if target is not numpy else _cupy.asnumpy(array)
 
 
@@ -159,7 +161,7 @@ def set_random_state(state):
 
 def generator(name=None):
     """The random stream of a device: a Generator of numpy.random or cupy.random."""
-    refuse("random numbers", "draw them outside and pass them on")
+    refuse_in_capture("random numbers", "draw them outside and pass them on")
     name = _default if name is None else device(name)
     if name not in _generators:
         # The GPU's is seeded from the CPU's stream, so that one manual_seed decides both.

@@ -1,23 +1,34 @@
-"""Who is told of every operation as it runs: nobody, or an Observer such as a profile."""
+"""Who watches operations as they run: an Observer, such as a profile, and the capture of a step."""
+
+import threading
 
 
-class _Hooks:
-    observer = None
+class _Hooks(threading.local):
+    """Each thread has its own."""
+    observer = None  # an Observer
+    capture = None   # a capture.Recording, while a step given to minigan.capture runs
 
 
 hooks = _Hooks()
 
 
-class Observer:
-    """A context that is told of all that runs inside it. Subclasses (in inspect/) look closer.
+def refuse_in_capture(what, instead):
+    """RuntimeError inside a step that is being captured."""
+    if hooks.capture is not None:
+        raise RuntimeError(f"{what}: not inside a step given to minigan.capture, which is repeated "
+                           f"without Python; {instead}")
 
-    RuntimeError if entered while another observer is there.
+
+class Observer:
+    """A context that is notified of all that runs inside it. Subclasses (in inspect/) look closer.
+
+    RuntimeError if entered while another observer is active in this thread.
     """
 
     def __enter__(self):
         if hooks.observer is not None:
             raise RuntimeError(f"{type(self).__name__}: {type(hooks.observer).__name__} is "
-                               f"running already; one at a time")
+                               f"active already; one at a time")
         self.modules = []  # those whose forward is running, the outermost first
         hooks.observer = self
         return self
@@ -26,12 +37,12 @@ class Observer:
         hooks.observer = None
 
     def run(self, phase, name, function, args, kwargs):
-        """Called in the place of an operation ("forward"), the backward of one ("backward") and
-        an optimiser's step ("step"); returns what function(*args, **kwargs) does."""
+        """Called in place of an operation ("forward"), of its backward ("backward") and of an
+        optimiser's step ("step"); returns what function(*args, **kwargs) does."""
         return function(*args, **kwargs)
 
     def call(self, module, inputs, options):
-        """Called in the place of a module's forward, and returns what that does."""
+        """Called in place of a module's forward, and returns what that does."""
         self.modules.append(module)
         try:
             return module.forward(*inputs, **options)

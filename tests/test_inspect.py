@@ -9,7 +9,7 @@ import pytest
 
 import minigan
 from minigan import AnomalyError, detect_anomaly, nn, optim, tensor
-from minigan.checks import operation
+from minigan.autograd import operation
 from minigan.nn import functional as F
 from minigan.hooks import hooks
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from numbers import Integral
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.device import to_device
 from minigan.checks import describe
 

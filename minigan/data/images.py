@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.data.faces import open_faces
 from minigan.data.loader import Dataset
 from minigan.data.lookover import look_over

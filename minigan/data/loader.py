@@ -2,7 +2,7 @@
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.device import generator, array_module, to_device
 from minigan.checks import check_options, check_int, describe, explain_errors, short_repr
 

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.device import generator, device_module
 from minigan.checks import explain_errors, short_repr
 

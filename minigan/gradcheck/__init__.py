@@ -12,10 +12,10 @@ and prints a table. What a check needs to be worth something:
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.device import array_module, to_device
 from minigan.checks import check_callable, check_int, describe, check_number
-from minigan.recording import no_grad
+from minigan.grad_mode import no_grad
 
 
 class GradcheckError(RuntimeError):
@@ -124,14 +124,14 @@ def _check_direction(function, inputs, checked, output, cotangent, eps, toleranc
 def _gradients(checked, output, cotangent):
     """What backward says, for each checked input, under one cotangent."""
     for x in checked:
-        x.gradient = None
+        x.grad = None
     output.backward(cotangent, retain_graph=True)
     for number, x in enumerate(checked):
-        if x.gradient is None:
+        if x.grad is None:
             raise GradcheckError(f"input {number}: backward gave it no gradient")
-    gradients = [host_copy(x.gradient) for x in checked]
+    gradients = [host_copy(x.grad.array) for x in checked]
     for x in checked:
-        x.gradient = None
+        x.grad = None
     return gradients
 
 

@@ -3,8 +3,7 @@
 import time
 from collections import defaultdict
 
-from minigan.autograd import Tensor
-from minigan.deferred import Deferred
+from minigan.tensor import Tensor
 from minigan.checks import check_int
 from minigan.inspect.memory import arrays_within, closed_over, in_words, owner
 from minigan.hooks import Observer
@@ -130,10 +129,8 @@ def new_memory(result, function, args, kwargs, inner):
         for value in (*given, *closed_over(function), *inner):
             if isinstance(value, Tensor):
                 new.pop(id(owner(value.array)), None)
-                if value.slot is not None:
-                    new.pop(id(owner(value.slot)), None)
-            elif isinstance(value, Deferred):
-                new.pop(id(owner(value.place)), None)
+                if value.grad_buffer is not None:
+                    new.pop(id(owner(value.grad_buffer.array)), None)
             elif hasattr(value, "base"):
                 new.pop(id(owner(value)), None)
     return list(new.values())

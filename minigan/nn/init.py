@@ -2,9 +2,9 @@
 
 import math
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.checks import describe, explain_errors, check_number
-from minigan.recording import no_grad
+from minigan.grad_mode import no_grad
 
 
 @explain_errors

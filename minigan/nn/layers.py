@@ -8,9 +8,8 @@ Of PyTorch's further options only the defaults are accepted; others are NotImple
 from numbers import Integral
 
 from minigan.creation import zeros
-from minigan.checks import check_options, check_int, describe, explain_errors
+from minigan.checks import check_int, check_options, check_pair, describe, explain_errors
 from minigan.functional import conv2d, conv_transpose2d, embedding, linear
-from minigan.functional.convolution import pair
 from minigan.nn import init
 from minigan.nn.module import Module, Parameter
 
@@ -44,10 +43,10 @@ class _Convolution(Module):
                       {"groups": (1,), "padding_mode": ("zeros",)})
         self.in_channels = check_int(name, "in_channels", in_channels)
         self.out_channels = check_int(name, "out_channels", out_channels)
-        self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
-        self.stride = pair(name, "stride", stride, 1)
-        self.padding = padding if isinstance(padding, str) else pair(name, "padding", padding, 0)
-        self.dilation = pair(name, "dilation", dilation, 1)
+        self.kernel_size = check_pair(name, "kernel_size", kernel_size, 1)
+        self.stride = check_pair(name, "stride", stride, 1)
+        self.padding = padding if isinstance(padding, str) else check_pair(name, "padding", padding, 0)
+        self.dilation = check_pair(name, "dilation", dilation, 1)
         self.weight = Parameter(zeros(*self.weight_channels(), *self.kernel_size))
         self.bias = Parameter(zeros(self.out_channels)) if bias else None
         init.uniform_by_fan_in_(self.weight, self.bias)
@@ -76,7 +75,7 @@ class Conv2d(_Convolution):
             raise ValueError(f"Conv2d: padding must be numbers, 'same' or 'valid', "
                              f"got {describe(padding)}")
         if isinstance(padding, str) and padding == "same" and (
-                pair("Conv2d", "stride", stride, 1) != (1, 1)):
+                check_pair("Conv2d", "stride", stride, 1) != (1, 1)):
             raise ValueError(f"Conv2d: padding='same' needs stride 1, got {stride}")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                          bias, padding_mode, device, dtype)
@@ -100,7 +99,7 @@ class ConvTranspose2d(_Convolution):
                  device=None, dtype=None):
         if isinstance(padding, str):
             raise TypeError(f"ConvTranspose2d: padding must be numbers, got {describe(padding)}")
-        self.output_padding = pair("ConvTranspose2d", "output_padding", output_padding, 0)
+        self.output_padding = check_pair("ConvTranspose2d", "output_padding", output_padding, 0)
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                          bias, padding_mode, device, dtype)
 

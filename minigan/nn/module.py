@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from minigan.autograd import Tensor, checked_dtype
+from minigan.checks import check_dtype
+from minigan.tensor import Tensor
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
 from minigan.checks import check_callable, describe, explain_errors
-from minigan.walk import clear_gradients
+from minigan.autograd import clear_gradients
 from minigan.hooks import hooks
 
 
@@ -27,7 +28,7 @@ class Parameter(Tensor):
     def __deepcopy__(self, memo):
         """A copy without the gradient, as PyTorch's Parameter; a plain leaf's copy has its own."""
         copy = super().__deepcopy__(memo)
-        copy.gradient = None
+        copy.grad = None
         return copy
 
     def __repr__(self):
@@ -170,9 +171,9 @@ class Module:
             if isinstance(target, str):
                 device = target
             elif target is not None:
-                dtype = checked_dtype("to", target)
+                dtype = check_dtype("to", target)
         device = None if device is None else device_named(device)
-        if dtype is not None and checked_dtype("to", dtype).kind != "f":
+        if dtype is not None and check_dtype("to", dtype).kind != "f":
             raise TypeError(f"to: a module can only be turned into a floating-point dtype, "
                             f"got {describe(dtype)}")
         for tensor in (*self.parameters(), *self.buffers()):

@@ -1,6 +1,6 @@
 """Layers that normalize: BatchNorm1d, BatchNorm2d, LayerNorm."""
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.creation import ones, tensor, zeros
 from minigan.checks import check_int, describe, explain_errors, check_number
 from minigan.functional import batch_norm, layer_norm
@@ -38,6 +38,7 @@ class _BatchNorm(Module):
                             self.training or not self.track_running_stats, momentum, self.eps)
         if counts:
             self.num_batches_tracked.array += 1
+            self.num_batches_tracked.changed()
         return result
 
     def extra_repr(self):

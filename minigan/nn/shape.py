@@ -4,8 +4,9 @@ import math
 from numbers import Real
 
 from minigan import functional
-from minigan.autograd import Tensor
-from minigan.checks import check_options, check_int, describe, explain_errors, operation
+from minigan.tensor import Tensor
+from minigan.checks import check_axis, check_int, check_options, describe, explain_errors
+from minigan.autograd import operation
 from minigan.nn.module import Module
 
 
@@ -37,7 +38,7 @@ class Flatten(Module):
 @operation
 def unflatten(input: Tensor, dim, sizes):
     """One dimension made several."""
-    axis = functional.arithmetic.axis_of("unflatten", dim, input.ndim)
+    axis = check_axis("unflatten", dim, input.ndim)
     return input.view(*input.shape[:axis], *sizes, *input.shape[axis + 1:])
 
 

@@ -2,7 +2,7 @@
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.device import to_device
 from minigan.checks import describe
 

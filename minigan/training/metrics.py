@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.creation import tensor
 from minigan.checks import check_callable, check_int, explain_errors
-from minigan.recording import no_grad
+from minigan.grad_mode import no_grad
 from minigan.training.arrays import as_numpy
 
 
