@@ -18,7 +18,7 @@ const int LANES = 16;        // so many numbers, or a few times as many, a threa
 const int MOST_THREADS = 1024;
 const int LANES = 1;
 #endif
-const int SHORT = 512;          // so many numbers are added in T, longer sums in double
+const int SHORT = 32;  // so many numbers are added in T; longer sums go on in double
 
 // The sum of every thread's value, for all threads of the block. Always added in the same order,
 // so that results do not vary from run to run.
@@ -39,9 +39,10 @@ __device__ double block_sum(double value)
 // The sum of f(i) for first <= i < end, for all threads of the block.
 template <class Function> __device__ double sum_of(long long first, long long end, Function f)
 {
+    const long long run = SHORT * LANES * (long long)blockDim.x;
     double sum = 0;
-    for (long long start = first; start < end; start += SHORT * (long long)blockDim.x) {
-        const long long stop = start + SHORT * (long long)blockDim.x;
+    for (long long start = first; start < end; start += run) {
+        const long long stop = start + run;
         T part = T(0);
         for (long long i = start + threadIdx.x; i < (stop < end ? stop : end); i += blockDim.x)
             part += f(i);

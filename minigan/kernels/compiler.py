@@ -69,8 +69,8 @@ def cpu_source(char):
                       for name in names)
     texts = [("cpu.h", (FOLDER / "cpu.h").read_text(encoding="utf-8")),
              ("T", f"typedef {TYPES[char]} T;"), *kernels,
-             ("methods", "EXPORTED Method methods[] = {\n"
-              f'{methods}{{"address", address, METH_FASTCALL, nullptr}}, {{}}}};\n')]
+             ("methods", "extern \"C\" {\nVISIBLE Method methods[] = {\n"
+              f'{methods}{{"address", address, METH_FASTCALL, nullptr}}, {{}}}};\n}}')]
     return "\n".join(f'#line 1 "{name}"\n{text}' for name, text in texts)
 
 

@@ -8,7 +8,7 @@
 
 using namespace std;
 
-#define __global__
+#define __global__ __attribute__((noinline))  // compiled once, and not again in its Entry
 #define __device__ static
 #define __shared__
 #define CPU 1
@@ -43,7 +43,8 @@ void PyEval_RestoreThread(void*);
 typedef Object* Function(Object* self, Object* const* args, ptrdiff_t count);
 struct Method { const char* name; Function* function; int flags; const char* doc; };
 const int METH_FASTCALL = 0x80;
-#define EXPORTED extern "C" __attribute__((visibility("default")))
+#define VISIBLE __attribute__((visibility("default")))
+#define EXPORTED extern "C" VISIBLE
 
 static Object* python_none;
 static ptrdiff_t header;  // the size of what every Python object starts with

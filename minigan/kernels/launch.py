@@ -15,6 +15,7 @@ import time
 import numpy
 
 from minigan.device import array_module, float32, float64, is_on_gpu
+from minigan.tensor import Tensor
 
 THREADS = 256        # of a block on a GPU, for kernels with one thread an element
 MOST_THREADS = 1024  # as in common.cu
@@ -117,6 +118,11 @@ def launch_rows(name, rows, width, *args):
     launch(name, args[0], rows, width, (*args, rows, width))
 
 
+def launch_columns(name, rows, width, *args):
+    """Run a kernel with a thread for each column. It gets the arguments, rows and width."""
+    launch(name, args[0], (width + THREADS - 1) // THREADS, THREADS, (*args, rows, width))
+
+
 def launch(name, like, blocks, threads, args, grid_rows=1):
     """Run a kernel for numbers of `like`'s dtype, on its device.
 
@@ -154,7 +160,17 @@ def gpu_source(char):
     return "\n".join([f"typedef {compiler.TYPES[char]} T;", *texts])
 
 
-# Arrays as kernels take them
+# Arguments as kernels take them
+
+def fits(x, tensor, shape):
+    """Whether it is None, or a Tensor of this shape and of x's dtype and device."""
+    if tensor is None:
+        return True
+    if not isinstance(tensor, Tensor):
+        return False
+    array = tensor.array
+    return array.shape == shape and array.dtype is x.dtype and type(array) is type(x)
+
 
 def dense(x):
     """The array; a copy if it has gaps in memory, elements that share it, or odd addresses."""
@@ -174,6 +190,24 @@ def in_order_of(x, array):
     copy = array_module(x).empty_like(x)
     copy[...] = array
     return copy
+
+
+def contiguous(x):
+    """The array in C order, or None for None."""
+    if x is None or x.flags.c_contiguous and is_aligned(x):
+        return x
+    return array_module(x).array(x, order="C")
+
+
+def empty_like(x):
+    return array_module(x).empty_like(x)
+
+
+def address(array):
+    """Where an array's data lies."""
+    if isinstance(array, numpy.ndarray):
+        return array.ctypes.data
+    return array.data.ptr
 
 
 def is_aligned(x):

@@ -105,13 +105,15 @@ extern "C" __global__ void layer_norm_backward(const T* g, const T* x, const T* 
     }
 }
 
-// The sums over rows: g, x (R,P); g_weight, g_bias (P,); mean and scale (R,).
+// The sums over rows: g, x (R,P); g_weight, g_bias (P,) or 0; mean and scale (R,).
 extern "C" __global__ void layer_norm_backward_affine(const T* g, const T* x, const T* mean,
                                                       const T* scale, T* g_weight, T* g_bias,
                                                       long long R, long long P)
 {
-    column_sums(R, P, g_weight, [=](long long r, long long p) {
-        return g[r * P + p] * ((x[r * P + p] - mean[r]) * scale[r]);
-    });
-    column_sums(R, P, g_bias, [=](long long r, long long p) { return g[r * P + p]; });
+    if (g_weight)
+        column_sums(R, P, g_weight, [=](long long r, long long p) {
+            return g[r * P + p] * ((x[r * P + p] - mean[r]) * scale[r]);
+        });
+    if (g_bias)
+        column_sums(R, P, g_bias, [=](long long r, long long p) { return g[r * P + p]; });
 }

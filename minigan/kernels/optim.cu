@@ -67,13 +67,13 @@ extern "C" __global__ void sgd(const long long* table, const double* options,
         T* p = (T*)table[k];
         const T* g = (const T*)table[count + k];
         T* b = (T*)table[2 * count + k];
-        const bool first = counted((long long*)table[3 * count + k]) == 1;
         const long long n = table[4 * count + k];
         if (momentum == T(0)) {
             for EACH(i, n)
                 p[i] -= lr * (decay == T(0) ? g[i] : g[i] + decay * p[i]);
-            continue;
+            continue;  // a step without momentum does not count
         }
+        const bool first = counted((long long*)table[3 * count + k]) == 1;
         for EACH(i, n) {
             const T d = decay == T(0) ? g[i] : g[i] + decay * p[i];
             const T sum = first ? d : momentum * b[i] + rest * d;
