@@ -283,7 +283,7 @@ NOT_IN_THE_TABLE = {
 }
 METHODS_NOT_IN_THE_TABLE = {
     Tensor: "dim numel item tolist numpy detach cpu cuda half float double int long bool changed "
-            "zero_ clone contiguous",
+            "zero_",
     nn.Module: "forward named_children children named_modules modules named_parameters parameters "
                "named_buffers buffers eval cpu cuda float double state_dict extra_repr",
     nn.Sequential: "forward",
