@@ -12,8 +12,8 @@ import warnings
 
 import numpy
 
-# Templates of expressions, by weight. {x} is a variable or another expression; the other fields are
-# filled in by FIELDS, which see the value of {x}.
+# Templates of expressions, by weight. {x} is a variable or another expression; the other fields
+# are filled in by FIELDS, which see the value of {x}.
 EXPRESSIONS = [
     (12, ["({x} + {y})", "({x} - {y})", "({x} * {y})", "({x} / {y})", "({y} - {x})",
           "({x} + {c})", "({c} - {x})", "({x} * {c})", "({x} / {c})", "({c} / {x})",
@@ -25,13 +25,13 @@ EXPRESSIONS = [
           "{x}.max({d}, keepdim={k}).values", "{x}.min({d}).values", "torch.min({x}, {d})[0]",
           "{x}.max({d})[1]", "{x}.argmax()", "{x}.argmax({d}, keepdim={k})"]),
     (12, ["{x}.reshape({shape})", "{x}.view({shape})", "{x}.permute({order})", "{x}.t()",
-          "{matrix}.T", "{x}.transpose({d}, {d})", "{x}.flatten()", "torch.flatten({x}, {d})", "{x}.squeeze()",
-          "{x}.squeeze({d})", "{x}.unsqueeze({d})", "{x}.contiguous()", "{x}.clone()",
-          "{x}.detach()", "{x}.data", "{g}", "({g} * {x})"]),
+          "{matrix}.T", "{x}.transpose({d}, {d})", "{x}.flatten()", "torch.flatten({x}, {d})",
+          "{x}.squeeze()", "{x}.squeeze({d})", "{x}.unsqueeze({d})", "{x}.contiguous()",
+          "{x}.clone()", "{x}.detach()", "{x}.data", "{g}", "({g} * {x})"]),
     (14, ["{x}[{index}]"]),
     (4, ["torch.cat([{x}, {beside}], {d})", "torch.cat(({x}, {x}, {x}), dim={d})",
          "torch.stack([{x}, {same}], {d})", "torch.stack([{x}, {same}, {x}])"]),
-    (10, ["torch.exp({x})", "{x}.log()", "torch.log({x}.abs() + 1)", "torch.sqrt({x})",
+    (14, ["torch.exp({x})", "{x}.log()", "torch.log({x}.abs() + 1)", "torch.sqrt({x})",
           "torch.sqrt({x}.clamp(min=0))", "{x}.abs()", "{x}.sigmoid()", "torch.tanh({x})",
           "torch.relu({x})", "F.relu({x})", "F.leaky_relu({x}, 0.1)", "F.gelu({x})",
           "F.softplus({x})", "torch.softmax({x} * 1.0, {d})", "({x} + 0.5).log_softmax({d})",
@@ -53,7 +53,8 @@ EXPRESSIONS = [
          "F.max_pool2d({image}, 2)", "F.avg_pool2d({image}, 2, stride={s})",
          "F.batch_norm({image}, None, None, training=True)"]),
 ]
-# Templates of statements; {x} is a leaf.
+# Templates of scalars for a backward pass, and of statements; {x} in CHANGES is a leaf.
+ROOTS = ["{x}.sum()", "({x} ** 2).mean()", "({x} * {x}).sum()"]
 BACKWARD = ["{r}.sum().backward()", "{r}.sum().backward(retain_graph=True)",
             "{r}.mean().backward(retain_graph=True)", "{r}.backward(torch.ones_like({r}))",
             "{r}.backward({r}.detach() * 2, retain_graph=True)", "({r} * {c}).sum().backward()",
@@ -65,11 +66,11 @@ CHANGES = ["{x}.grad = None", "{x}.grad.zero_()", "{x}.grad *= 0.5", "{x}.data.m
            "with torch.no_grad(): {x}.copy_({y})", "with torch.no_grad(): {x}.clamp_({c})",
            "{x}.requires_grad_(False)", "{x}.requires_grad = True"]
 OPTIMISERS = ["o = torch.optim.SGD([{parameters}], lr=0.5, momentum=0.5)",
-              "o = torch.optim.Adam([{parameters}], lr=0.1)"]
+              "o = torch.optim.Adam([{parameters}], lr=0.1, eps=0.01)"]
 STEPS = ["o.step()", "o.zero_grad()"]
 CONSTANTS = [2, 0.5, -1.5, 3, 1, 0, -1]
 LARGEST = 1e3  # results beyond it are mostly left out: rounding errors would grow with them
-REFUSED = 0.04  # how many of the statements that PyTorch refuses are kept, each ending its program
+REFUSED = 0.02  # how many of the statements that PyTorch refuses are kept, each ending its program
 
 # Fields of templates, from the generator g and the value x of {x}.
 FIELDS = {
@@ -129,15 +130,14 @@ class Execution:
         self.names = {}  # a dict as an ordered set
         self.done, self.error, self.facts = 0, None, {}
         noise = numpy.random.default_rng(0)
-        for statement in statements:
-            if not self.execute(statement):
-                break
-            if perturbed:
-                for _, x in self.tensors():
-                    perturb(x, noise)
         try:
+            for statement in statements:
+                if not self.execute(statement):
+                    break
+                for array in self.arrays() if perturbed else ():
+                    perturb(array, noise)
             self.facts.update(self.all_facts())
-        except Exception as error:  # PyTorch refuses to say whether some views are leaves
+        except RuntimeError as error:  # PyTorch refuses to say whether some views are leaves
             self.error = error
 
     def execute(self, statement):
@@ -158,6 +158,12 @@ class Execution:
     def tensors(self):
         variables = ((name, self.variables[name]) for name in self.names)
         return [(name, x) for name, x in variables if hasattr(x, "requires_grad")]
+
+    def arrays(self):
+        for _, x in self.tensors():
+            yield x.detach().numpy()
+            if x.is_leaf and x.grad is not None:
+                yield x.grad.detach().numpy()
 
     def all_facts(self):
         for name, x in self.tensors():
@@ -184,14 +190,13 @@ def is_floating(x):
     return "float" in str(x.dtype)
 
 
-def perturb(x, noise):
-    """Add noise of the size of rounding errors to all elements but those that are round numbers, as
-    the results of exact arithmetic are: ties among them stay ties."""
-    if is_floating(x):
-        values = x.detach().numpy()
+def perturb(values, noise):
+    """Add noise of the size of rounding errors, but not to round numbers: they are the results of
+    exact arithmetic, and ties among them have to stay ties."""
+    if values.dtype.kind == "f":
         rounded = (values * 1024 != numpy.rint(values * 1024)) & numpy.isfinite(values)
-        scale = 64 * numpy.finfo(values.dtype).eps
-        values[rounded] *= 1 + scale * noise.standard_normal(values.shape)[rounded]
+        scale = 64 * numpy.finfo(values.dtype).eps * numpy.maximum(1, abs(values[rounded]))
+        values[rounded] += scale * noise.standard_normal(scale.shape)
 
 
 def is_view(x):
@@ -221,11 +226,11 @@ class Generator(Execution):
         for _ in range(6 * length):  # most of what PyTorch refuses is left out
             if len(self.statements) >= length - 1:
                 break
-            kind, = self.random.choices(kinds, [70, 12, 12, 3, 3])
+            kind, = self.random.choices(kinds, [75, 8, 8, 4, 3])
             statement = self.attempt(kind)
             if statement and not self.append(statement) and self.random.random() < REFUSED:
                 return self.statements + [statement]
-        self.append(self.attempt(lambda: self.fill("{r}.sum().backward()")) or "pass")
+        self.append(self.backward_from_all())
         return self.statements
 
     def attempt(self, write):
@@ -256,7 +261,7 @@ class Generator(Execution):
         coarse = self.random.random() < 0.6  # numbers with ties and zeros among them
         values = [self.random.randint(-6, 6) / 2 if coarse else round(self.random.gauss(0, 1), 2)
                   for _ in range(math.prod(shape))]
-        grad = ", requires_grad=True" if "float" in dtype and self.random.random() < 0.8 else ""
+        grad = ", requires_grad=True" if "float" in dtype and self.random.random() < 0.9 else ""
         self.append(leaf_statement(name, numpy.array(values).reshape(shape),
                                    f", dtype=torch.{dtype}{grad}"))
         return name
@@ -269,14 +274,17 @@ class Generator(Execution):
 
     def assignment(self):
         expression = self.expression(2)
-        value = eval(expression, self.variables)
+        statement = f"t{len(self.names)} = {expression}"
+        try:
+            value = eval(expression, self.variables)
+        except Exception:
+            return statement
         largest = abs(value.detach().double().numpy()).max(initial=0)
         if value.numel() > 500 or not largest <= LARGEST and self.random.random() < 0.9:
             return None
-        no_grad = "with torch.no_grad(): " if self.random.random() < 0.05 else ""
-        if no_grad and is_view(value):
-            return None
-        return f"{no_grad}t{len(self.names)} = {expression}"
+        if self.random.random() < 0.05 and not is_view(value):
+            return f"with torch.no_grad(): {statement}"
+        return statement
 
     def expression(self, depth):
         templates, = self.random.choices([group for _, group in EXPRESSIONS],
@@ -285,8 +293,15 @@ class Generator(Execution):
         return self.fill(self.random.choice(templates),
                          self.expression(depth - 1) if nested else self.pick())
 
+    def backward_from_all(self):
+        """Nothing that Python can read if there is no root."""
+        roots = [self.fill(self.random.choice(ROOTS), name) for name, x in self.tensors()
+                 if x.requires_grad and name not in self.spent]
+        return f"({' + '.join(roots)}).backward({self.random.choice(['', 'retain_graph=True'])})"
+
     def backward(self):
-        statement = self.fill(self.random.choice(BACKWARD))
+        statement = (self.backward_from_all() if self.random.random() < 0.5 else
+                     self.fill(self.random.choice(BACKWARD)))
         if "retain_graph" not in statement:
             self.spend()
         return statement
@@ -306,8 +321,11 @@ class Generator(Execution):
     # What fields are filled with
 
     def pick(self, fits=lambda value: True):
-        """The name of a variable, rather a late one. IndexError if none fits."""
+        """The name of a variable, rather a late one that requires a gradient. IndexError if none
+        fits."""
         found = [name for name, x in self.tensors() if fits(x) and name not in self.spent]
+        if self.random.random() < 0.5:
+            found = [name for name in found if self.variables[name].requires_grad] or found
         return self.random.choice(found[-4:] if self.random.random() < 0.5 else found)
 
     def integers(self, count, bound, least=0):
