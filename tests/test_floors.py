@@ -10,7 +10,7 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A room may import from its own floor and all below.
 FLOORS = [
-    {"backends", "capturing", "checks", "deferred", "files", "indexing", "recording", "walk", "device",
+    {"backends", "capturing", "checks", "deferred", "files", "indexing", "messages", "recording", "walk", "device",
      "hooks", "kernels"},
     {"autograd", "creation", "cuda", "interchange"},
     {"functional"},
