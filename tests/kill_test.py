@@ -146,7 +146,7 @@ def kill_and_compare(script, kills, folder, chance, progress=None):
 
 
 def main():
-    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser = ArgumentParser(__doc__)
     parser.add_argument("--kills", type=positive_int, default=50, help="how many in all")
     parser.add_argument("--script", choices=SCRIPTS, nargs="+", default=list(SCRIPTS))
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")

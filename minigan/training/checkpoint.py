@@ -4,6 +4,7 @@ import platform
 
 import numpy
 
+import minigan
 from minigan.device import random_state, set_random_state
 from minigan.checks import DamagedFileError, check_type, short_repr
 from minigan.nn import Module
@@ -97,7 +98,5 @@ class Checkpoint:
 
 def versions():
     """{name: version} of what decides about the last digits."""
-    from importlib.metadata import version
-
     return {"python": platform.python_version(), "numpy": numpy.__version__,
-            "minigan": version("minigan")}
+            "minigan": minigan.__version__}
