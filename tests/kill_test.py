@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from minigan import data  # noqa: E402
-from minigan.serialization import sealed  # noqa: E402
+from minigan.serialization import read_sealed  # noqa: E402
 from minigan.training import ArgumentParser, Progress, positive_int, run  # noqa: E402
 
 SCRIPTS = {
@@ -107,7 +107,7 @@ def differences(one, other):
     if json.loads((one / "settings.json").read_text())["settings"] != json.loads(
             (other / "settings.json").read_text())["settings"]:
         found.append("settings.json differs")
-    (facts, ours), (other_facts, theirs) = (sealed.read(folder / "checkpoint.h5")
+    (facts, ours), (other_facts, theirs) = (read_sealed(folder / "checkpoint.h5")
                                             for folder in (one, other))
     for key in facts.keys() | other_facts.keys():
         if key != "seconds" and facts.get(key) != other_facts.get(key):
