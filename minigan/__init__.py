@@ -6,7 +6,7 @@ nn/, optim/, then the examples.
 
 import importlib
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor  # first, as the operations are written in terms of it
 from minigan.creation import (
     FloatTensor, LongTensor, arange, empty, eye, full, full_like, is_tensor, linspace, ones,
     ones_like, rand, rand_like, randint, randn, randn_like, tensor, zeros, zeros_like)
@@ -19,12 +19,12 @@ from minigan.functional import (
     neg, permute, pow, relu, reshape, sigmoid, softmax, sqrt, squeeze, stack, sub, sum, t, tanh,
     transpose, unsqueeze, view)
 from minigan.interchange import as_tensor, from_dlpack, from_numpy
-from minigan.recording import enable_grad, is_grad_enabled, no_grad
+from minigan.grad_mode import enable_grad, is_grad_enabled, no_grad
 from minigan import backends, cuda, nn, optim
-from minigan.errors import AnomalyError, DamagedFileError
+from minigan.checks import AnomalyError, DamagedFileError
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.inspect import detect_anomaly, draw, profile, summary
-from minigan.replay import capture
+from minigan.capture import capture
 from minigan.serialization import load, save
 from minigan.kernels.memory import keep_freed_memory
 

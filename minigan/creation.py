@@ -5,9 +5,11 @@ from numbers import Integral
 
 import numpy
 
-from minigan.autograd import Tensor, checked_dtype
-from minigan.device import float32, generator, int64, module_for, moved
-from minigan.errors import count, describe, number, operation
+from minigan.checks import check_dtype
+from minigan.tensor import Tensor
+from minigan.device import float32, generator, int64, device_module, to_device
+from minigan.checks import check_int, describe, check_number
+from minigan.autograd import operation
 
 
 def as_array(data, dtype=None, device=None):
@@ -17,7 +19,7 @@ def as_array(data, dtype=None, device=None):
     Raises TypeError for what is not numbers, ValueError for rows of unequal length and numbers
     that the dtype cannot hold.
     """
-    dtype = None if dtype is None else checked_dtype("tensor", dtype)
+    dtype = None if dtype is None else check_dtype("tensor", dtype)
     data = data.array if isinstance(data, Tensor) else data
     if hasattr(data, "__array__") and not hasattr(data, "__cuda_array_interface__"):
         data = numpy.asarray(data)  # of another library too, such as a column of a table
@@ -40,7 +42,7 @@ def as_array(data, dtype=None, device=None):
         raise TypeError(f"tensor: expected numbers, got {describe(data)}")
     # To the machine's own byte order: files often hold the other one.
     dtype = numpy.dtype(dtype or data.dtype).newbyteorder("=")
-    return module_for(device).array(moved(data, device), dtype=dtype, order="C")
+    return device_module(device).array(to_device(data, device), dtype=dtype, order="C")
 
 
 def first_of(data):
@@ -110,22 +112,22 @@ def sizes(name, size):
 @operation
 def zeros(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    dtype = checked_dtype("zeros", dtype, float32)
-    return finished(module_for(device).zeros(sizes("zeros", size), dtype), requires_grad)
+    dtype = check_dtype("zeros", dtype, float32)
+    return finished(device_module(device).zeros(sizes("zeros", size), dtype), requires_grad)
 
 
 @operation
 def ones(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of ones."""
-    dtype = checked_dtype("ones", dtype, float32)
-    return finished(module_for(device).ones(sizes("ones", size), dtype), requires_grad)
+    dtype = check_dtype("ones", dtype, float32)
+    return finished(device_module(device).ones(sizes("ones", size), dtype), requires_grad)
 
 
 @operation
 def empty(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor whose values are whatever the memory held: to be filled."""
-    dtype = checked_dtype("empty", dtype, float32)
-    return finished(module_for(device).empty(sizes("empty", size), dtype), requires_grad)
+    dtype = check_dtype("empty", dtype, float32)
+    return finished(device_module(device).empty(sizes("empty", size), dtype), requires_grad)
 
 
 @operation
@@ -135,12 +137,12 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     value = as_array(fill_value, dtype, device)
     if value.ndim:
         raise TypeError(f"full: fill_value must be one number, got {describe(fill_value)}")
-    return finished(module_for(device).full(size, value, value.dtype), requires_grad)
+    return finished(device_module(device).full(size, value, value.dtype), requires_grad)
 
 
 def like(name, input, dtype, device):
     """The options for a Tensor that takes after another in what is None."""
-    return dict(dtype=checked_dtype(name, dtype, input.dtype),
+    return dict(dtype=check_dtype(name, dtype, input.dtype),
                 device=input.device if device is None else device)
 
 
@@ -168,17 +170,17 @@ def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=
 @operation
 def rand(*size, dtype=float32, device=None, requires_grad=False):
     """Uniform random numbers, 0 <= x < 1, from the device's stream (see `manual_seed`)."""
-    dtype = checked_dtype("rand", dtype, float32)
+    dtype = check_dtype("rand", dtype, float32)
     drawn = generator(device).random(sizes("rand", size), dtype=dtype)
-    return finished(module_for(device).asarray(drawn), requires_grad)
+    return finished(device_module(device).asarray(drawn), requires_grad)
 
 
 @operation
 def randn(*size, dtype=float32, device=None, requires_grad=False):
     """Normal random numbers, mean 0 and variance 1, from the device's stream."""
-    dtype = checked_dtype("randn", dtype, float32)
+    dtype = check_dtype("randn", dtype, float32)
     drawn = generator(device).standard_normal(sizes("randn", size), dtype=dtype)
-    return finished(module_for(device).asarray(drawn), requires_grad)
+    return finished(device_module(device).asarray(drawn), requires_grad)
 
 
 @operation
@@ -204,20 +206,20 @@ def randint(low, high, size=None, dtype=int64, device=None):
     if size is None:
         low, high, size = 0, low, high
     shape = sizes("randint", (size,))
-    dtype = checked_dtype("randint", dtype, int64)
-    low, high = (count("randint", name, value, -math.inf)
+    dtype = check_dtype("randint", dtype, int64)
+    low, high = (check_int("randint", name, value, -math.inf)
                  for name, value in (("low", low), ("high", high)))
     if not low < high:
         raise ValueError(f"randint: low must be below high, got {low} and {high}")
     drawn = generator(device).integers(low, high, shape)
-    return Tensor(module_for(device).asarray(drawn, dtype=dtype))
+    return Tensor(device_module(device).asarray(drawn, dtype=dtype))
 
 
 @operation
 def eye(n, dtype=float32, device=None):
     """The unit matrix (n,n); its rows are the one-hot vectors: eye(10)[labels]."""
-    size = count("eye", "n", n, least=0)
-    return Tensor(module_for(device).eye(size, dtype=checked_dtype("eye", dtype, float32)))
+    size = check_int("eye", "n", n, least=0)
+    return Tensor(device_module(device).eye(size, dtype=check_dtype("eye", dtype, float32)))
 
 
 @operation
@@ -229,19 +231,19 @@ def arange(start, end=None, step=1, dtype=None, device=None):
     if end is None:
         start, end = 0, start
     for name, value in (("start", start), ("end", end), ("step", step)):
-        number("arange", name, value)
+        check_number("arange", name, value)
     if not step:
         raise ValueError("arange: step must not be 0")
     whole = all(isinstance(n, Integral) for n in (start, end, step))
-    dtype = checked_dtype("arange", dtype, int64 if whole else float32)
-    return Tensor(module_for(device).arange(start, end, step, dtype=dtype))
+    dtype = check_dtype("arange", dtype, int64 if whole else float32)
+    return Tensor(device_module(device).arange(start, end, step, dtype=dtype))
 
 
 @operation
 def linspace(start, end, steps, dtype=float32, device=None):
     """So many numbers at equal distances, start and end among them."""
-    steps = count("linspace", "steps", steps, least=0)
+    steps = check_int("linspace", "steps", steps, least=0)
     for name, value in (("start", start), ("end", end)):
-        number("linspace", name, value)
-    dtype = checked_dtype("linspace", dtype, float32)
-    return Tensor(module_for(device).linspace(start, end, steps, dtype=dtype))
+        check_number("linspace", name, value)
+    dtype = check_dtype("linspace", dtype, float32)
+    return Tensor(device_module(device).linspace(start, end, steps, dtype=dtype))

@@ -1,11 +1,11 @@
 """What lessons ask of `torch.cuda`: whether there is a GPU, and tensors on it."""
 
 from minigan import creation
-from minigan.capturing import own_pools
 from minigan.device import (
-    device as device_named, float32, int64, manual_seed as seed_all, module_for, set_device,
+    device as device_named, float32, int64, manual_seed as seed_all, device_module, private_pools, set_device,
     why_no_cuda)
-from minigan.errors import describe, explained, operation
+from minigan.checks import describe, explain_errors
+from minigan.autograd import operation
 
 
 def is_available():
@@ -18,7 +18,7 @@ def device_count():
     return int(is_available())
 
 
-@explained
+@explain_errors
 def get_device_name(device=0):
     """What the GPU is called by its maker. device: 0, 'cuda' or 'cuda:0', all the same one.
 
@@ -26,7 +26,7 @@ def get_device_name(device=0):
     """
     if device not in (None, 0) and device_named(device) != "cuda":
         raise ValueError(f"get_device_name: expected 0 or 'cuda', got {describe(device)}")
-    cupy = module_for("cuda")
+    cupy = device_module("cuda")
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
 
 
@@ -43,8 +43,8 @@ def memory_reserved(device=None):
 def _pools():
     if why_no_cuda():
         return []
-    return [module_for("cuda").get_default_memory_pool(),
-            *(captured.pool for captured in own_pools)]
+    return [device_module("cuda").get_default_memory_pool(),
+            *(captured.pool for captured in private_pools)]
 
 
 def manual_seed(seed):
@@ -58,7 +58,7 @@ manual_seed_all = manual_seed
 def synchronize(device=None):
     """Wait for the GPU's work; nothing to wait for where there is none."""
     if is_available():
-        module_for("cuda").cuda.Device().synchronize()
+        device_module("cuda").cuda.Device().synchronize()
 
 
 @operation
@@ -73,7 +73,7 @@ def LongTensor(*data):
     return creation.typed(data, int64, "cuda")
 
 
-@explained
+@explain_errors
 def set_default_tensor_type(t):
     """Make new tensors on the GPU, by torch.cuda.FloatTensor, or on the CPU, by torch.FloatTensor.
 

@@ -6,11 +6,12 @@ CuPy is imported when a GPU is first asked for, never before.
 
 import builtins
 import contextlib
+import weakref
 
 import numpy
 
-from minigan.capturing import refuse
-from minigan.errors import describe
+from minigan.hooks import refuse_in_capture
+from minigan.checks import describe
 
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
 uint8, int8, int16, int32, int64 = (
@@ -39,6 +40,7 @@ class device(str):
 
 _default = device("cpu")
 _cupy = None
+private_pools = weakref.WeakSet()  # captured steps, each with a `pool` of GPU memory
 _generators = {}  # made when first asked for: NumPy loads its random part then, not before
 
 
@@ -74,7 +76,7 @@ def _broken(error):
             f"those of CUDA 12")
 
 
-def module_for(name):
+def device_module(name):
     """numpy or cupy, for a device's name (None: the default device).
 
     Raises ValueError for an unknown name and RuntimeError where there is no GPU to use.
@@ -88,7 +90,7 @@ def module_for(name):
     return _cupy
 
 
-def module_of(array):
+def array_module(array):
     """numpy or cupy, whichever made this array."""
     return numpy if _cupy is None or isinstance(array, (numpy.ndarray, numpy.generic)) else _cupy
 
@@ -100,15 +102,15 @@ def is_on_gpu(array):
 
 
 def device_of(array):
-    return device("cpu" if module_of(array) is numpy else "cuda")
+    return device("cpu" if array_module(array) is numpy else "cuda")
 
 
-def moved(array, name):
+def to_device(array, name):
     """The array on the named device: itself if it is there already, otherwise a copy."""
-    target = module_for(name)
-    if module_of(array) is target:
+    target = device_module(name)
+    if array_module(array) is target:
         return array
-    refuse("moving to another device", "move it outside and pass it on")
+    refuse_in_capture("moving to another device", "move it outside and pass it on")
     return target.asarray(array) if target is not numpy else _cupy.asnumpy(array)
 
 
@@ -117,7 +119,7 @@ def set_device(name):
     global _default
     if isinstance(name, str) and name == "auto":
         name = "cpu" if why_no_cuda() else "cuda"
-    module_for(name)
+    device_module(name)
     _default = device(name)
 
 
@@ -159,12 +161,12 @@ def set_random_state(state):
 
 def generator(name=None):
     """The random stream of a device: a Generator of numpy.random or cupy.random."""
-    refuse("random numbers", "draw them outside and pass them on")
+    refuse_in_capture("random numbers", "draw them outside and pass them on")
     name = _default if name is None else device(name)
     if name not in _generators:
         # The GPU's is seeded from the CPU's stream, so that one manual_seed decides both.
         seed = None if name == "cpu" else int(generator("cpu").integers(2**31))
-        _generators[name] = module_for(name).random.default_rng(seed)
+        _generators[name] = device_module(name).random.default_rng(seed)
     return _generators[name]
 
 

@@ -6,10 +6,12 @@ a recorded graph finds its tensors as they were.
 
 import numpy
 
-from minigan.autograd import Tensor, checked_dtype
+from minigan.checks import check_dtype
+from minigan.tensor import Tensor
 from minigan.creation import tensor
-from minigan.device import default_device, module_for
-from minigan.errors import describe, operation
+from minigan.device import default_device, device_module
+from minigan.checks import describe
+from minigan.autograd import operation
 
 # The numbers that DLPack has for places: the CPU's memory and that which a GPU reads as well, then
 # the GPU's own and that which it manages.
@@ -25,7 +27,7 @@ def from_numpy(ndarray):
     """
     if not isinstance(ndarray, numpy.ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array, got {describe(ndarray)}")
-    if not checked_dtype("from_numpy", ndarray.dtype).isnative:
+    if not check_dtype("from_numpy", ndarray.dtype).isnative:
         raise TypeError(f"from_numpy: expected the machine's byte order, got {ndarray.dtype.str}; "
                         f"tensor() turns it round")
     return Tensor(ndarray)
@@ -61,6 +63,6 @@ def from_dlpack(ext_tensor):
     if place not in PLACES:
         raise ValueError(f"from_dlpack: expected an array on the CPU or a CUDA GPU, got DLPack's "
                          f"device {int(place)}")
-    array = module_for(PLACES[place]).from_dlpack(ext_tensor)
-    checked_dtype("from_dlpack", array.dtype)
+    array = device_module(PLACES[place]).from_dlpack(ext_tensor)
+    check_dtype("from_dlpack", array.dtype)
     return Tensor(array)

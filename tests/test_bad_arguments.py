@@ -25,7 +25,7 @@ from minigan import (
     Tensor, cuda, data, inspect as looking, nn, ones, optim, recording, tensor, training, zeros)
 from minigan.capturing import capturing
 from minigan.data import digits
-from minigan.watching import watching
+from minigan.hooks import hooks
 
 HOSTILE = """
     None 'text' '' b'' [] {} () object() len True -1 0 10**30 2**63 -10**9 1.5 nan inf -inf 1j
@@ -145,7 +145,7 @@ def holds_no_number(value):
 
 
 def surroundings():
-    return (devices.default_device(), recording.recording.enabled, watching.observer,
+    return (devices.default_device(), recording.recording.enabled, hooks.observer,
             capturing.recording, str(devices.generator("cpu").bit_generator.state))
 
 

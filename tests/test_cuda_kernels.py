@@ -7,7 +7,7 @@ import itertools
 import numpy
 import pytest
 
-from minigan.device import module_of, moved
+from minigan.device import array_module, to_device
 from minigan.functional.arithmetic import quiet
 from minigan.kernels import activation, lowering, normalization
 from minigan.kernels.cuda import blas, source
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("gpu")
 
 
 def there(array):
-    return array if not isinstance(array, numpy.ndarray) else moved(array, "cuda")
+    return array if not isinstance(array, numpy.ndarray) else to_device(array, "cuda")
 
 
 def agree(function, *args, tolerance=1.0):
@@ -43,10 +43,10 @@ def agree(function, *args, tolerance=1.0):
         for ours, theirs in pairs:
             if theirs is None or ours is None:
                 continue
-            assert module_of(ours) is not numpy and ours.dtype == dtype
+            assert array_module(ours) is not numpy and ours.dtype == dtype
             scale = max(1.0, abs(theirs[numpy.isfinite(theirs)]).max(initial=0))
             numpy.testing.assert_allclose(
-                moved(ours, "cpu"), theirs, rtol=0,
+                to_device(ours, "cpu"), theirs, rtol=0,
                 atol=tolerance * TOLERANCE[dtype] * scale, equal_nan=True)
 
 
@@ -117,8 +117,8 @@ def test_col2im_is_the_adjoint_of_im2col():
     for geometry in geometries():
         x, (KH, KW), (OH, OW) = random(2, *geometry.size, 3), geometry.kernel, geometry.output
         columns = random(2 * KH * KW, OH * OW * 3, seed=1)
-        lowered = moved(lowering.im2col(there(x), geometry), "cpu")
-        back = moved(lowering.col2im(there(columns), 3, geometry), "cpu")
+        lowered = to_device(lowering.im2col(there(x), geometry), "cpu")
+        back = to_device(lowering.col2im(there(columns), 3, geometry), "cpu")
         assert (lowered * columns).sum() == pytest.approx((x * back).sum(), rel=1e-12)
 
 
@@ -158,7 +158,7 @@ def test_batch_norm_with_running_statistics_of_another_dtype():
     for move in (there, lambda a: a):
         mean, var = (move(numpy.full(3, v, "float32")) for v in (0, 1))
         normalization.batch_norm(move(x), mean, var, None, None, True, 0.5, 1e-5)
-        results.append([moved(a, "cpu") for a in (mean, var)])
+        results.append([to_device(a, "cpu") for a in (mean, var)])
     numpy.testing.assert_allclose(*results, rtol=1e-6)
 
 
@@ -193,7 +193,7 @@ def test_binary_cross_entropy(n):
         back = loss_on_gpu.binary_cross_entropy_backward(
             there(numpy.array(0.7, dtype)), there(p), there(t), share)
         assert ours.shape == () and ours.item() == pytest.approx(loss, rel=20 * TOLERANCE[dtype])
-        numpy.testing.assert_allclose(moved(back, "cpu"), gradient,
+        numpy.testing.assert_allclose(to_device(back, "cpu"), gradient,
                                       rtol=20 * TOLERANCE[dtype])
 
 
@@ -223,7 +223,7 @@ def test_embedding(n, V, D):
 
 
 def test_an_index_out_of_range_gives_nan():
-    rows = moved(embedding_on_gpu.embedding(
+    rows = to_device(embedding_on_gpu.embedding(
         there(numpy.array([0, -1, 3, 1])), there(random(3, 2))), "cpu")
     assert numpy.isnan(rows[1:3]).all() and numpy.isfinite(rows[[0, 3]]).all()
 
@@ -308,8 +308,8 @@ def test_products_into_memory_that_is_given(m, k, n, accumulate):
 def test_products_are_written_where_they_belong():
     whole = there(numpy.zeros((4, 9)))
     blas.product(there(random(4, 3)), there(random(3, 2)), whole[:, 5:7])
-    assert (moved(whole, "cpu")[:, [0, 1, 2, 3, 4, 7, 8]] == 0).all()
-    assert (moved(whole, "cpu")[:, 5:7] != 0).all()
+    assert (to_device(whole, "cpu")[:, [0, 1, 2, 3, 4, 7, 8]] == 0).all()
+    assert (to_device(whole, "cpu")[:, 5:7] != 0).all()
 
 
 @pytest.mark.parametrize("B, m, k, n", [(3, 2, 4, 5), (1, 3, 2, 1), (2, 1, 1, 3), (2, 3, 0, 1)])
@@ -329,7 +329,7 @@ def test_tf32_is_used_for_float32_alone_and_only_where_it_is_asked_for():
     for dtype, tf32 in itertools.product(DTYPES, (False, True)):
         x, y = a.astype(dtype), b.astype(dtype)
         exact = x.astype("float64") @ y.astype("float64")
-        found = moved(blas.product(there(x), there(y), tf32=tf32), "cpu")
+        found = to_device(blas.product(there(x), there(y), tf32=tf32), "cpu")
         errors[dtype, tf32] = abs(found - exact).max() / abs(exact).max()
     assert errors["float32", False] < 1e-6 and errors["float64", True] < 1e-14
     assert 1e-5 < errors["float32", True] < 1e-2

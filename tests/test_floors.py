@@ -10,8 +10,8 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A room may import from its own floor and all below.
 FLOORS = [
-    {"backends", "capturing", "deferred", "errors", "files", "indexing", "recording", "walk", "device",
-     "kernels", "watching"},
+    {"backends", "capturing", "checks", "deferred", "files", "indexing", "recording", "walk", "device",
+     "hooks", "kernels"},
     {"autograd", "creation", "cuda", "interchange"},
     {"functional"},
     {"nn", "optim"},

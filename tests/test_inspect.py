@@ -9,9 +9,9 @@ import pytest
 
 import minigan
 from minigan import AnomalyError, detect_anomaly, nn, optim, tensor
-from minigan.errors import operation
+from minigan.autograd import operation
 from minigan.nn import functional as F
-from minigan.watching import watching
+from minigan.hooks import hooks
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -163,7 +163,7 @@ def test_errors_pass_through_and_end_it():
     with pytest.raises(ValueError, match="linear: input of shape"):
         with minigan.profile() as p:
             F.linear(minigan.ones(2), minigan.ones(3, 3))
-    assert watching.observer is None and p.rows["linear", "forward"][0] == 1
+    assert hooks.observer is None and p.rows["linear", "forward"][0] == 1
 
 
 def test_one_at_a_time():
@@ -171,7 +171,7 @@ def test_one_at_a_time():
         with pytest.raises(RuntimeError, match="profile is running already"):
             with minigan.profile():
                 pass
-        assert watching.observer is not None
+        assert hooks.observer is not None
 
 
 # The first number that is not finite
@@ -200,7 +200,7 @@ def test_an_operation_that_makes_a_number_that_is_not_finite(function, said):
     x = tensor([0.0, 0.5, 1.0], requires_grad=True)
     with detect_anomaly(), pytest.raises(AnomalyError, match=said):
         function(x)
-    assert watching.observer is None
+    assert hooks.observer is None
 
 
 def test_its_layer_is_named_forward_and_backward():

@@ -10,7 +10,7 @@ import mnist_cnn
 import minigan
 from minigan import nn, optim
 from minigan.nn import functional as F
-from minigan.watching import watching
+from minigan.hooks import hooks
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -205,7 +205,7 @@ def test_the_model_is_left_as_it_was(fails, mode):
             minigan.summary(model, (2, 3))
     else:
         minigan.summary(model, (2, 3))
-    assert state(model) == before and watching.observer is None
+    assert state(model) == before and hooks.observer is None
     assert minigan.rand(3).tolist() == drawn
 
 
@@ -273,7 +273,7 @@ def test_a_failure_that_the_model_catches():
 def test_within_a_profile():
     with minigan.profile(), pytest.raises(RuntimeError, match="profile is running already"):
         minigan.summary(small(), (5, 3))
-    assert watching.observer is None
+    assert hooks.observer is None
 
 
 def test_a_copy_gives_the_same():

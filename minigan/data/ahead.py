@@ -6,9 +6,9 @@ import sys
 import threading
 from numbers import Integral
 
-from minigan.autograd import Tensor
-from minigan.device import moved
-from minigan.errors import describe
+from minigan.tensor import Tensor
+from minigan.device import to_device
+from minigan.checks import describe
 
 
 class ReadAhead:
@@ -96,7 +96,7 @@ def _prepare(iterable, ready, room, left):
 
 def _on_default_device(item):
     if isinstance(item, Tensor):
-        return Tensor(moved(item.array, None))
+        return Tensor(to_device(item.array, None))
     if isinstance(item, (tuple, list)):
         return tuple(map(_on_default_device, item))
     return item

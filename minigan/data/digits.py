@@ -16,7 +16,7 @@ import numpy
 
 from minigan.data.cache import cache_folder
 from minigan.data.idx import read_idx, write_idx
-from minigan.errors import count as whole, explained
+from minigan.checks import check_int as whole, explain_errors
 
 RECIPE = 1  # raise it with every change that makes other images
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -26,7 +26,7 @@ SIDE = 28
 AT_ONCE = 500  # images drawn together: enough to make NumPy's calls cheap, and small in memory
 
 
-@explained
+@explain_errors
 def load_digits(count, seed=0):
     """The digits of `draw_digits`, read from the user's cache folder if they were drawn before.
 
@@ -53,7 +53,7 @@ def load_digits(count, seed=0):
     return arrays
 
 
-@explained
+@explain_errors
 def draw_digits(count, seed=0):
     """Draw digits like MNIST's: white on black, about 20 pixels large, centred by their ink.
 

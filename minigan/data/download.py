@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from minigan.data.packed import gunzipped, parts
-from minigan.errors import explained
+from minigan.checks import explain_errors
 from minigan.files import write_whole
 
 MIRRORS = (
@@ -31,7 +31,7 @@ FILES = {
 AT_ONCE = 1 << 16
 
 
-@explained
+@explain_errors
 def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
     """Fetch what is missing of MNIST into a folder; files that are there and right stay.
 

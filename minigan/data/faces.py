@@ -12,7 +12,7 @@ import numpy
 
 from minigan.data.cache import cache_folder
 from minigan.data.portrait import colour_of, paint_portrait
-from minigan.errors import count as whole, explained
+from minigan.checks import check_int as whole, explain_errors
 from minigan.files import write_whole
 from minigan.training import Progress
 
@@ -28,7 +28,7 @@ STYLES = ("bald", "short", "parted", "fringe", "bob", "long", "curly", "bun")
 BEARDED = ("bald", "short", "parted", "curly")
 
 
-@explained
+@explain_errors
 def open_faces(count=1200, seed=0):
     """The faces of `draw_faces` as an open HDF5 file: data sets 0.png, 1.png, ... in "faces".
 
@@ -59,7 +59,7 @@ def open_faces(count=1200, seed=0):
     return file
 
 
-@explained
+@explain_errors
 def draw_faces(count, seed=0):
     """Yield faces, uint8 (H,W,3) with H and W from 140 to 160.
 

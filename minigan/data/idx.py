@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy
 
 from minigan.data.packed import RATIO, gunzipped, parts
-from minigan.errors import DamagedFileError
+from minigan.checks import DamagedFileError
 from minigan.files import write_whole
 
 

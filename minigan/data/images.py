@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.data.faces import open_faces
 from minigan.data.loader import Dataset
 from minigan.data.lookover import look_over
 from minigan.data.pixels import StoredImage
-from minigan.device import module_for
-from minigan.errors import DamagedFileError
+from minigan.device import device_module
+from minigan.checks import DamagedFileError
 
 FACES = 1200  # in the built-in set
 NAME = re.compile(r"([0-9]{1,18})(\.png|\.jpe?g)?", re.IGNORECASE)
@@ -124,7 +124,7 @@ class ImageDataset(Dataset):
 
     def _on_device(self, pixels):
         """Bytes (...,3,H,W) as an array from 0 to 1 on the device."""
-        xp = module_for(self.device)
+        xp = device_module(self.device)
         # Moved as bytes and made float32 there: a quarter of the traffic to a GPU.
         return xp.divide(xp.asarray(numpy.ascontiguousarray(pixels)), 255, dtype="float32")
 

@@ -2,9 +2,9 @@
 
 import numpy
 
-from minigan.autograd import Tensor
-from minigan.device import generator, module_of, moved
-from minigan.errors import check_options, count, describe, explained, shown
+from minigan.tensor import Tensor
+from minigan.device import generator, array_module, to_device
+from minigan.checks import check_options, check_int, describe, explain_errors, short_repr
 
 
 class Dataset:
@@ -28,7 +28,7 @@ class TensorDataset(Dataset):
     Raises TypeError for what is no Tensor, ValueError for none or for different lengths.
     """
 
-    @explained
+    @explain_errors
     def __init__(self, *tensors):
         if not all(isinstance(x, Tensor) for x in tensors):
             raise TypeError(f"TensorDataset: expected Tensors, got {_kinds(tensors)}")
@@ -47,7 +47,7 @@ class TensorDataset(Dataset):
         return tuple(x[index] for x in self.tensors)
 
     def batch(self, indices):
-        return tuple(Tensor(moved(x[indices].array, None)) for x in self.tensors)
+        return tuple(Tensor(to_device(x[indices].array, None)) for x in self.tensors)
 
 
 class DataLoader:
@@ -66,20 +66,20 @@ class DataLoader:
     sampler, batch_sampler, collate_fn and worker_init_fn, unless they are None.
     """
 
-    @explained
+    @explain_errors
     def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None, *,
                  num_workers=0, pin_memory=False, **options):
         check_options("DataLoader", options, {option: (None,) for option in (
             "sampler", "batch_sampler", "collate_fn", "worker_init_fn")})
         if not _is_whole(num_workers) or num_workers < 0:
             raise ValueError(f"DataLoader: num_workers must be a whole number of at least 0, "
-                             f"got {shown(num_workers)}")
+                             f"got {short_repr(num_workers)}")
         if not _is_whole(batch_size) or batch_size < 1:
             raise ValueError(f"DataLoader: batch_size must be a whole number of at least 1, "
-                             f"got {shown(batch_size)}")
+                             f"got {short_repr(batch_size)}")
         if seed is not None and (not _is_whole(seed) or seed < 0):
             raise ValueError(f"DataLoader: seed must be None or a whole number of at least 0, "
-                             f"got {shown(seed)}")
+                             f"got {short_repr(seed)}")
         if len(dataset) < (batch_size if drop_last else 1):
             raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
                              f"one batch (batch_size {batch_size}, drop_last {drop_last})")
@@ -101,7 +101,7 @@ class DataLoader:
 
     def batches(self, first=0):
         """An epoch's batches from number `first` on; those before are not even read."""
-        first = count("batches", "first", first, least=0)
+        first = check_int("batches", "first", first, least=0)
         length = len(self.dataset)
         order = None
         if self.shuffle:
@@ -152,7 +152,7 @@ def _is_whole(value):
     return isinstance(value, (int, numpy.integer)) and not isinstance(value, bool)
 
 
-@explained
+@explain_errors
 def collate(items):
     """One batch of a list of items, on the default device.
 
@@ -171,7 +171,7 @@ def collate(items):
         numbers = numpy.array(items)
         if numbers.dtype.kind not in "biuf":
             raise TypeError(f"collate: expected numbers, got {_kinds(items)}")
-        return Tensor(moved(numbers.astype("float32") if numbers.dtype.kind == "f" else numbers,
+        return Tensor(to_device(numbers.astype("float32") if numbers.dtype.kind == "f" else numbers,
                             None))
     arrays = [item.array if isinstance(item, Tensor) else item for item in items]
     if not all(hasattr(array, "shape") for array in arrays):
@@ -180,17 +180,17 @@ def collate(items):
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(f"collate: items of different shapes: {sorted(shapes)}")
-    stacked = module_of(arrays[0]).stack(arrays)
+    stacked = array_module(arrays[0]).stack(arrays)
     if stacked.dtype.kind not in "biuf":
         raise TypeError(f"collate: expected numbers, got {describe(stacked)}")
-    return Tensor(moved(stacked, None))
+    return Tensor(to_device(stacked, None))
 
 
 def _kinds(items):
     return ", ".join(sorted({type(item).__name__ for item in items}))
 
 
-@explained
+@explain_errors
 def one_hot(labels, num_classes=10):
     """A one in the place that the label names, zeros elsewhere: float32 (..., num_classes).
 
@@ -198,11 +198,11 @@ def one_hot(labels, num_classes=10):
 
     Raises TypeError for labels that are not whole numbers, ValueError for one out of range.
     """
-    num_classes = count("one_hot", "num_classes", num_classes)
-    labels = moved(labels.array, "cpu") if isinstance(labels, Tensor) else numpy.asarray(labels)
+    num_classes = check_int("one_hot", "num_classes", num_classes)
+    labels = to_device(labels.array, "cpu") if isinstance(labels, Tensor) else numpy.asarray(labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"one_hot: labels must be whole numbers, got {labels.dtype}")
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         raise ValueError(f"one_hot: labels must be 0 to {num_classes - 1}, got {wrong.flat[0]}")
-    return Tensor(moved(numpy.eye(num_classes, dtype="float32")[labels], None))
+    return Tensor(to_device(numpy.eye(num_classes, dtype="float32")[labels], None))

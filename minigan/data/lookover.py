@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 
 import minigan
-from minigan.errors import DamagedFileError
+from minigan.checks import DamagedFileError
 
 try:
     import resource

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.data.cache import cache_folder
 from minigan.data.digits import load_digits
 from minigan.data.download import download_mnist
 from minigan.data.idx import read_idx
 from minigan.data.loader import Dataset
-from minigan.device import module_for, moved
-from minigan.errors import DamagedFileError
+from minigan.device import device_module, to_device
+from minigan.checks import DamagedFileError
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -51,11 +51,11 @@ class MnistDataset(Dataset):
     def __getitem__(self, index):
         label = self.labels.item(index)
         image = numpy.divide(self._rows[index], 255, dtype="float32")
-        return label, Tensor(moved(image, None)), Tensor(moved(TARGETS[label].copy(), None))
+        return label, Tensor(to_device(image, None)), Tensor(to_device(TARGETS[label].copy(), None))
 
     def batch(self, indices):
         """Many items at once: int64 Tensor (N,), float32 Tensors (N, 784) and (N, 10)."""
-        xp = module_for(None)
+        xp = device_module(None)
         labels = xp.asarray(self.labels[indices].astype("int64"))
         # Moved as bytes and made float32 there: a quarter of the traffic to a GPU.
         images = xp.divide(xp.asarray(self._rows[indices]), 255, dtype="float32")

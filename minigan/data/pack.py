@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.errors import instance
+from minigan.checks import check_type
 from minigan.files import whole_file
 from minigan.training import Progress
 
@@ -29,7 +29,7 @@ def pack_images(folder, out, group="images", force=False):
     import h5py
 
     folder, out = Path(folder), Path(out)
-    instance("pack_images", "group", group, str)
+    check_type("pack_images", "group", group, str)
     if not group or group[0].isdigit() or ".." in group:
         raise ValueError(f"--group {group}: expected a name that does not begin with a digit, as "
                          f"images do")

@@ -4,7 +4,7 @@ import contextlib
 import gzip
 import zlib
 
-from minigan.errors import DamagedFileError
+from minigan.checks import DamagedFileError
 
 RATIO = 1032  # deflate makes nothing smaller than by this factor, and LZF does less
 AT_ONCE = 1 << 20

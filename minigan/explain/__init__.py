@@ -32,7 +32,7 @@ def explanation(name):
     inputs = made(case.inputs, device="cpu")
     names = list(signature(case.function).parameters)[:len(inputs)]
     output = case.function(*inputs)
-    yield from marked_source(operation, output._backward)
+    yield from marked_source(operation, output.node.backward)
 
     yield heading("Example" + (f": {case.configuration}" if case.configuration else ""))
     shapes = ", ".join(f"{argument} {x.shape}" for argument, x in zip(names, inputs))

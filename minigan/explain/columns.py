@@ -2,8 +2,7 @@
 
 import numpy
 
-from minigan.functional.convolution import conv2d_geometry
-from minigan.kernels.lowering import col2im, im2col
+from minigan.functional.convolution import col2im, conv2d_geometry, im2col
 
 
 def columns_of(pixels, kernel):

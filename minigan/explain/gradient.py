@@ -6,7 +6,7 @@ from minigan.explain.examples import cases_of
 from minigan.explain.numbers import shown
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.gradcheck.cases import prepared
-from minigan.recording import no_grad
+from minigan.grad_mode import no_grad
 
 EPS = 1e-6
 
@@ -20,15 +20,15 @@ def differences(function, inputs, names, output):
     output.backward(g)
     checked = [(name, x) for name, x in zip(names, inputs) if x.requires_grad]
     for name, x in checked:
-        yield from shown(f"dL / d {name}, by backward", x.gradient)
+        yield from shown(f"dL / d {name}, by backward", x.grad.array)
     yield f"\nSome of it by quotients (L(x + eps) - L(x - eps)) / (2 eps) with eps = {EPS:g}:\n"
     yield (f"{'entry':22}{'L(x + eps)':>18}{'L(x - eps)':>18}{'quotient':>14}{'backward':>14}"
            f"{'error':>12}")
     for name, x in checked:
-        for index in some_entries(x.gradient):
+        for index in some_entries(x.grad.array):
             above, below = (loss_at(function, inputs, x, index, step, g) for step in (EPS, -EPS))
             quotient = (above - below) / (2 * EPS)
-            analytic = x.gradient[index]
+            analytic = x.grad.array[index]
             entry = f"{name}[{', '.join(map(str, index))}]"
             yield (f"{entry:22}{above:18.10f}{below:18.10f}{quotient:14.7f}{analytic:14.7f}"
                    f"{abs(quotient - analytic):12.1e}")

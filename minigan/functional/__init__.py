@@ -3,7 +3,8 @@
 from minigan.functional.activation import (
     dropout, dropout2d, gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, softplus, tanh)
 from minigan.functional.arithmetic import (
-    abs, add, argmax, clamp, div, exp, log, matmul, max, mean, min, mul, neg, pow, sqrt, sub, sum)
+    abs, add, argmax, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, div, eq, exp, ge, gt,
+    le, log, lt, matmul, max, mean, min, mul, ne, neg, pow, sqrt, sub, sum)
 from minigan.functional.convolution import conv2d, conv_transpose2d
 from minigan.functional.linear import embedding, linear
 from minigan.functional.loss import (
@@ -12,9 +13,8 @@ from minigan.functional.loss import (
 from minigan.functional.normalization import batch_norm, layer_norm
 from minigan.functional.pooling import avg_pool2d, max_pool2d
 from minigan.functional.shape import (
-    cat, flatten, index, interpolate, permute, reshape, squeeze, stack, t, transpose, unsqueeze,
-    view)
-from minigan.functional import methods
+    assign, cat, clone, contiguous, flatten, index, interpolate, permute, reshape, squeeze, stack, t,
+    transpose, unsqueeze, view)
 
 __all__ = [
     "abs", "add", "argmax", "avg_pool2d", "batch_norm", "binary_cross_entropy",

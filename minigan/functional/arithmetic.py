@@ -1,92 +1,34 @@
-"""Arithmetic with broadcasting, reductions and the matrix product.
+"""Arithmetic with broadcasting, reductions, comparisons and the matrix product.
 
-The walk back sums a gradient over broadcast axes, so a backward here gives it as it comes.
+The backward pass sums a gradient over broadcast axes, so a backward here gives it as it comes.
 Types combine by PyTorch's rules: a Python number or a 0-d tensor never widens a tensor of the
-same kind, and whole numbers become float32 where a formula needs fractions.
+same kind, and integers become float32 where a formula needs fractions.
 """
 
 import builtins
+import operator
 from numbers import Real
 from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import Tensor, node
-from minigan.device import module_of
-from minigan.errors import describe, operation
-from minigan.kernels.products import stacked_product
-
-KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
-
-
-def operands(input, other):
-    """Two Tensors of one dtype out of Tensors, arrays and numbers (at least one a Tensor)."""
-    if not isinstance(other, Tensor):
-        if not isinstance(input, Tensor):
-            raise TypeError("one of the two must be a Tensor")
-        other = like(other, input)
-    elif not isinstance(input, Tensor):
-        input = like(input, other)
-    if input.array.dtype is other.array.dtype:
-        return input, other
-    dtype = promoted(input.array, other.array)
-    return input.to(dtype=dtype), other.to(dtype=dtype)
-
-
-def like(value, tensor_):
-    """A number or array as a Tensor that combines with `tensor_`."""
-    array = tensor_.array
-    xp = module_of(array)
-    if isinstance(value, numpy.generic):
-        value = value.item()
-    if isinstance(value, (builtins.bool, int, float)):
-        dtype = array.dtype
-        if isinstance(value, float) and dtype.kind != "f":
-            dtype = numpy.dtype("float32")
-        elif dtype.kind == "b" and not isinstance(value, builtins.bool):
-            dtype = numpy.dtype("int64")
-        if xp is not numpy:  # filled there: a copy from the host could not be recorded
-            return Tensor(xp.full((), value, dtype))
-        return Tensor(numpy.asarray(value, dtype=dtype))
-    if isinstance(value, (numpy.ndarray, type(array))):
-        return Tensor(xp.asarray(value))
-    raise TypeError(f"expected a Tensor, an array or a number, got {type(value).__name__}")
-
-
-def promoted(a, b):
-    """PyTorch's result type: the higher kind wins; within a kind, arrays win over 0-d ones."""
-    if KINDS[a.dtype.kind] != KINDS[b.dtype.kind]:
-        return a.dtype if KINDS[a.dtype.kind] > KINDS[b.dtype.kind] else b.dtype
-    if (a.ndim == 0) != (b.ndim == 0):
-        return b.dtype if a.ndim == 0 else a.dtype
-    return numpy.promote_types(a.dtype, b.dtype)
-
-
-def quiet():
-    """Where infinities and nan are results like others, as IEEE 754 and PyTorch have it."""
-    return numpy.errstate(all="ignore")
-
-
-def fractional(input):
-    """The tensor itself, or as float32 if it holds whole numbers."""
-    return input if input.array.dtype.kind == "f" else input.to(dtype="float32")
+from minigan.autograd import exact_sum, node, operation
+from minigan.checks import check_axes, check_axis, describe
+from minigan.device import array_module
+from minigan.tensor import Tensor
 
 
 @operation
 def add(input, other, *, alpha=1):
     """input + alpha * other, broadcast."""
-    if not isinstance(alpha, int) or alpha != 1:
-        other = mul(other, alpha) if isinstance(other, Tensor) else other * alpha
-    a, b = operands(input, other)
+    a, b = operands(input, scaled(other, alpha))
     return node(a.array + b.array, (a, b), lambda g: (g, g))
 
 
 @operation
 def sub(input, other, *, alpha=1):
     """input - alpha * other, broadcast."""
-    if not isinstance(alpha, int) or alpha != 1:
-        other = mul(other, alpha) if isinstance(other, Tensor) else other * alpha
-    a, b = operands(input, other)
+    a, b = operands(input, scaled(other, alpha))
     return node(a.array - b.array, (a, b), lambda g: (g, -g))
 
 
@@ -104,18 +46,16 @@ def mul(input, other):
 
 @operation
 def div(input, other):
-    """input / other, broadcast; whole numbers are divided as float32."""
+    """input / other, broadcast; integers are divided as float32."""
     a, b = operands(input, other)
-    a, b = fractional(a), fractional(b)
+    a, b = floating(a), floating(b)
     x, y = a.array, b.array
 
     def backward(g):
-        with quiet():
-            gx = g / y
-            return gx, -gx * (x / y) if b.requires_grad else None
+        gx = g / y
+        return gx, -gx * (x / y) if b.requires_grad else None
 
-    with quiet():
-        return node(x / y, (a, b), backward)
+    return node(x / y, (a, b), backward)
 
 
 @operation
@@ -133,18 +73,16 @@ def pow(input, exponent):
     """
     a, b = operands(input, exponent)
     x, y = a.array, b.array
-    xp = module_of(x)
-    with quiet():
-        result = x ** y
+    xp = array_module(x)
+    result = x ** y
 
     def backward(g):
         gx = gy = None
-        with quiet():
-            if a.requires_grad:
-                # x^(y-1) at x = 0, y = 0 would be infinite; the derivative of x^0 is 0.
-                gx = g * xp.where(y == 0, 0, y * x ** xp.where(y == 0, 1, y - 1)).astype(x.dtype)
-            if b.requires_grad:
-                gy = g * xp.where((x == 0) & (y >= 0), 0, result * xp.log(x)).astype(y.dtype)
+        if a.requires_grad:
+            # x^(y-1) at x = 0, y = 0 would be infinite; the derivative of x^0 is 0.
+            gx = xp.where(y == 0, 0, g * y * x ** xp.where(y == 0, 1, y - 1))
+        if b.requires_grad:
+            gy = xp.where((x == 0) & (y >= 0), 0, g * result * xp.log(x))
         return gx, gy
 
     return node(result, (a, b), backward)
@@ -153,52 +91,37 @@ def pow(input, exponent):
 @operation
 def exp(input: Tensor):
     """e ** input."""
-    input = fractional(input)
-    with quiet():
-        y = module_of(input.array).exp(input.array)
+    x = floating(input).array
+    y = array_module(x).exp(x)
     return node(y, (input,), lambda g: (g * y,))
 
 
 @operation
 def log(input: Tensor):
     """The natural logarithm; -inf at 0 and nan below, as IEEE 754 has it."""
-    input = fractional(input)
-    x = input.array
-    with quiet():
-        y = module_of(x).log(x)
-
-    def backward(g):
-        with quiet():
-            return (g / x,)
-
-    return node(y, (input,), backward)
+    x = floating(input).array
+    return node(array_module(x).log(x), (input,), lambda g: (g / x,))
 
 
 @operation
 def sqrt(input: Tensor):
     """The square root; nan below 0."""
-    input = fractional(input)
-    with quiet():
-        y = module_of(input.array).sqrt(input.array)
-
-    def backward(g):
-        with quiet():
-            return (g / (2 * y),)
-
-    return node(y, (input,), backward)
+    x = floating(input).array
+    y = array_module(x).sqrt(x)
+    return node(y, (input,), lambda g: (g / (2 * y),))
 
 
 @operation
 def abs(input: Tensor):
     """|input|; the gradient at 0 is 0."""
     x = input.array
-    xp = module_of(x)
+    xp = array_module(x)
     return node(xp.abs(x), (input,), lambda g: (g * xp.sign(x),))
 
 
 @operation
 def clamp(input: Tensor, min=None, max=None):
-    """The input held within numbers min and max (None: unbounded); no gradient outside."""
+    """The input limited to min..max, numbers (None: no limit); no gradient outside."""
     for bound in (min, max):
         if isinstance(bound, Tensor):
             raise NotImplementedError("clamp: min and max must be numbers, Tensors are not "
@@ -209,128 +132,116 @@ def clamp(input: Tensor, min=None, max=None):
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max is needed")
     if isinstance(min, float) or isinstance(max, float):
-        input = fractional(input)
+        input = floating(input)
     x = input.array
-    y = module_of(x).clip(x, min, max)
+    xp = array_module(x)
+    y = xp.clip(x, min, max)
+    # Selected, not multiplied: an infinite gradient times 0 would be nan.
     inside = (x >= (y if min is None else min)) & (x <= (y if max is None else max))
-    return node(y, (input,), lambda g: (g * inside,))
-
-
-def reduced_axes(name, dim, ndim):
-    """A tuple of distinct axes counted from 0; all of them for None and ()."""
-    dims = dim if isinstance(dim, (tuple, list)) else () if dim is None else (dim,)
-    axes = tuple(axis_of(name, d, ndim) for d in dims)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"{name}: dim {dim} names an axis twice")
-    return axes or tuple(range(ndim))
-
-
-def axis_of(name, dim, ndim):
-    """An axis counted from 0. ValueError if it is out of range, TypeError if no whole number."""
-    if isinstance(dim, builtins.bool) or not isinstance(dim, (int, numpy.integer)):
-        raise TypeError(f"{name}: dim must be a whole number, got {describe(dim)}")
-    # A 0-d tensor takes 0 and -1, as in PyTorch.
-    if not -builtins.max(ndim, 1) <= dim < builtins.max(ndim, 1):
-        raise ValueError(f"{name}: dim {dim} is out of range for {ndim} dimensions")
-    return int(dim) % builtins.max(ndim, 1)
-
-
-def kept(shape, axes):
-    """The shape with 1 for each of the axes: broadcasts against the unreduced shape."""
-    return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    return node(y, (input,), lambda g: (xp.where(inside, g, 0),))
 
 
 @operation
 def sum(input: Tensor, dim=None, keepdim=False):
-    """The sum over one, several or (None, ()) all dimensions; whole numbers give int64."""
+    """The sum over one, several or (None, ()) all dimensions; integers give int64."""
     x = input.array
-    dtype = None if x.dtype.kind == "f" else numpy.int64
-    if dim is None:
-        y, axes = x.sum(dtype=dtype, keepdims=keepdim), tuple(range(x.ndim))
+    xp = array_module(x)
+    axes = check_axes("sum", dim, x.ndim)
+    over = axes if x.ndim else None
+    if x.dtype.kind == "f":
+        y = exact_sum(x, over, keepdim)
     else:
-        axes = reduced_axes("sum", dim, x.ndim)
-        y = x.sum(axis=axes if x.ndim else None, dtype=dtype, keepdims=keepdim)
-    xp = module_of(x)
-    shape, kept_shape = x.shape, kept(x.shape, axes)
+        y = xp.asarray(x.sum(axis=over, dtype=numpy.int64, keepdims=keepdim))
 
     def backward(g):
-        return (xp.broadcast_to(g.reshape(kept_shape), shape),)
+        return (xp.broadcast_to(g.reshape(with_ones(x.shape, axes)), x.shape),)
 
-    return node(xp.asarray(y), (input,), backward)
+    return node(y, (input,), backward)
 
 
 @operation
 def mean(input: Tensor, dim=None, keepdim=False):
-    """The mean over one, several or (None, ()) all dimensions. TypeError for whole numbers."""
+    """The mean over one, several or (None, ()) all dimensions. TypeError for integers."""
     x = input.array
     if x.dtype.kind != "f":
         raise TypeError(f"mean: expected a floating-point tensor, got {x.dtype}")
-    axes = reduced_axes("mean", dim, x.ndim)
-    xp = module_of(x)
-    shape, kept_shape = x.shape, kept(x.shape, axes)
-    count = 1
-    for axis in axes if x.ndim else ():
-        count *= shape[axis]
-    count = count or float("nan")  # the mean of nothing is nan
-    y = xp.asarray(x.sum(axis=axes if x.ndim else None, keepdims=keepdim)) / count
+    xp = array_module(x)
+    axes = check_axes("mean", dim, x.ndim)
+    # In float64, as exact_sum: a sum of half-precision numbers may exceed what they can hold.
+    y = x.mean(axis=axes if x.ndim else None, dtype=numpy.float64, keepdims=keepdim)
+    y = xp.asarray(y, dtype=x.dtype)
 
     def backward(g):
-        return (xp.broadcast_to((g / count).reshape(kept_shape), shape),)
+        share = g.reshape(with_ones(x.shape, axes)) / (x.size / builtins.max(g.size, 1))
+        return (xp.broadcast_to(share, x.shape),)
 
-    return node(xp.asarray(y), (input,), backward)
+    return node(y, (input,), backward)
 
 
 class Extreme(NamedTuple):
-    """What max and min give along one dimension: the values and where they stand."""
+    """What max and min give along one dimension: the values and their indices."""
     values: Tensor
     indices: Tensor
-
-
-def _extreme(name, input, dim, keepdim):
-    x = input.array
-    xp = module_of(x)
-    axes = reduced_axes(name, dim, x.ndim)
-    if x.ndim and not all(x.shape[axis] for axis in axes):
-        raise ValueError(f"{name}: expected at least one element, got shape {x.shape}")
-    single = dim is not None and not isinstance(dim, (tuple, list))
-    if single and not x.ndim:
-        return Extreme(node(x, (input,), lambda g: (g,), name), Tensor(xp.zeros((), numpy.int64)))
-    shape = kept(x.shape, axes)
-    if single:
-        where = xp.expand_dims((x.argmax if name == "max" else x.argmin)(axis=axes[0]), axes[0])
-        y = xp.take_along_axis(x, where, axis=axes[0])
-    else:
-        y = xp.asarray((x.max if name == "max" else x.min)(axis=axes or None)).reshape(shape)
-    result = y if keepdim else y.reshape([n for a, n in enumerate(y.shape) if a not in axes])
-
-    def backward(g):
-        if single:
-            places = xp.arange(x.shape[axes[0]]).reshape(
-                [-1 if axis == axes[0] else 1 for axis in range(x.ndim)])
-            return (g.reshape(shape) * (places == where),)
-        ties = x == y
-        count = ties.sum(axis=axes or None, keepdims=True)
-        with quiet():  # where the largest is nan nothing equals it, and the gradient is nan
-            return ((g.reshape(shape) / count) * ties,)
-
-    values = node(result, (input,), backward, name)
-    return Extreme(values, Tensor(where.reshape(result.shape))) if single else values
 
 
 @operation
 def max(input: Tensor, dim=None, keepdim=False):
     """The largest value; along one dimension as (values, indices).
 
-    With dim None, () or several, tied elements share the gradient evenly; along one dimension
+    With dim None, () or several, equal elements share the gradient evenly; along one dimension
     the first of them has it all.
     """
-    return _extreme("max", input, dim, keepdim)
+    return extreme("max", input, dim, keepdim)
 
 
 @operation
 def min(input: Tensor, dim=None, keepdim=False):
     """The smallest value; as `max`."""
-    return _extreme("min", input, dim, keepdim)
+    return extreme("min", input, dim, keepdim)
+
+
+def extreme(name, input, dim, keepdim):
+    x = input.array
+    axes = check_axes(name, dim, x.ndim)
+    if x.ndim and not all(x.shape[axis] for axis in axes):
+        raise ValueError(f"{name}: expected at least one element, got shape {x.shape}")
+    if dim is None or isinstance(dim, (tuple, list)):
+        return extreme_of_all(name, input, axes, keepdim)
+    return extreme_along(name, input, axes[0] if x.ndim else 0, keepdim)
+
+
+def extreme_along(name, input, axis, keepdim):
+    """The values and the indices along one axis; the first of equal elements has the gradient."""
+    x = input.array
+    xp = array_module(x)
+    rows = xp.atleast_1d(x)
+    where = xp.expand_dims(rows.argmax(axis) if name == "max" else rows.argmin(axis), axis)
+    shape = with_ones(x.shape, (axis,)) if keepdim else x.shape[:axis] + x.shape[axis + 1:]
+    values = xp.take_along_axis(rows, where, axis).reshape(shape)
+
+    def backward(g):
+        positions = xp.arange(rows.shape[axis]).reshape(
+            [-1 if a == axis else 1 for a in range(rows.ndim)])
+        gx = xp.where(positions == where, g.reshape(where.shape), 0)
+        return (gx.reshape(x.shape),)
+
+    return Extreme(node(values, (input,), backward, name), Tensor(where.reshape(shape)))
+
+
+def extreme_of_all(name, input, axes, keepdim):
+    """The value over some axes; equal elements share the gradient."""
+    x = input.array
+    xp = array_module(x)
+    over = axes if x.ndim else None
+    y = xp.asarray(x.max(over, keepdims=True) if name == "max" else x.min(over, keepdims=True))
+    result = y if keepdim else y.reshape([n for a, n in enumerate(x.shape) if a not in axes])
+
+    def backward(g):
+        largest = (x == y) | (x != x)  # where there is a nan, that is the result
+        count = largest.sum(axis=over, keepdims=True)
+        return (xp.where(largest, g.reshape(y.shape) / count, 0),)
+
+    return node(result.copy(), (input,), backward, name)
 
 
 @operation
@@ -338,9 +249,9 @@ def argmax(input: Tensor, dim=None, keepdim=False):
     """Where the largest value stands: in the flattened tensor, or along one dimension."""
     if dim is None:
         shape = (1,) * input.array.ndim if keepdim else ()
-        return Tensor(module_of(input.array).asarray(input.array.argmax()).reshape(shape))
-    axis_of("argmax", dim, input.array.ndim)
-    return _extreme("max", input.detach(), dim, keepdim).indices
+        return Tensor(array_module(input.array).asarray(input.array.argmax()).reshape(shape))
+    axis = check_axis("argmax", dim, input.array.ndim)
+    return extreme_along("max", input.detach(), axis, keepdim).indices
 
 
 @operation
@@ -356,9 +267,9 @@ def matmul(input, other):
                          f"first must equal the {'second to last' if y.ndim > 1 else 'only'} of "
                          f"the second")
     # A vector is a matrix of one row (left) or one column (right).
-    rows = x[None, :] if x.ndim == 1 else x
-    columns = y[:, None] if y.ndim == 1 else y
-    result = stacked_product(rows, columns)
+    rows = x[None, :] if x.ndim == 1 else x        # (...,I,K)
+    columns = y[:, None] if y.ndim == 1 else y     # (...,K,J)
+    result = rows @ columns                        # (...,I,J)
     result = result[..., 0, :] if x.ndim == 1 else result
     result = result[..., 0] if y.ndim == 1 else result
 
@@ -367,26 +278,143 @@ def matmul(input, other):
         g = g[..., None, :] if x.ndim == 1 else g
         gx = gy = None
         if a.requires_grad:
-            gx = stacked_product(g, columns.swapaxes(-1, -2))
+            gx = g @ columns.swapaxes(-1, -2)
             gx = gx[..., 0, :] if x.ndim == 1 else gx
         if b.requires_grad:
-            gy = stacked_product(rows.swapaxes(-1, -2), g)
+            gy = rows.swapaxes(-1, -2) @ g
             gy = gy[..., 0] if y.ndim == 1 else gy
         return gx, gy
 
-    return node(module_of(x).asarray(result), (a, b), backward)
+    return node(array_module(x).asarray(result), (a, b), backward)
 
 
-def comparison(name, compare):
-    """A function that compares element by element and gives a bool Tensor."""
-    @operation
-    def compared(input, other):
-        if isinstance(input, Tensor) and isinstance(other, (builtins.bool, int, float)):
-            return Tensor(compare(input.array, other))  # also numbers that its dtype cannot hold
-        a, b = operands(input, other)
-        return Tensor(compare(a.array, b.array))
+# Comparisons and logic, element by element: bool Tensors without a gradient
 
-    compared.__name__ = compared.__wrapped__.__name__ = name
-    return compared
+@operation
+def eq(input, other):
+    """input == other."""
+    return compared(operator.eq, input, other)
 
 
+@operation
+def ne(input, other):
+    """input != other."""
+    return compared(operator.ne, input, other)
+
+
+@operation
+def lt(input, other):
+    """input < other."""
+    return compared(operator.lt, input, other)
+
+
+@operation
+def le(input, other):
+    """input <= other."""
+    return compared(operator.le, input, other)
+
+
+@operation
+def gt(input, other):
+    """input > other."""
+    return compared(operator.gt, input, other)
+
+
+@operation
+def ge(input, other):
+    """input >= other."""
+    return compared(operator.ge, input, other)
+
+
+@operation
+def bitwise_and(input, other):
+    """input & other, for booleans and integers."""
+    return compared(operator.and_, input, other)
+
+
+@operation
+def bitwise_or(input, other):
+    """input | other, for booleans and integers."""
+    return compared(operator.or_, input, other)
+
+
+@operation
+def bitwise_xor(input, other):
+    """input ^ other, for booleans and integers."""
+    return compared(operator.xor, input, other)
+
+
+@operation
+def bitwise_not(input: Tensor):
+    """~input, for booleans and integers."""
+    return Tensor(~input.array)
+
+
+def compared(compare, input, other):
+    if isinstance(input, Tensor) and isinstance(other, (bool, int, float)):
+        return Tensor(compare(input.array, other))  # also numbers that its dtype cannot hold
+    a, b = operands(input, other)
+    return Tensor(compare(a.array, b.array))
+
+
+# What the operations above share
+
+def operands(input, other):
+    """Two Tensors of one dtype out of Tensors, arrays and numbers (at least one a Tensor)."""
+    if not isinstance(other, Tensor):
+        if not isinstance(input, Tensor):
+            raise TypeError("one of the two must be a Tensor")
+        other = as_operand(other, input)
+    elif not isinstance(input, Tensor):
+        input = as_operand(input, other)
+    if input.array.dtype is other.array.dtype:
+        return input, other
+    dtype = promoted(input.array, other.array)
+    return input.to(dtype=dtype), other.to(dtype=dtype)
+
+
+def as_operand(value, tensor):
+    """A number or array as a Tensor that combines with `tensor`."""
+    array = tensor.array
+    xp = array_module(array)
+    if isinstance(value, numpy.generic):
+        value = value.item()
+    if isinstance(value, (bool, int, float)):
+        dtype = array.dtype
+        if isinstance(value, float) and dtype.kind != "f":
+            dtype = numpy.dtype("float32")
+        elif dtype.kind == "b" and not isinstance(value, bool):
+            dtype = numpy.dtype("int64")
+        return Tensor(xp.full((), value, dtype))
+    if isinstance(value, (numpy.ndarray, type(array))):
+        return Tensor(xp.asarray(value))
+    raise TypeError(f"expected a Tensor, an array or a number, got {type(value).__name__}")
+
+
+KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def promoted(a, b):
+    """PyTorch's result type: the higher kind wins; within a kind, arrays win over 0-d ones."""
+    if KINDS[a.dtype.kind] != KINDS[b.dtype.kind]:
+        return a.dtype if KINDS[a.dtype.kind] > KINDS[b.dtype.kind] else b.dtype
+    if (a.ndim == 0) != (b.ndim == 0):
+        return b.dtype if a.ndim == 0 else a.dtype
+    return numpy.promote_types(a.dtype, b.dtype)
+
+
+def floating(input):
+    """The tensor itself, or as float32 if it holds integers."""
+    return input if input.array.dtype.kind == "f" else input.to(dtype="float32")
+
+
+def scaled(other, alpha):
+    """alpha * other; other itself for the usual alpha of 1."""
+    if isinstance(alpha, int) and alpha == 1:
+        return other
+    return mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+
+
+def with_ones(shape, axes):
+    """The shape with 1 for each of the axes: broadcasts against the unreduced shape."""
+    return tuple(1 if axis in axes else size for axis, size in enumerate(shape))

@@ -5,108 +5,67 @@ array for 'none'. Multiplied by `share` (1 / count for a mean) it is the one of 
 """
 
 import math
-from numbers import Integral
 
-import numpy
-
-from minigan.autograd import Tensor, node
-from minigan.device import module_of
-from minigan.errors import NotFiniteError, describe, operation
+from minigan.autograd import exact_sum, node, operation
+from minigan.checks import (
+    check_classes, check_constant, check_indices, check_probabilities, check_reduction,
+    check_target)
+from minigan.device import array_module
 from minigan.functional.activation import log_softmax_of
-from minigan.kernels.activation import sigmoid
-from minigan.kernels.cuda import loss as on_gpu
-from minigan.kernels.cuda.source import has_kernels_for
+from minigan.tensor import Tensor
 
 
-def check_pair(name, x, t):
-    if x.shape != t.shape:
-        raise ValueError(f"{name}: input of shape {x.shape} and target of shape {t.shape} "
-                         f"must have the same shape")
-    if x.dtype != t.dtype or x.dtype.kind != "f":
-        raise TypeError(f"{name}: input and target must share a floating-point dtype, "
-                        f"got {x.dtype} and {t.dtype}")
+@operation
+def mse_loss(input: Tensor, target: Tensor, *, reduction="mean"):
+    """(input - target)^2. ValueError for shapes that differ: nothing is broadcast."""
+    x, t = input.array, target.array
+    check_target("mse_loss", x, t)
+    difference = x - t
+    loss, share = reduced("mse_loss", difference * difference, reduction)
+
+    def backward(g):
+        gx = 2 * share * g * difference
+        return gx, -gx
+
+    return node(loss, (input, target), backward)
 
 
-def constant(name, argument, value, shape, dtype):
-    """The array of a weight that must broadcast to `shape`, or None. It gets no gradient."""
-    if value is None:
-        return None
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: {argument} must be a Tensor or None, "
-                        f"got {type(value).__name__}")
-    if value.requires_grad:
-        raise NotImplementedError(f"{name}: {argument} cannot be differentiated; detach() it")
-    w = value.array
-    fits = len(w.shape) <= len(shape) and all(
-        n in (1, m) for n, m in zip(w.shape[::-1], shape[::-1]))
-    if not fits:
-        raise ValueError(f"{name}: {argument} of shape {w.shape} does not broadcast to {shape}")
-    return w.astype(dtype, copy=False)
+@operation
+def l1_loss(input: Tensor, target: Tensor, *, reduction="mean"):
+    """|input - target|; the gradient at 0 is 0. ValueError for shapes that differ."""
+    x, t = input.array, target.array
+    check_target("l1_loss", x, t)
+    xp = array_module(x)
+    difference = x - t
+    loss, share = reduced("l1_loss", xp.abs(difference), reduction)
 
+    def backward(g):
+        gx = share * g * xp.sign(difference)
+        return gx, -gx
 
-def share_of(name, reduction, count):
-    """What each of `count` losses counts in the reduced one."""
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
-                         f"got {describe(reduction)}")
-    # The mean of nothing is nan, as in PyTorch.
-    return 1.0 if reduction != "mean" else 1 / count if count else math.nan
-
-
-def reduced(name, losses, reduction, divisor=None):
-    """The losses reduced, and `share`. divisor: what a mean divides by (None: their number)."""
-    share = share_of(name, reduction, losses.size)
-    if reduction == "none":
-        return losses, share
-    xp = module_of(losses)
-    if reduction == "sum":
-        return xp.asarray(losses.sum()), share
-    if divisor is None:
-        return xp.asarray(losses.sum() / (losses.size or math.nan)), share
-    with numpy.errstate(divide="ignore", invalid="ignore"):
-        # Where nothing counts the loss is nan, but the gradients stay 0: they are shares of 0.
-        return xp.asarray(losses.sum() / divisor), 1 / (divisor + (divisor == 0))
+    return node(loss, (input, target), backward)
 
 
 @operation
 def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reduction="mean"):
-    """-(t log p + (1 - t) log(1 - p)), each logarithm held at -100 at least.
+    """-(t log p + (1 - t) log(1 - p)), each logarithm at least -100.
 
     input (probabilities, 0..1) and target of one shape; weight broadcasts to it.
     ValueError for shapes that differ and for probabilities outside 0..1.
     """
     p, t = input.array, target.array
-    check_pair("binary_cross_entropy", p, t)
-    w = constant("binary_cross_entropy", "weight", weight, p.shape, p.dtype)
-    if has_kernels_for(p) and w is None and reduction != "none" and p.size and (
-            not target.requires_grad):
-        share = share_of("binary_cross_entropy", reduction, p.size)
-        return node(on_gpu.binary_cross_entropy(p, t, share), (input, target), lambda g: (
-            on_gpu.binary_cross_entropy_backward(g, p, t, share), None))
-    xp = module_of(p)
-    with numpy.errstate(divide="ignore", invalid="ignore"):
-        log_p = xp.maximum(xp.log(p), -100)
-        log_q = xp.maximum(xp.log1p(-p), -100)
-    losses = (t - 1) * log_q - t * log_p
-    if w is not None:
-        losses = losses * w
-    loss, share = reduced("binary_cross_entropy", losses, reduction)
-    # Outside 0..1 a logarithm is nan, and so is the loss: only then is a closer look worth it.
-    # (On a GPU the nan stays in the loss: looking would make the device wait.)
-    if xp is numpy and not (loss == loss).all() and not ((p >= 0) & (p <= 1)).all():
-        if numpy.isnan(p).any():
-            raise NotFiniteError("binary_cross_entropy: input must lie in 0..1, got nan")
-        raise ValueError(f"binary_cross_entropy: input must lie in 0..1, got values from "
-                         f"{p.min():g} to {p.max():g}")
+    check_target("binary_cross_entropy", p, t)
+    w = constant("binary_cross_entropy", "weight", weight, p)
+    xp = array_module(p)
+    log_p = xp.maximum(xp.log(p), -100)
+    log_q = xp.maximum(xp.log1p(-p), -100)      # q = 1 - p
+    loss, share = reduced("binary_cross_entropy", -w * (t * log_p + (1 - t) * log_q), reduction)
+    check_probabilities("binary_cross_entropy", p, loss)
 
     def backward(g):
-        g = g * share if w is None else g * share * w
-        gp = gt = None
-        if input.requires_grad:
-            # PyTorch's bound: the gradient stays finite where p is exactly 0 or 1.
-            gp = g * ((p - t) / xp.maximum(p * (1 - p), 1e-12))
-        if target.requires_grad:
-            gt = g * (log_q - log_p)
+        # PyTorch's bound: the gradient stays finite where p is exactly 0 or 1.
+        gp = g * share * w * (p - t) / xp.maximum(p * (1 - p), 1e-12)
+        gt = g * share * w * (log_q - log_p)
         return gp, gt
 
     return node(loss, (input, target), backward)
@@ -121,57 +80,18 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None,
     """
     name = "binary_cross_entropy_with_logits"
     x, t = input.array, target.array
-    check_pair(name, x, t)
-    w = constant(name, "weight", weight, x.shape, x.dtype)
-    extra = constant(name, "pos_weight", pos_weight, x.shape, x.dtype)
-    extra = 0 if extra is None else extra - 1
-    xp = module_of(x)
-    low = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)  # log(1 + e^-x)
-    with numpy.errstate(invalid="ignore"):  # nan for infinite logits
-        losses = (1 - t) * x + (1 + extra * t) * low
-    if w is not None:
-        losses = losses * w
-    loss, share = reduced(name, losses, reduction)
+    check_target(name, x, t)
+    w, positive = constant(name, "weight", weight, x), constant(name, "pos_weight", pos_weight, x)
+    xp = array_module(x)
+    softplus = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)    # log(1 + e^-x)
+    factor = 1 + (positive - 1) * t
+    loss, share = reduced(name, w * ((1 - t) * x + factor * softplus), reduction)
 
     def backward(g):
-        g = g * share if w is None else g * share * w
-        gx = gt = None
-        if input.requires_grad:
-            gx = g * ((1 + extra * t) * sigmoid(x) - (1 + extra) * t)
-        if target.requires_grad:
-            gt = g * (extra * low - x)
+        sigmoid = 1 / (1 + xp.exp(-x))
+        gx = g * share * w * (factor * sigmoid - positive * t)
+        gt = g * share * w * ((positive - 1) * softplus - x)
         return gx, gt
-
-    return node(loss, (input, target), backward)
-
-
-@operation
-def mse_loss(input: Tensor, target: Tensor, *, reduction="mean"):
-    """(input - target)^2. ValueError for shapes that differ: nothing is broadcast."""
-    x, t = input.array, target.array
-    check_pair("mse_loss", x, t)
-    difference = x - t
-    loss, share = reduced("mse_loss", difference * difference, reduction)
-
-    def backward(g):
-        gx = (2 * share * g) * difference
-        return gx, -gx
-
-    return node(loss, (input, target), backward)
-
-
-@operation
-def l1_loss(input: Tensor, target: Tensor, *, reduction="mean"):
-    """|input - target|, with gradient 0 where they are equal. Errors as mse_loss."""
-    x, t = input.array, target.array
-    check_pair("l1_loss", x, t)
-    xp = module_of(x)
-    difference = x - t
-    loss, share = reduced("l1_loss", xp.abs(difference), reduction)
-
-    def backward(g):
-        gx = (share * g) * xp.sign(difference)
-        return gx, -gx
 
     return node(loss, (input, target), backward)
 
@@ -179,7 +99,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction="mean"):
 @operation
 def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100,
                   reduction="mean", label_smoothing=0.0):
-    """-sum over classes of q log softmax(input), q being the wanted probabilities.
+    """-sum over classes of q log softmax(input), q being the target probabilities.
 
     input    logits (C,), (N,C) or (N,C,...)
     target   class indices (), (N,) or (N,...), or probabilities in the input's shape and dtype
@@ -190,37 +110,33 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     ValueError for shapes that do not fit and indices out of range (on a GPU the loss is nan for
     these), TypeError for other dtypes.
     """
-    name = "cross_entropy"
     x, t = input.array, target.array
-    xp = module_of(x)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing must lie in 0..1, got {label_smoothing}")
-    axis, column, w = classes_of(name, x, weight, ignore_index)
-    C = column[0]
+        raise ValueError(f"cross_entropy: label_smoothing must lie in 0..1, got {label_smoothing}")
+    check_classes("cross_entropy", x, ignore_index)
+    axis = 0 if x.ndim == 1 else 1
+    w = class_weight("cross_entropy", weight, x)
     if t.dtype.kind == "f":
-        check_pair(name, x, t)
-        q = t
-        if label_smoothing:
-            q = q * (1 - label_smoothing) + label_smoothing / C
-        q = q if w is None else q * w
-        divisor = x.dtype.type(x.size // C)
+        check_target("cross_entropy", x, t)
+        C = x.shape[axis]
+        q, counts, divisor = (t + label_smoothing * (1 / C - t)) * w, True, x.size / C
     else:
-        check_indices(name, x, t, axis, " or probabilities of the input's shape")
-        q, divisor = wanted(name, t, x.dtype, axis, column, w, ignore_index, label_smoothing)
-
+        check_indices("cross_entropy", x, t, ignore_index, " or probabilities of the input's shape")
+        q, counts, divisor = one_hot(x, t, w, ignore_index, label_smoothing)
+    xp = array_module(x)
     log_p = log_softmax_of(x, axis)
-    # A class that is not wanted counts for nothing, even one that is impossible: log p = -inf.
-    losses = -(q * xp.where(q == 0, 0, log_p)).sum(axis=axis)
-    loss, share = reduced(name, xp.asarray(losses), reduction, divisor)
+    # A class that is not a target counts for nothing, even an impossible one: log p = -inf.
+    losses = -xp.where(q == 0, 0, q * log_p).sum(axis=axis)
+    loss, share = reduced("cross_entropy", xp.asarray(losses), reduction, divisor)
 
     def backward(g):
-        g = xp.expand_dims(g * share, axis) if reduction == "none" else g * share
+        g = xp.expand_dims(g, axis) if reduction == "none" else g
         gx = gt = None
         if input.requires_grad:
-            gx = g * (xp.exp(log_p) * q.sum(axis=axis, keepdims=True) - q)
+            gq = xp.where(counts, g * share * q, 0)
+            gx = xp.exp(log_p) * gq.sum(axis=axis, keepdims=True) - gq
         if target.requires_grad:
-            gt = (label_smoothing - 1) * g * log_p
-            gt = gt if w is None else gt * w
+            gt = (label_smoothing - 1) * w * g * share * log_p
         return gx, gt
 
     return node(loss, (input, target), backward)
@@ -236,66 +152,69 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100, r
 
     weight, ignore_index and errors as in cross_entropy.
     """
-    name = "nll_loss"
     x, t = input.array, target.array
-    axis, column, w = classes_of(name, x, weight, ignore_index)
-    check_indices(name, x, t, axis)
-    q, divisor = wanted(name, t, x.dtype, axis, column, w, ignore_index, 0)
-    xp = module_of(x)
-    losses = -(q * xp.where(q == 0, 0, x)).sum(axis=axis)  # as in cross_entropy
-    loss, share = reduced(name, xp.asarray(losses), reduction, divisor)
+    check_classes("nll_loss", x, ignore_index)
+    check_indices("nll_loss", x, t, ignore_index)
+    axis = 0 if x.ndim == 1 else 1
+    q, counts, divisor = one_hot(x, t, class_weight("nll_loss", weight, x), ignore_index)
+    xp = array_module(x)
+    losses = -xp.where(q == 0, 0, q * x).sum(axis=axis)  # as in cross_entropy
+    loss, share = reduced("nll_loss", xp.asarray(losses), reduction, divisor)
 
     def backward(g):
-        g = xp.expand_dims(g * share, axis) if reduction == "none" else g * share
-        return -g * q, None
+        g = xp.expand_dims(g, axis) if reduction == "none" else g
+        return xp.where(counts, -g * share * q, 0), None
 
     return node(loss, (input, target), backward)
 
 
-def classes_of(name, x, weight, ignore_index):
-    """(axis of the classes, a shape that broadcasts along it, the classes' weights in that shape
-    or None), after the checks that losses over classes have in common."""
-    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[0 if x.ndim == 1 else 1]:
-        raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
-                         f"with C > 0, got {x.dtype} of shape {x.shape}")
-    if not isinstance(ignore_index, Integral):
-        raise TypeError(f"{name}: ignore_index must be a whole number, "
-                        f"got {describe(ignore_index)}")
+def one_hot(x, t, w, ignore_index, label_smoothing=0):
+    """Class indices t as target probabilities q in the shape of the scores x.
+
+    Gives (q times the weights w, where q counts, what a mean divides by: the weights met).
+    """
+    xp = array_module(x)
     axis = 0 if x.ndim == 1 else 1
     C = x.shape[axis]
-    column = (C,) + (1,) * (x.ndim - 1 - axis)
-    w = None
-    if weight is not None:
-        w = constant(name, "weight", weight, (C,), x.dtype).reshape(column)
-    return axis, column, w
-
-
-def check_indices(name, x, t, axis, otherwise=""):
-    """ValueError unless t holds one class index for each loss. otherwise: what else it could be."""
-    one_each = x.shape[:axis] + x.shape[axis + 1:]
-    if t.dtype.kind not in "iu" or t.shape != one_each:
-        raise ValueError(f"{name}: for input of shape {x.shape}, target must hold whole numbers of "
-                         f"shape {one_each}{otherwise}; got {t.dtype} of shape {t.shape}")
-
-
-def wanted(name, t, dtype, axis, column, w, ignore_index, label_smoothing):
-    """Class indices as weighted probabilities, and what a mean divides by."""
-    xp = module_of(t)
-    C = column[0]
+    t = xp.expand_dims(t, axis)
     counts = t != ignore_index
-    known = (t >= 0) & (t < C) | ~counts
-    if xp is numpy and not known.all():
-        raise ValueError(f"{name}: target indices must lie in 0..{C - 1} or be "
-                         f"ignore_index={ignore_index}, got {int(t[~known][0])}")
-    hot = xp.expand_dims(t, axis) == xp.arange(C, dtype=t.dtype).reshape(column)
-    hot &= xp.expand_dims(counts, axis)
-    q = hot.astype(dtype)
-    q = q if w is None else q * w
+    classes = xp.arange(C).reshape((C,) + (1,) * (x.ndim - 1 - axis))
+    hot = (t == classes) & counts
+    q = (hot * w).astype(x.dtype)
     divisor = q.sum()
-    if label_smoothing:
-        even = xp.expand_dims(counts, axis) * (dtype.type(label_smoothing / C) if w is None
-                                               else w * dtype.type(label_smoothing / C))
-        q = q * dtype.type(1 - label_smoothing) + even
-    # A GPU cannot raise an error without being waited for; a nan says it there.
-    q = q if xp is numpy else xp.where(xp.expand_dims(known, axis), q, dtype.type(float("nan")))
-    return q, divisor
+    # A GPU cannot raise an error without being waited for; a nan stands for it there.
+    q = xp.where((t >= 0) & (t < C) | ~counts, q, math.nan).astype(x.dtype)
+    if not label_smoothing:
+        return q, hot, divisor
+    return q + (label_smoothing * counts * (w / C - q)).astype(x.dtype), counts, divisor
+
+
+def class_weight(name, weight, x):
+    """The classes' weights in a shape that broadcasts against the scores x; 1 for None."""
+    axis = 0 if x.ndim == 1 else 1
+    check_constant(name, "weight", weight, x.shape[axis:axis + 1])
+    if weight is None:
+        return 1
+    return weight.array.astype(x.dtype).reshape((-1,) + (1,) * (x.ndim - 1 - axis))
+
+
+def constant(name, argument, value, x):
+    """The array of a weight that broadcasts against x; 1 for None. It gets no gradient."""
+    check_constant(name, argument, value, x.shape)
+    return 1 if value is None else value.array.astype(x.dtype)
+
+
+def reduced(name, losses, reduction, divisor=None):
+    """The losses reduced, and the share of each in that. divisor: what a mean divides by (None:
+    their number); where it is 0 the mean is nan, as in PyTorch."""
+    check_reduction(name, reduction)
+    if reduction == "none":
+        return losses, 1
+    xp = array_module(losses)
+    total = exact_sum(losses)
+    if reduction == "sum":
+        return total, 1
+    if divisor is None:
+        divisor = losses.size
+    share = xp.asarray(divisor, dtype=losses.dtype) ** -1
+    return xp.asarray(total * share), share

@@ -12,10 +12,10 @@ and prints a table. What a check needs to be worth something:
 
 import numpy
 
-from minigan.autograd import Tensor
-from minigan.device import module_of, moved
-from minigan.errors import called, count, describe, number
-from minigan.recording import no_grad
+from minigan.tensor import Tensor
+from minigan.device import array_module, to_device
+from minigan.checks import check_callable, check_int, describe, check_number
+from minigan.grad_mode import no_grad
 
 
 class GradcheckError(RuntimeError):
@@ -38,11 +38,11 @@ def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=
 
     Raises TypeError or ValueError for inputs that cannot be checked.
     """
-    called("gradcheck", "function", function)
-    if not number("gradcheck", "eps", eps) > 0:
+    check_callable("gradcheck", "function", function)
+    if not check_number("gradcheck", "eps", eps) > 0:
         raise ValueError(f"gradcheck: eps must be above 0, got {eps}")
-    number("gradcheck", "tolerance", tolerance, 0)
-    count("gradcheck", "seed", seed, least=0)
+    check_number("gradcheck", "tolerance", tolerance, 0)
+    check_int("gradcheck", "seed", seed, least=0)
     try:
         inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     except TypeError:
@@ -106,7 +106,7 @@ def _check_direction(function, inputs, checked, output, cotangent, eps, toleranc
     worst = 0.0
     for number, (x, g) in enumerate(zip(checked, _gradients(checked, output, cotangent))):
         d = numpy.asarray(random.standard_normal(x.shape))
-        step = eps * module_of(x.array).asarray(d)
+        step = eps * array_module(x.array).asarray(d)
         here = x.array.copy()
         try:
             x.array[...] = here + step
@@ -124,14 +124,14 @@ def _check_direction(function, inputs, checked, output, cotangent, eps, toleranc
 def _gradients(checked, output, cotangent):
     """What backward says, for each checked input, under one cotangent."""
     for x in checked:
-        x.gradient = None
+        x.grad = None
     output.backward(cotangent, retain_graph=True)
     for number, x in enumerate(checked):
-        if x.gradient is None:
+        if x.grad is None:
             raise GradcheckError(f"input {number}: backward gave it no gradient")
-    gradients = [host_copy(x.gradient) for x in checked]
+    gradients = [host_copy(x.grad.array) for x in checked]
     for x in checked:
-        x.gradient = None
+        x.grad = None
     return gradients
 
 
@@ -158,7 +158,7 @@ def _value(function, inputs):
 
 
 def host_copy(array):
-    return numpy.array(moved(array, "cpu"))
+    return numpy.array(to_device(array, "cpu"))
 
 
 def _compare(what, analytic, numeric, tolerance):

@@ -4,11 +4,10 @@ import weakref
 
 import numpy
 
-from minigan.autograd import Tensor
-from minigan.deferred import Deferred
-from minigan.device import module_of
-from minigan.errors import AnomalyError
-from minigan.watching import Observer
+from minigan.tensor import Tensor
+from minigan.device import array_module
+from minigan.checks import AnomalyError
+from minigan.hooks import Observer
 
 
 class detect_anomaly(Observer):
@@ -39,9 +38,9 @@ class detect_anomaly(Observer):
     def run(self, phase, name, function, args, kwargs):
         result = function(*args, **kwargs)
         if phase == "forward":
-            backward = getattr(result, "_backward", None)
-            if backward is not None:
-                self.layers[backward] = self.where()
+            node = getattr(result, "node", None)
+            if node is not None:
+                self.layers[node.backward] = self.where()
             layer, checked = self.where(), result
         elif phase == "backward":
             layer, checked = self.layers.get(function, ""), result
@@ -69,8 +68,6 @@ def arrays_in(values):
     """All floating-point arrays in a result or in arguments."""
     if isinstance(values, Tensor):
         values = values.array
-    if isinstance(values, Deferred):
-        values = values.product(*values.factors, None)  # only to look at
     if isinstance(values, (tuple, list)):
         for value in values:
             yield from arrays_in(value)
@@ -80,7 +77,7 @@ def arrays_in(values):
 
 def not_finite(array):
     """'nan', 'inf' or ''. Waits for a GPU."""
-    xp = module_of(array)
+    xp = array_module(array)
     if xp.isfinite(array).all():
         return ""
     return "nan" if xp.isnan(array).any() else "inf"

@@ -6,11 +6,11 @@ A node is a Tensor: what an operation gave, or a leaf. Looking at the graph uses
 from pathlib import Path
 from typing import NamedTuple
 
-from minigan.autograd import Tensor
-from minigan.errors import describe
+from minigan.tensor import Tensor
+from minigan.checks import describe
 from minigan.files import whole_file, write_whole
 from minigan.nn import Module
-from minigan.walk import oldest_first, operation_name, used_up
+from minigan.autograd import topological_order
 
 MOST_NODES = 200  # in a picture; more are not readable
 
@@ -106,10 +106,10 @@ def graph_of(name, loss, names):
     if loss.is_leaf:
         raise ValueError(f"{name}: no operation recorded this Tensor, {describe(loss)}: it was "
                          f"made from nothing that requires a gradient, under no_grad, or detached")
-    operations = oldest_first(loss)
-    if any(tensor._backward is used_up for tensor in operations):
-        raise RuntimeError(f"{name}: the graph was already walked and its memory freed; look at it "
-                           f"before backward(), or use retain_graph=True there")
+    operations = recorded_tensors(loss)
+    if any(tensor.node.backward is None for tensor in operations):
+        raise RuntimeError(f"{name}: this graph has been used by a backward pass, and its memory "
+                           f"was freed; look at it before backward(), or use retain_graph=True there")
     nodes, edges, places = [], [], {}
 
     def place(tensor):
@@ -119,10 +119,20 @@ def graph_of(name, loss, names):
         return places[id(tensor)]
 
     for tensor in operations:
-        sources = [place(x) for x in tensor.inputs]
+        sources = [place(x) for x in tensor.node.inputs]
         target = place(tensor)
-        edges += [Edge(source, target, needs) for source, needs in zip(sources, tensor.needs)]
+        edges += [Edge(source, target, needs)
+                  for source, needs in zip(sources, tensor.node.needs_input_grad)]
     return nodes, edges
+
+
+def recorded_tensors(root):
+    """The Tensors that operations made on the way to the root, in topological order."""
+    nodes = topological_order(root.node)
+    made = {root.node: root}
+    for node in nodes:
+        made.update((x.node, x) for x in node.inputs if x.node is not None)
+    return [made[node] for node in nodes]
 
 
 def names_of(name, names):
@@ -148,7 +158,7 @@ def names_of(name, names):
 def node_of(tensor, name):
     shape = str(tensor.shape)
     if not tensor.is_leaf:
-        return Node("operation", operation_name(tensor._backward), shape)
+        return Node("operation", tensor.node.name, shape)
     if tensor.requires_grad:
         return Node("parameter", name or "leaf", shape)
     if tensor.ndim == 0:

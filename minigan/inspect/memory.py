@@ -4,8 +4,7 @@ from types import FunctionType, MethodType
 
 import numpy
 
-from minigan.autograd import Tensor
-from minigan.deferred import Deferred
+from minigan.tensor import Tensor
 
 
 NUMBERS = {bool, int, float}
@@ -14,7 +13,7 @@ NUMBERS = {bool, int, float}
 def arrays_within(value):
     """All plain arrays in a value, some perhaps several times.
 
-    Those of Tensors with their gradients, of Deferred gradients, in tuples and lists, and what a
+    Those of Tensors with their gradients, in tuples and lists, and what a
     function closes over, as an operation's backward does.
     """
     waiting, functions = [value], set()
@@ -25,13 +24,11 @@ def arrays_within(value):
         if isinstance(value, (tuple, list)):
             waiting += value
         elif isinstance(value, Tensor):
-            waiting += value.array, value.slot, value._gradient
+            waiting += value.array, value.grad_buffer, value._grad
         elif isinstance(value, FunctionType):
             if value not in functions:  # one may close over itself
                 functions.add(value)
                 waiting += closed_over(value)
-        elif isinstance(value, Deferred):
-            waiting += *value.factors, value.place, value.before
         elif isinstance(value, MethodType):
             waiting.append(value.__self__)
         elif is_array(value):

@@ -3,11 +3,10 @@
 import time
 from collections import defaultdict
 
-from minigan.autograd import Tensor
-from minigan.deferred import Deferred
-from minigan.errors import count
+from minigan.tensor import Tensor
+from minigan.checks import check_int
 from minigan.inspect.memory import arrays_within, closed_over, in_words, owner
-from minigan.watching import Observer
+from minigan.hooks import Observer
 
 
 class Inner:
@@ -42,7 +41,7 @@ class profile(Observer):
     """
 
     def __init__(self, steps=1):
-        self.steps = count("profile", "steps", steps)
+        self.steps = check_int("profile", "steps", steps)
         self.rows = {}
         self.bytes = defaultdict(int)
         self.seconds = 0.0
@@ -130,10 +129,8 @@ def new_memory(result, function, args, kwargs, inner):
         for value in (*given, *closed_over(function), *inner):
             if isinstance(value, Tensor):
                 new.pop(id(owner(value.array)), None)
-                if value.slot is not None:
-                    new.pop(id(owner(value.slot)), None)
-            elif isinstance(value, Deferred):
-                new.pop(id(owner(value.place)), None)
+                if value.grad_buffer is not None:
+                    new.pop(id(owner(value.grad_buffer.array)), None)
             elif hasattr(value, "base"):
                 new.pop(id(owner(value)), None)
     return list(new.values())

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from inspect import signature
 from numbers import Integral
 
-from minigan.autograd import Tensor, checked_dtype
+from minigan.checks import check_dtype
+from minigan.tensor import Tensor
 from minigan.creation import zeros
 from minigan.device import float32, own_streams
-from minigan.errors import describe, explained
+from minigan.checks import describe, explain_errors
+from minigan.inspect.graph import recorded_tensors
 from minigan.inspect.memory import arrays_within, in_words, owner, tensors_within
 from minigan.nn import Module, Parameter
-from minigan.recording import enable_grad
-from minigan.walk import oldest_first
-from minigan.watching import Observer
+from minigan.grad_mode import enable_grad
+from minigan.hooks import Observer
 
 # Multiply-adds of an operation that gave y for x and w. Each number of y is a sum of so many
 # products; in a transposed convolution each number of x is multiplied so often.
@@ -89,7 +90,7 @@ class Summary:
     __repr__ = __str__
 
 
-@explained
+@explain_errors
 def summary(model, input_shape, dtype=float32):
     """The layers of a model, as a table: it is run once on zeros of that shape.
 
@@ -119,7 +120,7 @@ def summary(model, input_shape, dtype=float32):
     dtypes = dtype if isinstance(dtype, (tuple, list)) else [dtype] * len(shapes)
     if len(dtypes) != len(shapes):
         raise ValueError(f"summary: {len(dtypes)} dtypes for {len(shapes)} inputs")
-    inputs = [zeros(shape, dtype=checked_dtype("summary", d)) for shape, d in zip(shapes, dtypes)]
+    inputs = [zeros(shape, dtype=check_dtype("summary", d)) for shape, d in zip(shapes, dtypes)]
     parameters = list(model.parameters())
     run = LayerObserver(model, parameters)
     with unchanged(model), enable_grad(), run:
@@ -152,7 +153,7 @@ def unchanged(model):
     """What a forward may change is put back: attributes, parameters, buffers, random streams."""
     attributes = [(vars(module), dict(vars(module))) for module in model.modules()]
     tensors = [(tensor, tensor.array, tensor.array.copy(), tensor.version, tensor.version[0],
-                tensor.slot) for tensor in (*model.parameters(), *model.buffers())]
+                tensor.grad_buffer) for tensor in (*model.parameters(), *model.buffers())]
     try:
         with own_streams():
             yield
@@ -160,8 +161,8 @@ def unchanged(model):
         for now, before in attributes:
             now.clear()
             now.update(before)
-        for tensor, array, values, version, number, slot in tensors:
-            tensor.array, tensor.version, tensor.slot = array, version, slot
+        for tensor, array, values, version, number, grad_buffer in tensors:
+            tensor.array, tensor.version, tensor.grad_buffer = array, version, grad_buffer
             array[...] = values
             version[0] = number
 
@@ -177,7 +178,7 @@ class LayerObserver(Observer):
         self.rows = []
         self.running = []      # rows of the modules whose forward is running, the outermost first
         self.containers = []   # rows of modules that called others
-        self.row_of = {}       # backward -> the row of the layer that recorded it
+        self.row_of = {}       # node -> the row of the layer that recorded it
         self.error = self.failed = None
 
     def call(self, module, inputs, options):
@@ -217,7 +218,7 @@ class LayerObserver(Observer):
                 x, w, *_ = signature(function).bind(*args, **kwargs).args
                 row.multiply_adds += PRODUCTS[name](result, x, w)
             for tensor in tensors_within(result):
-                self.row_of.setdefault(tensor._backward, row)
+                self.row_of.setdefault(tensor.node, row)
         return result
 
     def count_memory(self, output, exempt):
@@ -225,19 +226,19 @@ class LayerObserver(Observer):
         recorded = {}
         for root in tensors_within(output):
             if not root.is_leaf:
-                recorded.update((tensor.number, tensor) for tensor in oldest_first(root))
+                recorded.update((tensor.node.order, tensor) for tensor in recorded_tensors(root))
         # What is made within an operation, such as a copy in another dtype, belongs to its layer.
         rows = dict.fromkeys(recorded, self.rows[0])
         for number in sorted(recorded, reverse=True):
             tensor = recorded[number]
-            rows[number] = self.row_of.get(tensor._backward, rows[number])
-            rows.update((x.number, rows[number]) for x in tensor.inputs if not x.is_leaf)
-        exempt = exempt + [x for tensor in recorded.values() for x in tensor.inputs
+            rows[number] = self.row_of.get(tensor.node, rows[number])
+            rows.update((x.node.order, rows[number]) for x in tensor.node.inputs if not x.is_leaf)
+        exempt = exempt + [x for tensor in recorded.values() for x in tensor.node.inputs
                            if x.is_leaf and x.requires_grad]  # of layers that nobody knows
         seen = {id(owner(array)) for array in arrays_within(exempt)}
         for number in sorted(recorded):
             tensor = recorded[number]
-            for array in (tensor.array, *arrays_within(tensor._backward)):
+            for array in (tensor.array, *arrays_within(tensor.node.backward)):
                 memory = owner(array)
                 if id(memory) not in seen:
                     seen.add(id(memory))

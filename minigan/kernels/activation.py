@@ -4,7 +4,7 @@ import math
 
 import numpy
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda import activation as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 
@@ -13,7 +13,7 @@ def sigmoid(x):
     """1 / (1 + e^-x). Where e^-x is infinite the result is 0, as it should be."""
     if has_kernels_for(x):
         return on_gpu.sigmoid(x)
-    xp = module_of(x)
+    xp = array_module(x)
     y = xp.negative(x)
     with numpy.errstate(over="ignore"):
         y = xp.exp(y)
@@ -54,7 +54,7 @@ def normal_cdf(x):
 
 
 def double_cdf(x):
-    xp = module_of(x)
+    xp = array_module(x)
     size = xp.minimum(xp.abs(x), 100)  # beyond, everything is 0 or 1, and no square overflows
     tail = polynomial((size - 4) / (size + 4), DOUBLE)
     tail *= xp.exp(-0.5 * size ** 2)
@@ -62,7 +62,7 @@ def double_cdf(x):
 
 
 def single_cdf(x):
-    xp = module_of(x)
+    xp = array_module(x)
     held = xp.maximum(xp.minimum(x, SINGLE_END), -SINGLE_END)
     result = polynomial(held * held, SINGLE)
     result *= held
@@ -89,7 +89,7 @@ BLOCK = 1 << 15
 def by_blocks(function, count, *arrays):
     """`count` arrays that function(*arrays) gives, computed element by element, block by block."""
     x = arrays[0]
-    if module_of(x) is not numpy or x.size <= BLOCK:
+    if array_module(x) is not numpy or x.size <= BLOCK:
         return function(*arrays)
     results = [numpy.empty_like(x) for _ in range(count)]  # ordered in memory as x is
     flat = [in_order_of(results[0], array).ravel(order="K") for array in (*arrays, *results)]
@@ -127,7 +127,7 @@ def gelu_backward(g, x, phi):
         return on_gpu.gelu_backward(g, x, phi)
 
     def of_block(x, g, phi):
-        xp = module_of(x)
+        xp = array_module(x)
         slope = xp.minimum(xp.abs(x), 100)  # the density is 0 long before; no square overflows
         slope *= slope
         slope *= -0.5
@@ -145,7 +145,7 @@ def leaky_relu(x, slope):
     """x above 0, slope * x elsewhere. Written without `where`, which is many times slower."""
     if has_kernels_for(x):
         return on_gpu.leaky_relu(x, slope)
-    xp = module_of(x)
+    xp = array_module(x)
     if slope == 0:
         return xp.maximum(x, 0)  # 0 * infinity would be nan
     return (xp.maximum if slope <= 1 else xp.minimum)(x, x * x.dtype.type(slope))

@@ -14,7 +14,7 @@ Shapes as in kernels/convolution.py.
 import math
 from typing import NamedTuple
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.lowering import (
     add_columns, in_order, padded, sorted_image, view_of, without_padding)
 from minigan.kernels.products import outer_product
@@ -33,7 +33,7 @@ def lower(x, geometry):
     x = padded(x, ((top, bottom + stride * rows - H), sides))
     c, h, w, n = x.strides
     shape = (C, geometry.kernel[1], stride, rows, geometry.output[1], N)
-    return module_of(x).ascontiguousarray(view_of(x, shape, (
+    return array_module(x).ascontiguousarray(view_of(x, shape, (
         c, w * geometry.dilation[1], h, h * stride, w * geometry.stride[1], n)))
 
 
@@ -69,7 +69,7 @@ def scatter(w, g, N, geometry):
     """w (O,C,KH,KW) and g (O, OH*OW*N) -> the image (C,H,W,N)."""
     O, C, KH, KW = w.shape
     rows = by_kernel_row(w)
-    image = sorted_image(module_of(g), C, N, geometry, g.dtype)
+    image = sorted_image(array_module(g), C, N, geometry, g.dtype)
     for group in groups(O, C, geometry):
         product = rows[group.kernel_rows].reshape(-1, C * KW).T @ shifted(g, group, geometry)
         add_columns(product.reshape(C, KW, group.height, -1, N),
@@ -79,7 +79,7 @@ def scatter(w, g, N, geometry):
 
 def by_kernel_row(w):
     """w (O,C,KH,KW) as (KH,O,C,KW)."""
-    return module_of(w).ascontiguousarray(w.transpose(2, 0, 1, 3))
+    return array_module(w).ascontiguousarray(w.transpose(2, 0, 1, 3))
 
 
 class Group(NamedTuple):
@@ -113,7 +113,7 @@ def shifted(g, group, geometry):
         return g
     OH, _ = geometry.output
     O, L = g.shape
-    result = module_of(g).zeros((len(group.shifts), O, group.height, L // OH), g.dtype)
+    result = array_module(g).zeros((len(group.shifts), O, group.height, L // OH), g.dtype)
     for part, q in zip(result, group.shifts):
         part[:, q:q + OH] = g.reshape(O, OH, L // OH)
     return result.reshape(-1, group.height * (L // OH))

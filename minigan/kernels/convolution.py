@@ -15,7 +15,7 @@ Shapes as in functional/convolution.py; images are (C,H,W,N), outputs (O, OH*OW*
 
 import numpy
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels import bands
 from minigan.kernels.lowering import col2im, im2col
 from minigan.kernels.products import outer_product, product
@@ -29,14 +29,14 @@ FEW_OUTPUTS = 64
 
 def channels_at_a_time(x, C, N, geometry):
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
-    part = PART if module_of(x) is numpy else PART_ON_GPU
+    part = PART if array_module(x) is numpy else PART_ON_GPU
     return min(C, max(1, part // max(1, KH * KW * OH * OW * N)))
 
 
 def takes_bands(x, O, C, N, geometry):
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     return O <= FEW_OUTPUTS and KH > 1 and C * KH * KW * OH * OW * N > PART and (
-        module_of(x) is numpy)
+        array_module(x) is numpy)
 
 
 def lower(x, O, geometry):
@@ -48,7 +48,7 @@ def lower(x, O, geometry):
     C, _, _, N = x.shape
     if takes_bands(x, O, C, N, geometry):
         return bands.lower(x, geometry)
-    if module_of(x) is numpy and channels_at_a_time(x, C, N, geometry) == C:
+    if array_module(x) is numpy and channels_at_a_time(x, C, N, geometry) == C:
         return im2col(x, geometry)
     return x
 
@@ -71,7 +71,7 @@ def outer(g, lowered, shape, geometry, out=None):
     """g (O, OH*OW*N) and a lowered image -> (O,C,KH,KW), the shape that is given; into `out`."""
     O, C, KH, KW = shape
     if out is None:
-        out = module_of(g).empty(shape, g.dtype)
+        out = array_module(g).empty(shape, g.dtype)
     if lowered.ndim == 6:
         bands.outer(g, lowered, geometry, out)
         return out
@@ -93,7 +93,7 @@ def scatter(w, g, N, geometry):
     w = w.reshape(O, C * KH * KW)
     if step == C:
         return col2im(product(w.T, g, convolution=True), N, geometry)
-    x = module_of(g).empty((C, *geometry.size, N), g.dtype)
+    x = array_module(g).empty((C, *geometry.size, N), g.dtype)
     for start in range(0, C, step):
         part = w[:, start * KH * KW:(start + step) * KH * KW]
         x[start:start + step] = col2im(product(part.T, g, convolution=True), N, geometry)

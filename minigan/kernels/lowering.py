@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda import lowering as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 
@@ -35,7 +35,7 @@ def view_of(x, shape, strides):
     if isinstance(x, numpy.ndarray):
         # The array's own constructor: as_strided does the same five times slower, unchecked.
         return numpy.ndarray(shape, x.dtype, x, 0, strides)
-    return module_of(x).lib.stride_tricks.as_strided(x, shape, strides)
+    return array_module(x).lib.stride_tricks.as_strided(x, shape, strides)
 
 
 def windows(x, geometry):
@@ -53,7 +53,7 @@ def windows(x, geometry):
 def padded(x, padding):
     """x (C,H,W,N) with zeros around: padding ((top, bottom), (left, right)). Contiguous."""
     (top, bottom), (left, right) = padding
-    xp = module_of(x)
+    xp = array_module(x)
     if not (top or bottom or left or right):
         return xp.ascontiguousarray(x)
     C, H, W, N = x.shape
@@ -85,7 +85,7 @@ def col2im(columns, N, geometry):
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     H, W = geometry.padded_size()
     C = columns.shape[0] // (KH * KW)
-    if N == 1 and KH * KW * OH * OW * H * W <= SMALL and module_of(columns) is numpy:
+    if N == 1 and KH * KW * OH * OW * H * W <= SMALL and array_module(columns) is numpy:
         places = scatter_matrix(geometry, columns.dtype)
         x = (columns.reshape(C, KH * KW * OH * OW) @ places).reshape(C, H, W, 1)
     else:
@@ -99,8 +99,8 @@ def summed(columns, C, N, geometry):
     First along the width, then along the height: KW + KH additions of arrays instead of KH * KW.
     """
     _, (KH, KW), stride, _, dilation, (OH, OW) = geometry
-    image = sorted_image(module_of(columns), C, N, geometry, columns.dtype)
-    rows = module_of(columns).zeros((C, KH, OH, *image.shape[3:]), columns.dtype)
+    image = sorted_image(array_module(columns), C, N, geometry, columns.dtype)
+    rows = array_module(columns).zeros((C, KH, OH, *image.shape[3:]), columns.dtype)
     columns = columns.reshape(C, KH, KW, OH, OW, N).transpose(0, 2, 1, 3, 4, 5)
     add_columns(columns, rows, geometry)
     for kh in range(KH):

@@ -10,7 +10,7 @@ its numbers has its own.
 S. Ioffe and C. Szegedy, Batch normalization, 2015; J. L. Ba et al., Layer normalization, 2016.
 """
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda import normalization as on_gpu
 from minigan.kernels.cuda.source import has_kernels_for
 from minigan.kernels.rows import column_sum, row_dot, row_mean, row_sum
@@ -37,7 +37,7 @@ def batch_norm(rows, running_mean, running_var, weight, bias, training, momentum
     else:
         centred = rows - running_mean.astype(rows.dtype, copy=False)[:, None]
         var = running_var.astype(rows.dtype, copy=False)
-    deviation = module_of(rows).sqrt(var + eps)  # (C,)
+    deviation = array_module(rows).sqrt(var + eps)  # (C,)
     a = (1 if weight is None else weight) / deviation
     y = centred * a[:, None]
     if bias is not None:
@@ -74,7 +74,7 @@ def layer_norm(rows, weight, bias, eps):
         return on_gpu.layer_norm(rows, weight, bias, eps)
     P = rows.shape[1]
     xhat = rows - row_mean(rows)[:, None]
-    scale = 1 / module_of(rows).sqrt(row_dot(xhat, xhat)[:, None] / P + eps)  # (R,1)
+    scale = 1 / array_module(rows).sqrt(row_dot(xhat, xhat)[:, None] / P + eps)  # (R,1)
     xhat *= scale
     y = xhat * weight if weight is not None else xhat.copy()
     if bias is not None:

@@ -7,7 +7,7 @@ Products with `convolution` set use TF32 on a GPU where `backends.cudnn` allows 
 import numpy
 
 from minigan import backends
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda import blas
 
 # OpenBLAS multiplies matrices directly where rows * columns * length stays below a million, and
@@ -26,7 +26,7 @@ def allows_tf32(convolution):
 
 def product(a, b, out=None, accumulate=False, convolution=False):
     """a (M,L) @ b (L,K): (M,K), written or added to `out` where it is given."""
-    if module_of(a) is not numpy:
+    if array_module(a) is not numpy:
         return blas.product(a, b, out, accumulate, allows_tf32(convolution))
     if accumulate:
         out += a @ b
@@ -36,7 +36,7 @@ def product(a, b, out=None, accumulate=False, convolution=False):
 
 def stacked_product(a, b):
     """a (...,M,L) @ b (...,L,K), their stacks broadcast."""
-    xp = module_of(a)
+    xp = array_module(a)
     if xp is numpy:
         return numpy.matmul(a, b)
     if a.ndim == b.ndim == 2:
@@ -51,8 +51,8 @@ def stacked_product(a, b):
 
 def rows_product(x, w, b=None):
     """x (...,K) @ w.T + b for w (M,K) and b (M,) or None: (...,M)."""
-    if module_of(x) is not numpy:
-        y = module_of(x).empty((*x.shape[:-1], w.shape[0]), x.dtype)
+    if array_module(x) is not numpy:
+        y = array_module(x).empty((*x.shape[:-1], w.shape[0]), x.dtype)
         if b is not None:
             y[...] = b
         product(x.reshape(-1, w.shape[1]), w.T, y.reshape(-1, w.shape[0]), b is not None)
@@ -69,7 +69,7 @@ def rows_product(x, w, b=None):
 
 def outer_product(a, b, out=None, convolution=False):
     """a (M,L) @ b.T for b (K,L); into `out` (M,K) where it is given."""
-    if module_of(a) is not numpy:
+    if array_module(a) is not numpy:
         return product(a, b.T, out, convolution=convolution)
     M, L = a.shape
     K = b.shape[0]

@@ -3,14 +3,14 @@
 import math
 
 from minigan import functional
-from minigan.errors import count, describe, explained, number
+from minigan.checks import check_int, describe, explain_errors, check_number
 from minigan.nn.module import Module
 
 
 class ReLU(Module):
     """max(x, 0). `inplace` is accepted and changes nothing."""
 
-    @explained
+    @explain_errors
     def __init__(self, inplace=False):
         self.inplace = inplace
 
@@ -21,9 +21,9 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """x above 0, negative_slope * x elsewhere. `inplace` is accepted and changes nothing."""
 
-    @explained
+    @explain_errors
     def __init__(self, negative_slope=0.01, inplace=False):
-        self.negative_slope = number("LeakyReLU", "negative_slope", negative_slope)
+        self.negative_slope = check_number("LeakyReLU", "negative_slope", negative_slope)
         self.inplace = inplace
 
     def forward(self, input):
@@ -36,7 +36,7 @@ class LeakyReLU(Module):
 class GELU(Module):
     """x Phi(x), or its tanh approximation with approximate='tanh'."""
 
-    @explained
+    @explain_errors
     def __init__(self, approximate="none"):
         if approximate not in ("none", "tanh"):
             raise ValueError(f"GELU: approximate must be 'none' or 'tanh', "
@@ -67,10 +67,10 @@ class Tanh(Module):
 class Softplus(Module):
     """log(1 + e^(beta x)) / beta, as x itself where beta x > threshold."""
 
-    @explained
+    @explain_errors
     def __init__(self, beta=1.0, threshold=20.0):
-        self.beta = number("Softplus", "beta", beta)
-        self.threshold = number("Softplus", "threshold", threshold)
+        self.beta = check_number("Softplus", "beta", beta)
+        self.threshold = check_number("Softplus", "threshold", threshold)
 
     def forward(self, input):
         return functional.softplus(input, self.beta, self.threshold)
@@ -82,9 +82,9 @@ class Softplus(Module):
 class Softmax(Module):
     """e^x over its sum along dim."""
 
-    @explained
+    @explain_errors
     def __init__(self, dim):
-        self.dim = count(type(self).__name__, "dim", dim, -math.inf)
+        self.dim = check_int(type(self).__name__, "dim", dim, -math.inf)
 
     def forward(self, input):
         return functional.softmax(input, self.dim)
@@ -103,9 +103,9 @@ class LogSoftmax(Softmax):
 class Dropout(Module):
     """In training each element is zeroed with probability p; `inplace` changes nothing."""
 
-    @explained
+    @explain_errors
     def __init__(self, p=0.5, inplace=False):
-        self.p = number(type(self).__name__, "p", p, 0, 1)
+        self.p = check_number(type(self).__name__, "p", p, 0, 1)
         self.inplace = inplace
 
     def forward(self, input):

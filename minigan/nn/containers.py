@@ -1,6 +1,6 @@
 """Modules that hold others: in a row, or just in a list."""
 
-from minigan.errors import describe, explained
+from minigan.checks import describe, explain_errors
 from minigan.nn.module import Module
 
 
@@ -19,7 +19,7 @@ class _Row(Module):
     def __iter__(self):
         return self.children()
 
-    @explained
+    @explain_errors
     def __getitem__(self, index):
         """The module at a place, or a container of the same kind for a slice."""
         modules = list(self.children())
@@ -31,7 +31,7 @@ class _Row(Module):
 class Sequential(_Row):
     """Modules applied one after another: Sequential(a, b) or Sequential({'name': a, ...})."""
 
-    @explained
+    @explain_errors
     def __init__(self, *modules):
         if len(modules) == 1 and isinstance(modules[0], dict):
             for name, module in modules[0].items():
@@ -55,7 +55,7 @@ class Sequential(_Row):
 class ModuleList(_Row):
     """A list of modules whose parameters are found; what to do with them is the user's affair."""
 
-    @explained
+    @explain_errors
     def __init__(self, modules=()):
         for module in modules:
             self.append(module)

@@ -2,38 +2,38 @@
 
 import math
 
-from minigan.autograd import Tensor
-from minigan.errors import describe, explained, number
-from minigan.recording import no_grad
+from minigan.tensor import Tensor
+from minigan.checks import describe, explain_errors, check_number
+from minigan.grad_mode import no_grad
 
 
-@explained
+@explain_errors
 def uniform_(tensor: Tensor, a=0.0, b=1.0):
     """Uniform numbers, a <= x < b."""
     with no_grad():
         return tensor.uniform_(a, b)
 
 
-@explained
+@explain_errors
 def normal_(tensor: Tensor, mean=0.0, std=1.0):
     """Normal numbers."""
     with no_grad():
         return tensor.normal_(mean, std)
 
 
-@explained
+@explain_errors
 def constant_(tensor: Tensor, val):
     """One value everywhere."""
     with no_grad():
         return tensor.fill_(val)
 
 
-@explained
+@explain_errors
 def zeros_(tensor: Tensor):
     return constant_(tensor, 0)
 
 
-@explained
+@explain_errors
 def ones_(tensor: Tensor):
     return constant_(tensor, 1)
 
@@ -50,7 +50,7 @@ def fans(tensor):
     return into * math.prod(kernel), out * math.prod(kernel)
 
 
-@explained
+@explain_errors
 def kaiming_uniform_(tensor: Tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
     """Uniform within gain * sqrt(3 / fan): keeps the variance through a layer and its activation.
 
@@ -59,7 +59,7 @@ def kaiming_uniform_(tensor: Tensor, a=0, mode="fan_in", nonlinearity="leaky_rel
     nonlinearity  'leaky_relu', 'relu', 'tanh', 'sigmoid' or 'linear'
     K. He et al., Delving deep into rectifiers, 2015.
     """
-    number("kaiming_uniform_", "a", a)
+    check_number("kaiming_uniform_", "a", a)
     gains = {"leaky_relu": math.sqrt(2 / (1 + a * a)), "relu": math.sqrt(2), "tanh": 5 / 3,
              "sigmoid": 1, "linear": 1}
     if nonlinearity not in gains or mode not in ("fan_in", "fan_out"):

@@ -8,9 +8,8 @@ Of PyTorch's further options only the defaults are accepted; others are NotImple
 from numbers import Integral
 
 from minigan.creation import zeros
-from minigan.errors import check_options, count, describe, explained
+from minigan.checks import check_int, check_options, check_pair, describe, explain_errors
 from minigan.functional import conv2d, conv_transpose2d, embedding, linear
-from minigan.functional.convolution import pair
 from minigan.nn import init
 from minigan.nn.module import Module, Parameter
 
@@ -18,10 +17,10 @@ from minigan.nn.module import Module, Parameter
 class Linear(Module):
     """x @ weight.T + bias: (...,in_features) -> (...,out_features)."""
 
-    @explained
+    @explain_errors
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
-        self.in_features = count("Linear", "in_features", in_features)
-        self.out_features = count("Linear", "out_features", out_features)
+        self.in_features = check_int("Linear", "in_features", in_features)
+        self.out_features = check_int("Linear", "out_features", out_features)
         self.weight = Parameter(zeros(self.out_features, self.in_features))
         self.bias = Parameter(zeros(self.out_features)) if bias else None
         init.uniform_by_fan_in_(self.weight, self.bias)
@@ -36,18 +35,18 @@ class Linear(Module):
 
 
 class _Convolution(Module):
-    @explained
+    @explain_errors
     def __init__(self, in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                  bias, padding_mode, device, dtype):
         name = type(self).__name__
         check_options(name, {"groups": groups, "padding_mode": padding_mode},
                       {"groups": (1,), "padding_mode": ("zeros",)})
-        self.in_channels = count(name, "in_channels", in_channels)
-        self.out_channels = count(name, "out_channels", out_channels)
-        self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
-        self.stride = pair(name, "stride", stride, 1)
-        self.padding = padding if isinstance(padding, str) else pair(name, "padding", padding, 0)
-        self.dilation = pair(name, "dilation", dilation, 1)
+        self.in_channels = check_int(name, "in_channels", in_channels)
+        self.out_channels = check_int(name, "out_channels", out_channels)
+        self.kernel_size = check_pair(name, "kernel_size", kernel_size, 1)
+        self.stride = check_pair(name, "stride", stride, 1)
+        self.padding = padding if isinstance(padding, str) else check_pair(name, "padding", padding, 0)
+        self.dilation = check_pair(name, "dilation", dilation, 1)
         self.weight = Parameter(zeros(*self.weight_channels(), *self.kernel_size))
         self.bias = Parameter(zeros(self.out_channels)) if bias else None
         init.uniform_by_fan_in_(self.weight, self.bias)
@@ -69,14 +68,14 @@ class _Convolution(Module):
 class Conv2d(_Convolution):
     """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv2d. weight (O,C,KH,KW)."""
 
-    @explained
+    @explain_errors
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1,
                  groups=1, bias=True, padding_mode="zeros", device=None, dtype=None):
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f"Conv2d: padding must be numbers, 'same' or 'valid', "
                              f"got {describe(padding)}")
         if isinstance(padding, str) and padding == "same" and (
-                pair("Conv2d", "stride", stride, 1) != (1, 1)):
+                check_pair("Conv2d", "stride", stride, 1) != (1, 1)):
             raise ValueError(f"Conv2d: padding='same' needs stride 1, got {stride}")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                          bias, padding_mode, device, dtype)
@@ -94,13 +93,13 @@ class ConvTranspose2d(_Convolution):
     weight (C,O,KH,KW)
     """
 
-    @explained
+    @explain_errors
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
                  output_padding=0, groups=1, bias=True, dilation=1, padding_mode="zeros",
                  device=None, dtype=None):
         if isinstance(padding, str):
             raise TypeError(f"ConvTranspose2d: padding must be numbers, got {describe(padding)}")
-        self.output_padding = pair("ConvTranspose2d", "output_padding", output_padding, 0)
+        self.output_padding = check_pair("ConvTranspose2d", "output_padding", output_padding, 0)
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                          bias, padding_mode, device, dtype)
 
@@ -115,14 +114,14 @@ class ConvTranspose2d(_Convolution):
 class Embedding(Module):
     """Rows of weight (num_embeddings,embedding_dim) by index: (...) -> (...,embedding_dim)."""
 
-    @explained
+    @explain_errors
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None, *, device=None,
                  dtype=None, **options):
         check_options("Embedding", options, {
             "max_norm": (None,), "norm_type": (2,), "scale_grad_by_freq": (False,),
             "sparse": (False,)})
-        self.num_embeddings = count("Embedding", "num_embeddings", num_embeddings)
-        self.embedding_dim = count("Embedding", "embedding_dim", embedding_dim)
+        self.num_embeddings = check_int("Embedding", "num_embeddings", num_embeddings)
+        self.embedding_dim = check_int("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None and not (isinstance(padding_idx, Integral)
                                             and -num_embeddings <= padding_idx < num_embeddings):
             raise ValueError(f"Embedding: padding_idx must name one of {num_embeddings} rows, "

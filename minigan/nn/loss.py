@@ -3,14 +3,14 @@
 import math
 
 from minigan import functional
-from minigan.errors import check_options, count, describe, explained, number
+from minigan.checks import check_options, check_int, describe, explain_errors, check_number
 from minigan.nn.module import Module
 
 
 class _Loss(Module):
     """reduction: 'mean', 'sum' or 'none'. PyTorch's former size_average and reduce: only None."""
 
-    @explained
+    @explain_errors
     def __init__(self, weight=None, *, reduction="mean", **options):
         check_options(type(self).__name__, options, {"size_average": (None,), "reduce": (None,)})
         if reduction not in ("mean", "sum", "none"):
@@ -23,7 +23,7 @@ class _Loss(Module):
 class MSELoss(_Loss):
     """(input - target)^2."""
 
-    @explained
+    @explain_errors
     def __init__(self, *, reduction="mean", **options):
         super().__init__(reduction=reduction, **options)
 
@@ -34,7 +34,7 @@ class MSELoss(_Loss):
 class L1Loss(_Loss):
     """|input - target|."""
 
-    @explained
+    @explain_errors
     def __init__(self, *, reduction="mean", **options):
         super().__init__(reduction=reduction, **options)
 
@@ -53,7 +53,7 @@ class BCELoss(_Loss):
 class BCEWithLogitsLoss(_Loss):
     """Binary cross entropy of logits."""
 
-    @explained
+    @explain_errors
     def __init__(self, weight=None, *, reduction="mean", pos_weight=None, **options):
         super().__init__(weight, reduction=reduction, **options)
         self.register_buffer("pos_weight", pos_weight)
@@ -66,12 +66,12 @@ class BCEWithLogitsLoss(_Loss):
 class CrossEntropyLoss(_Loss):
     """Cross entropy of logits with class indices or class probabilities."""
 
-    @explained
+    @explain_errors
     def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0,
                  **options):
         super().__init__(weight, reduction=reduction, **options)
-        self.ignore_index = count("CrossEntropyLoss", "ignore_index", ignore_index, -math.inf)
-        self.label_smoothing = number("CrossEntropyLoss", "label_smoothing", label_smoothing, 0, 1)
+        self.ignore_index = check_int("CrossEntropyLoss", "ignore_index", ignore_index, -math.inf)
+        self.label_smoothing = check_number("CrossEntropyLoss", "label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, input, target):
         return functional.cross_entropy(
@@ -82,10 +82,10 @@ class CrossEntropyLoss(_Loss):
 class NLLLoss(_Loss):
     """Minus the log-probability of the class index, as log_softmax gives it."""
 
-    @explained
+    @explain_errors
     def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", **options):
         super().__init__(weight, reduction=reduction, **options)
-        self.ignore_index = count("NLLLoss", "ignore_index", ignore_index, -math.inf)
+        self.ignore_index = check_int("NLLLoss", "ignore_index", ignore_index, -math.inf)
 
     def forward(self, input, target):
         return functional.nll_loss(input, target, self.weight, ignore_index=self.ignore_index,

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from minigan.autograd import Tensor, checked_dtype
+from minigan.checks import check_dtype
+from minigan.tensor import Tensor
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
-from minigan.errors import called, describe, explained
-from minigan.walk import clear_gradients
-from minigan.watching import watching
+from minigan.checks import check_callable, describe, explain_errors
+from minigan.autograd import clear_gradients
+from minigan.hooks import hooks
 
 
 class Parameter(Tensor):
@@ -16,7 +17,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    @explained
+    @explain_errors
     def __init__(self, data, requires_grad=True):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: expected a Tensor, got {describe(data)}")
@@ -27,7 +28,7 @@ class Parameter(Tensor):
     def __deepcopy__(self, memo):
         """A copy without the gradient, as PyTorch's Parameter; a plain leaf's copy has its own."""
         copy = super().__deepcopy__(memo)
-        copy.gradient = None
+        copy.grad = None
         return copy
 
     def __repr__(self):
@@ -55,9 +56,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *inputs, **options):
-        if watching.observer is None:
+        if hooks.observer is None:
             return self.forward(*inputs, **options)
-        return watching.observer.call(self, inputs, options)
+        return hooks.observer.call(self, inputs, options)
 
     def __setattr__(self, name, value):
         # The slip this catches: `layer.weight = layer.weight * 2` would leave nothing to train.
@@ -132,7 +133,7 @@ class Module:
 
     def apply(self, function):
         """Call function(module) for each module below, then for this one."""
-        called("apply", "function", function)
+        check_callable("apply", "function", function)
         for child in self.children():
             child.apply(function)
         function(self)
@@ -170,9 +171,9 @@ class Module:
             if isinstance(target, str):
                 device = target
             elif target is not None:
-                dtype = checked_dtype("to", target)
+                dtype = check_dtype("to", target)
         device = None if device is None else device_named(device)
-        if dtype is not None and checked_dtype("to", dtype).kind != "f":
+        if dtype is not None and check_dtype("to", dtype).kind != "f":
             raise TypeError(f"to: a module can only be turned into a floating-point dtype, "
                             f"got {describe(dtype)}")
         for tensor in (*self.parameters(), *self.buffers()):

@@ -1,20 +1,20 @@
 """Layers that normalize: BatchNorm1d, BatchNorm2d, LayerNorm."""
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.creation import ones, tensor, zeros
-from minigan.errors import count, describe, explained, number
+from minigan.checks import check_int, describe, explain_errors, check_number
 from minigan.functional import batch_norm, layer_norm
 from minigan.nn.module import Module, Parameter
 
 
 class _BatchNorm(Module):
-    @explained
+    @explain_errors
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True,
                  track_running_stats=True, device=None, dtype=None):
         name = type(self).__name__
-        self.num_features = count(name, "num_features", num_features)
-        self.eps = number(name, "eps", eps, 0)
-        self.momentum = None if momentum is None else number(name, "momentum", momentum, 0, 1)
+        self.num_features = check_int(name, "num_features", num_features)
+        self.eps = check_number(name, "eps", eps, 0)
+        self.momentum = None if momentum is None else check_number(name, "momentum", momentum, 0, 1)
         self.affine = affine
         self.track_running_stats = track_running_stats
         self.weight = Parameter(ones(num_features)) if affine else None
@@ -38,6 +38,7 @@ class _BatchNorm(Module):
                             self.training or not self.track_running_stats, momentum, self.eps)
         if counts:
             self.num_batches_tracked.array += 1
+            self.num_batches_tracked.changed()
         return result
 
     def extra_repr(self):
@@ -58,15 +59,15 @@ class BatchNorm2d(_BatchNorm):
 class LayerNorm(Module):
     """Each item normalized over its last dimensions; see functional.layer_norm."""
 
-    @explained
+    @explain_errors
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None,
                  dtype=None):
         shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (
             normalized_shape,)
         if not shape:
             raise ValueError("LayerNorm: normalized_shape must name at least one dimension")
-        self.normalized_shape = tuple(count("LayerNorm", "normalized_shape", n) for n in shape)
-        self.eps = number("LayerNorm", "eps", eps, 0)
+        self.normalized_shape = tuple(check_int("LayerNorm", "normalized_shape", n) for n in shape)
+        self.eps = check_number("LayerNorm", "eps", eps, 0)
         self.elementwise_affine = elementwise_affine
         self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
         self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine and bias else None

@@ -1,20 +1,19 @@
 """Pooling layers: images made smaller without weights."""
 
 from minigan import functional
-from minigan.errors import check_options, explained
-from minigan.functional.convolution import pair
+from minigan.checks import check_options, check_pair, explain_errors
 from minigan.nn.module import Module
 
 
 class _Pooling(Module):
     options = {"padding": (0, (0, 0)), "ceil_mode": (False,)}
 
-    @explained
+    @explain_errors
     def __init__(self, kernel_size, stride=None, padding=0, **options):
         name = type(self).__name__
         check_options(name, {"padding": padding, **options}, self.options)
-        self.kernel_size = pair(name, "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else pair(name, "stride", stride, 1)
+        self.kernel_size = check_pair(name, "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else check_pair(name, "stride", stride, 1)
 
     def extra_repr(self):
         return f"kernel_size={self.kernel_size}, stride={self.stride}"

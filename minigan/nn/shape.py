@@ -4,8 +4,9 @@ import math
 from numbers import Real
 
 from minigan import functional
-from minigan.autograd import Tensor
-from minigan.errors import check_options, count, describe, explained, operation
+from minigan.tensor import Tensor
+from minigan.checks import check_axis, check_int, check_options, describe, explain_errors
+from minigan.autograd import operation
 from minigan.nn.module import Module
 
 
@@ -22,10 +23,10 @@ class Identity(Module):
 class Flatten(Module):
     """Dimensions start_dim to end_dim made one; by default all but the batch's."""
 
-    @explained
+    @explain_errors
     def __init__(self, start_dim=1, end_dim=-1):
-        self.start_dim = count("Flatten", "start_dim", start_dim, -math.inf)
-        self.end_dim = count("Flatten", "end_dim", end_dim, -math.inf)
+        self.start_dim = check_int("Flatten", "start_dim", start_dim, -math.inf)
+        self.end_dim = check_int("Flatten", "end_dim", end_dim, -math.inf)
 
     def forward(self, input):
         return functional.flatten(input, self.start_dim, self.end_dim)
@@ -37,21 +38,21 @@ class Flatten(Module):
 @operation
 def unflatten(input: Tensor, dim, sizes):
     """One dimension made several."""
-    axis = functional.arithmetic.axis_of("unflatten", dim, input.ndim)
+    axis = check_axis("unflatten", dim, input.ndim)
     return input.view(*input.shape[:axis], *sizes, *input.shape[axis + 1:])
 
 
 class Unflatten(Module):
     """Dimension `dim` made several, of the sizes in unflattened_size."""
 
-    @explained
+    @explain_errors
     def __init__(self, dim, unflattened_size):
         if not isinstance(unflattened_size, (tuple, list)):
             raise TypeError(f"Unflatten: unflattened_size must be a tuple, "
                             f"got {describe(unflattened_size)}")
-        self.dim = count("Unflatten", "dim", dim, -math.inf)
+        self.dim = check_int("Unflatten", "dim", dim, -math.inf)
         self.unflattened_size = tuple(
-            count("Unflatten", "unflattened_size", n, -1) for n in unflattened_size)
+            check_int("Unflatten", "unflattened_size", n, -1) for n in unflattened_size)
 
     def forward(self, input):
         return unflatten(input, self.dim, self.unflattened_size)
@@ -63,11 +64,11 @@ class Unflatten(Module):
 class View(Module):
     """Another shape for each item: View(250) gives (N,250), View(3, 11, 11) (N,3,11,11)."""
 
-    @explained
+    @explain_errors
     def __init__(self, *shape):
         if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
             shape = shape[0]
-        self.shape = tuple(count("View", "shape", n, -1) for n in shape)
+        self.shape = tuple(check_int("View", "shape", n, -1) for n in shape)
 
     def forward(self, input):
         if not isinstance(input, Tensor) or not input.array.ndim:
@@ -82,7 +83,7 @@ class View(Module):
 class Upsample(Module):
     """(N,C,H,W) -> (N,C,H*s,W*s), each pixel repeated; only mode='nearest'."""
 
-    @explained
+    @explain_errors
     def __init__(self, size=None, scale_factor=None, mode="nearest", **options):
         check_options("Upsample", options, {"align_corners": (None,),
                                             "recompute_scale_factor": (None, False)})

@@ -1,40 +1,48 @@
-"""What optimisers have in common: groups of parameters, laid flat, stepped, saved and loaded."""
+"""What optimisers have in common: groups of parameters, their state, and memory for gradients."""
 
 import math
 from numbers import Real
 
-from minigan.autograd import Tensor
-from minigan.capturing import capturing
-from minigan.errors import describe, explained
-from minigan.optim.blocks import Block, RecordedStep
-from minigan.walk import clear_gradients
-from minigan.watching import watching
+
+from minigan.autograd import clear_gradients
+from minigan.checks import describe, explain_errors
+from minigan.device import array_module
+from minigan.hooks import hooks
+from minigan.tensor import Tensor
 
 # PyTorch's further options: those for how it computes change nothing here, and are accepted; those
 # for what it computes are accepted only where they are off.
 OPTIONS = {"maximize": (False,), "differentiable": (False,), "foreach": (None, False, True),
            "fused": (None, False, True)}
+ALIGNMENT = 64  # numbers: where each gradient starts, for the matrix products that write it
 
 
 class Optimizer:
-    """What optimisers have in common: groups of parameters, laid flat, stepped and saved.
+    """Groups of parameters that are stepped together.
 
-    A subclass names what it remembers of each parameter (`remembers`) and which options are
-    numbers. It defines `update(group, step, scratch, values, gradients, *moments)` for flat arrays,
-    and for a GPU `options(group)`, a tuple of numbers, and `launch(options, step, values, gradients,
-    *moments)` with both as arrays there.
+    param_groups  a list of dicts of options, each with its 'params'; they may be edited
+    state         {parameter: {'step': Tensor, ...}}, what is remembered of each that has had a step
+
+    Parameters stay where they are. Their gradients lie side by side in one flat array for each
+    dtype and device, from which `zero_grad` only takes them away: the next backward pass writes
+    into the same memory.
+
+    A subclass names its state, 'step' first (`state_names`), and the options that are numbers of
+    at least 0 (`numbers`). It defines `update(group, params, grads, steps, ...)`, which changes lists of arrays in place;
+    each of `steps` is a 0-d int64 array.
     """
 
-    remembers = ()
+    state_names = ("step",)
     numbers = ()
-    counts_steps = False  # whether an update uses the number of the step
+    needs_state = False  # whether a saved state without moments is incomplete
 
-    @explained
+    @explain_errors
     def __init__(self, params, defaults):
         self.name = type(self).__name__
         self.defaults = defaults
         self.param_groups = []
-        self.blocks = []  # (group, Block)
+        self.state = {}
+        self._laid_out = []  # the parameters that have a place for their gradients
         if isinstance(params, (Tensor, dict)):  # both iterable, neither what is meant
             raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
                             f"got {describe(params)}")
@@ -47,9 +55,9 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
-    @explained
+    @explain_errors
     def add_param_group(self, group):
-        """Take on more parameters: {'params': [...], 'lr': 0.1, ...}."""
+        """Add more parameters: {'params': [...], 'lr': 0.1, ...}."""
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f"{self.name}: a parameter group must be a dict with 'params', "
                             f"got {describe(group)}")
@@ -57,7 +65,7 @@ class Optimizer:
         params = [params] if isinstance(params, Tensor) else list(params)
         if not params:
             raise ValueError(f"{self.name}: no parameters given (a generator can be used once)")
-        known = {id(p) for before in self.param_groups for p in before["params"]}
+        known = {id(p) for p in self._parameters()}
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"{self.name}: expected parameters, got {describe(p)}")
@@ -73,7 +81,7 @@ class Optimizer:
         group = {**self.defaults, **group, "params": params}
         self.check(group)
         self.param_groups.append(group)
-        self._lay_out()
+        self._lay_out_gradients()
 
     def check(self, group):
         """ValueError for an option that is no number of at least 0; subclasses check theirs."""
@@ -83,95 +91,88 @@ class Optimizer:
                 raise ValueError(f"{self.name}: {option} must be a finite number of at least 0, "
                                  f"got {describe(value)}")
 
-    def _lay_out(self):
-        """Move all parameters into blocks, carrying along what is remembered of them."""
-        remembered = self._remembered()
-        self.blocks = []
-        for group in self.param_groups:
-            alike = {}
-            for p in group["params"]:
-                alike.setdefault((p.dtype, p.device), []).append(p)
-            self.blocks += [(group, Block(params, self.remembers, self.options(group)))
-                            for params in alike.values()]
-        for group, block in self.blocks:
-            parts = {name: block.parts(flat) for name, flat in block.moments.items()}
-            for i, p in enumerate(block.parameters):
-                if id(p) in remembered:
-                    block.steps[i], moments = remembered[id(p)]
-                    for name, moment in moments.items():
-                        if moment.shape != p.shape:
-                            raise ValueError(f"{self.name}: a parameter's shape changed from "
-                                             f"{moment.shape} to {p.shape}; make a new optimiser")
-                        parts[name][i][...] = Tensor(moment).to(p.device).array
-            block.set_steps(block.steps)
+    def _parameters(self):
+        return [p for group in self.param_groups for p in group["params"]]
 
-    def _remembered(self):
-        """id(parameter) -> (steps, {name: array}) for each that has had a step."""
-        remembered = {}
-        for _, block in self.blocks:
-            parts = {name: block.parts(flat) for name, flat in block.moments.items()}
-            for i, p in enumerate(block.parameters):
-                if block.steps[i]:
-                    remembered[id(p)] = (block.steps[i], {n: parts[n][i] for n in parts})
-        return remembered
+    def _lay_out_gradients(self):
+        """Give each parameter a place for its gradient, unless all have theirs already."""
+        params = self._parameters()
+        if len(params) == len(self._laid_out) and all(
+                p is q and p.grad_buffer is not None for p, q in zip(params, self._laid_out)):
+            return
+        alike = {}
+        for p in params:
+            alike.setdefault((p.dtype, p.device), []).append(p)
+        for parts in alike.values():
+            starts = [0]
+            for p in parts:
+                starts.append(starts[-1] + -(-p.array.size // ALIGNMENT) * ALIGNMENT)
+            first = parts[0].array
+            flat = array_module(first).zeros(starts[-1], first.dtype)
+            for p, start in zip(parts, starts):
+                p.grad_buffer = Tensor(flat[start:start + p.array.size].reshape(p.array.shape))
+        self._laid_out = params
 
     def zero_grad(self, set_to_none=True):
         """Forget all gradients, or with set_to_none=False fill them with zeros.
 
         Each parameter's next gradient takes the same memory again.
         """
-        for group in self.param_groups:
-            clear_gradients(group["params"], set_to_none)
+        self._lay_out_gradients()
+        clear_gradients(self._laid_out, set_to_none)
 
     def step(self):
         """Change every parameter that has a gradient."""
-        if watching.observer is None:
+        if hooks.observer is None:
             self._step()
         else:
-            watching.observer.run("step", self.name, self._step, (), {})
+            hooks.observer.run("step", self.name, self._step, (), {})
 
     def _step(self):
-        if not all(block.is_in_place() for _, block in self.blocks):
-            self._lay_out()
-        for group, block in self.blocks:
-            if block.has_kernels:
-                self._step_on_gpu(group, block)
+        self._lay_out_gradients()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p._grad is not None]
+            if not params:
                 continue
-            flats = block.flats()
-            for _, _, start, end, step in block.advance():
-                for piece in range(start, end, block.scratch.size):
-                    until = min(piece + block.scratch.size, end)
-                    self.update(group, step, block.scratch[:until - piece],
-                                *[flat[piece:until] for flat in flats])
+            states = [self._state_of(p) for p in params]
+            if hooks.capture is not None:
+                hooks.capture.steps.append((self, group, params, states))
+            self.update(group, [p.array for p in params], [p._grad.array for p in params],
+                        *[[state[name].array for state in states] for name in self.state_names])
+            for p in params:
+                p.changed()
 
-    def _step_on_gpu(self, group, block):
-        block.set_options(self.options(group))
-        runs = block.advance()
-        if capturing.recording is not None:
-            capturing.recording.steps.append(RecordedStep(self, group, block, runs))
-        for first, last, start, end, _ in runs:
-            steps = block.counters[first:last]
-            steps += 1
-            self.launch(block.options, steps, *[flat[start:end] for flat in block.flats()])
+    def _state_of(self, p):
+        """What is remembered of a parameter: zeros at first."""
+        state = self.state.get(p)
+        if state is None:
+            xp = array_module(p.array)
+            self.state[p] = state = {
+                name: Tensor(xp.zeros((), "int64") if name == "step" else xp.zeros_like(p.array))
+                for name in self.state_names}
+            return state
+        moment = state[self.state_names[-1]]
+        if moment.array.shape != p.array.shape:
+            raise ValueError(f"{self.name}: a parameter's shape changed from {moment.shape} to "
+                             f"{p.shape}; make a new optimiser")
+        if moment.array.dtype is not p.array.dtype or type(moment.array) is not type(p.array):
+            for name in self.state_names:  # the parameter was moved to another device or dtype
+                state[name] = state[name].to(p.device, None if name == "step" else p.dtype)
+        return state
 
     def state_dict(self):
-        """{'state': {i: {'step': int, name: Tensor}}, 'param_groups': [...]}, as PyTorch's.
+        """{'state': {i: {'step': Tensor, ...}}, 'param_groups': [...]}, as PyTorch's.
 
-        i counts the parameters over all groups; the Tensors share the optimiser's memory.
+        i counts the parameters over all groups; the Tensors are the optimiser's own, and go on
+        with it: copy.deepcopy what is to stay.
         """
-        remembered = self._remembered()
-        state, groups, number = {}, [], 0
-        for group in self.param_groups:
-            numbers = list(range(number, number + len(group["params"])))
-            for i, p in zip(numbers, group["params"]):
-                if id(p) in remembered:
-                    step, moments = remembered[id(p)]
-                    state[i] = {"step": step, **{n: Tensor(m) for n, m in moments.items()}}
-            groups.append({**group, "params": numbers})
-            number += len(numbers)
-        return {"state": state, "param_groups": groups}
+        numbers = {id(p): i for i, p in enumerate(self._parameters())}
+        return {"state": {numbers[id(p)]: dict(self.state[p]) for p in self._parameters()
+                          if p in self.state},
+                "param_groups": [{**group, "params": [numbers[id(p)] for p in group["params"]]}
+                                 for group in self.param_groups]}
 
-    @explained
+    @explain_errors
     def load_state_dict(self, state_dict):
         """Take over a copy of another's state. ValueError if groups or shapes do not fit."""
         try:
@@ -184,48 +185,46 @@ class Optimizer:
         if sizes != own:
             raise ValueError(f"load_state_dict: {self.name} has groups of {own} parameters, the "
                              f"state has {sizes}")
-        params = [p for group in self.param_groups for p in group["params"]]
         numbers = [i for group in groups for i in group["params"]]
-        state = {id(p): states[i] for p, i in zip(params, numbers) if i in states}
-        steps = {}
-        for p in params:
-            if id(p) not in state:
-                continue
-            steps[id(p)] = int(state[id(p)].get("step", 1))
-            if steps[id(p)] < 0:
-                raise ValueError(f"load_state_dict: {self.name}: step must be at least 0, "
-                                 f"got {steps[id(p)]}")
-            if self.counts_steps and "step" not in state[id(p)]:
-                raise ValueError(f"load_state_dict: {self.name}: step of a parameter of shape "
-                                 f"{p.shape} is missing")
-            for name in self.remembers:
-                moment = state[id(p)].get(name)
-                if moment is None and not self.counts_steps:
-                    continue  # PyTorch's SGD without momentum remembers None
-                if moment is None or tuple(moment.shape) != p.shape:
-                    found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
-                    raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
-                                     f"shape {p.shape} {found}")
-                if moment.dtype.kind not in "biuf":
-                    raise TypeError(f"load_state_dict: {self.name}: {name} must be numbers, "
-                                    f"got {describe(moment)}")
-        loaded = [{**group, **{k: v for k, v in saved.items() if k in self.defaults}}
-                  for group, saved in zip(self.param_groups, groups)]
-        for group in loaded:
+        loaded = {p: self._loaded(p, states[i])
+                  for p, i in zip(self._parameters(), numbers) if i in states}
+        options = [{**group, **{k: v for k, v in saved.items() if k in self.defaults}}
+                   for group, saved in zip(self.param_groups, groups)]
+        for group in options:
             self.check(group)
-        for group, options in zip(self.param_groups, loaded):
-            group.update(options)
-        self._lay_out()
-        for _, block in self.blocks:
-            for name, flat in block.moments.items():
-                for p, part in zip(block.parameters, block.parts(flat)):
-                    moment = state.get(id(p), {}).get(name)
-                    if moment is not None:
-                        moment = moment if isinstance(moment, Tensor) else Tensor(moment)
-                        part[...] = moment.to(p.device).array
-                    else:
-                        part[...] = 0
-            block.set_steps([steps.get(id(p), 0) for p in block.parameters])
+        for group, changed in zip(self.param_groups, options):
+            group.update(changed)
+        self.state = loaded
+
+    def _loaded(self, p, saved):
+        """A copy of a parameter's saved state."""
+        if "step" not in saved and self.needs_state:
+            raise ValueError(f"load_state_dict: {self.name}: step of a parameter of shape "
+                             f"{p.shape} is missing")
+        step = int(saved.get("step", 1))
+        if step < 0:
+            raise ValueError(f"load_state_dict: {self.name}: step must be at least 0, got {step}")
+        xp = array_module(p.array)
+        state = {"step": Tensor(xp.full((), step, "int64"))}
+        for name in self.state_names[1:]:
+            moment = saved.get(name)
+            if moment is None and not self.needs_state:
+                state[name] = Tensor(xp.zeros_like(p.array))  # PyTorch's, without momentum
+                continue
+            if moment is None or tuple(moment.shape) != p.shape:
+                found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
+                raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
+                                 f"shape {p.shape} {found}")
+            if moment.dtype.kind not in "biuf":
+                raise TypeError(f"load_state_dict: {self.name}: {name} must be numbers, "
+                                f"got {describe(moment)}")
+            moment = moment if isinstance(moment, Tensor) else Tensor(moment)
+            state[name] = Tensor(moment.detach().to(p.device, p.dtype).array.copy())
+        return state
+
+    def __getstate__(self):
+        """For copies and pickles: places for gradients are a matter of this process."""
+        return {**vars(self), "_laid_out": []}
 
     def __repr__(self):
         lines = [f"Parameter group {i}: " + ", ".join(

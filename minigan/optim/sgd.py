@@ -1,55 +1,45 @@
 """Stochastic gradient descent, with momentum."""
 
-from minigan.device import module_of
-from minigan.errors import check_options, describe, explained
-from minigan.kernels.cuda import optim as on_gpu
+from minigan.autograd import dispatched
+from minigan.checks import check_options, describe, explain_errors
+from minigan.device import array_module
 from minigan.optim.optimizer import OPTIONS, Optimizer
 
 
 class SGD(Optimizer):
     """p -= lr * d, where d is the gradient (plus weight_decay * p), or with momentum its sum
-    b = momentum * b + d; nesterov looks one step ahead, d + momentum * b.
+    b = momentum * b + (1 - dampening) * d; nesterov looks one step ahead, d + momentum * b.
 
     I. Sutskever et al., On the importance of initialization and momentum, 2013 (PyTorch's form).
     """
 
-    remembers = ("momentum_buffer",)
-    numbers = ("lr", "momentum", "weight_decay")
+    state_names = ("step", "momentum_buffer")
+    numbers = ("lr", "momentum", "dampening", "weight_decay")
 
-    @explained
-    def __init__(self, params, lr=1e-3, momentum=0, weight_decay=0, nesterov=False, **options):
-        check_options("SGD", options, OPTIONS | {"dampening": (0,)})
-        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay,
-                                      nesterov=nesterov))
+    @explain_errors
+    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False,
+                 **options):
+        check_options("SGD", options, OPTIONS)
+        super().__init__(params, dict(lr=lr, momentum=momentum, dampening=dampening,
+                                      weight_decay=weight_decay, nesterov=nesterov))
 
     def check(self, group):
         super().check(group)
         if not isinstance(group["nesterov"], int):
             raise ValueError(f"SGD: nesterov must be True or False, "
                              f"got {describe(group['nesterov'])}")
-        if group["nesterov"] and not group["momentum"]:
-            raise ValueError("SGD: nesterov needs a momentum above 0")
+        if group["nesterov"] and (not group["momentum"] or group["dampening"]):
+            raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0")
 
-    def options(self, group):
-        return group["lr"], group["momentum"], group["weight_decay"], float(group["nesterov"])
-
-    def launch(self, options, step, p, g, b):
-        on_gpu.sgd(options, p, g, b)
-
-    def update(self, group, step, d, p, g, b):
-        momentum = group["momentum"]
-        xp = module_of(p)
-        if group["weight_decay"]:
-            xp.multiply(p, group["weight_decay"], out=d)
-            d += g
-        else:
-            d[...] = g
-        if momentum:
-            b *= momentum
-            b += d
-            if group["nesterov"]:
-                d += momentum * b
-            else:
-                d[...] = b
-        d *= group["lr"]
-        p -= d
+    @dispatched
+    def update(self, group, params, grads, steps, buffers):
+        lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
+        for p, g, t, b in zip(params, grads, steps, buffers):
+            d = g + weight_decay * p if weight_decay else g
+            if momentum:
+                t += 1
+                # The first step starts the sum with d itself, as in PyTorch.
+                share = array_module(p).where(t == 1, 1, 1 - group["dampening"]).astype(p.dtype)
+                b[...] = momentum * b + share * d
+                d = d + momentum * b if group["nesterov"] else b
+            p -= lr * d

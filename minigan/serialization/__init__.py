@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy
 
-from minigan.device import moved
-from minigan.errors import DamagedFileError, describe
+from minigan.device import to_device
+from minigan.checks import DamagedFileError, describe
 from minigan.nn import Module
 from minigan.serialization import npz, sealed
 
@@ -62,7 +62,7 @@ def _checked(name, path):
 
 
 def _array(name, value):
-    array = numpy.asarray(moved(getattr(value, "array", value), "cpu"))
+    array = numpy.asarray(to_device(getattr(value, "array", value), "cpu"))
     if array.dtype.kind not in "biuf":
         raise TypeError(f"save: {name}: expected numbers, got {describe(value)}")
     return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -9,7 +9,7 @@ import math
 
 import numpy
 
-from minigan.errors import DamagedFileError, shown
+from minigan.checks import DamagedFileError, short_repr
 from minigan.files import whole_file
 
 MOST_PACKED = 1032  # deflate makes at most so many bytes of one
@@ -22,7 +22,7 @@ def write(path, arrays):
 
     for name in arrays:
         if "\0" in name or len(name.encode()) > LONGEST_NAME:
-            raise ValueError(f"the name {shown(name)} cannot stand in an .npz file")
+            raise ValueError(f"the name {short_repr(name)} cannot stand in an .npz file")
     with whole_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.errors import DamagedFileError
+from minigan.checks import DamagedFileError
 from minigan.files import write_durably
 
 FORMAT = 1

@@ -2,9 +2,9 @@
 
 import numpy
 
-from minigan.autograd import Tensor
-from minigan.device import moved
-from minigan.errors import describe
+from minigan.tensor import Tensor
+from minigan.device import to_device
+from minigan.checks import describe
 
 
 def as_numpy(values):
@@ -13,7 +13,7 @@ def as_numpy(values):
         values = values.array
     if isinstance(values, (list, tuple)):
         return numpy.array([as_numpy(value) for value in values])
-    array = numpy.asarray(moved(values, "cpu"))
+    array = numpy.asarray(to_device(values, "cpu"))
     if array.dtype.kind not in "biuf":
         raise TypeError(f"expected numbers, got {describe(values)}")
     return array

@@ -5,7 +5,7 @@ import platform
 import numpy
 
 from minigan.device import random_state, set_random_state
-from minigan.errors import DamagedFileError, instance, shown
+from minigan.checks import DamagedFileError, check_type, short_repr
 from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.serialization import sealed
@@ -60,12 +60,12 @@ class Checkpoint:
         for name, kind in FACTS.items():
             if not isinstance(self.facts.get(name), kind):
                 raise DamagedFileError(f"{path}: expected the fact {name!r} as {kind.__name__}, "
-                                       f"found {shown(self.facts.get(name))}")
+                                       f"found {short_repr(self.facts.get(name))}")
 
     def restore(self, parts):
         """Put the state back into Modules and Optimizers of the same names, and into the random
         stream. ValueError for parts that it does not fit."""
-        instance("restore", "parts", parts, dict)
+        check_type("restore", "parts", parts, dict)
         for name, part in parts.items():
             if isinstance(part, Module):
                 part.load_state_dict(self._below(f"networks/{name}/"))

@@ -2,11 +2,11 @@
 
 import numpy
 
-from minigan.errors import count, explained
+from minigan.checks import check_int, explain_errors
 from minigan.training.arrays import as_numpy
 
 
-@explained
+@explain_errors
 def confusion_matrix(labels, predictions, classes=10):
     """How often each true class was predicted as each class: int64 (classes, classes).
 
@@ -14,7 +14,7 @@ def confusion_matrix(labels, predictions, classes=10):
 
     Row: the true class; column: the predicted one. ValueError for other shapes or values.
     """
-    classes = count("confusion_matrix", "classes", classes)
+    classes = check_int("confusion_matrix", "classes", classes)
     labels, predictions = as_numpy(labels), as_numpy(predictions)
     if labels.ndim != 1 or labels.shape != predictions.shape or not labels.size:
         raise ValueError(f"confusion_matrix: expected labels and predictions of one shape (N,) "
@@ -28,7 +28,7 @@ def confusion_matrix(labels, predictions, classes=10):
     return numpy.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 
-@explained
+@explain_errors
 def format_confusion(matrix):
     """A confusion matrix as lines of text, with each class's recall (the part of it found).
 

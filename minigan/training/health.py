@@ -7,7 +7,7 @@ the same picture.
 
 import math
 
-from minigan.errors import explained
+from minigan.checks import explain_errors
 
 RECORDS = 100        # of the discriminator's loss that are looked at
 NEVER_WRONG = 0.01   # mean loss: it says 0.99 where 1 is right
@@ -15,7 +15,7 @@ ALWAYS_WRONG = 5.0   # mean loss: it says 0.007
 COLLAPSED = 0.1      # of the spread of real pictures
 
 
-@explained
+@explain_errors
 def discriminator_warning(losses):
     """A line if the discriminator is dying, otherwise "".
 
@@ -35,7 +35,7 @@ def discriminator_warning(losses):
     return ""
 
 
-@explained
+@explain_errors
 def generator_warning(spread):
     """A line if the generator has collapsed, otherwise "".
 

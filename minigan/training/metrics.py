@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import Tensor
+from minigan.tensor import Tensor
 from minigan.creation import tensor
-from minigan.errors import called, count, explained
-from minigan.recording import no_grad
+from minigan.checks import check_callable, check_int, explain_errors
+from minigan.grad_mode import no_grad
 from minigan.training.arrays import as_numpy
 
 
@@ -23,7 +23,7 @@ class LabelShare(NamedTuple):
     per_class: numpy.ndarray
 
 
-@explained
+@explain_errors
 @no_grad()
 def features_of(function, images, batch_size=256):
     """What a function makes of many images, batch by batch: a NumPy array (N,...).
@@ -35,8 +35,8 @@ def features_of(function, images, batch_size=256):
 
     ValueError for no images, a batch size below 1, and a result that has not a row for each image.
     """
-    called("features_of", "function", function)
-    batch_size = count("features_of", "batch_size", batch_size)
+    check_callable("features_of", "function", function)
+    batch_size = check_int("features_of", "batch_size", batch_size)
     images = images if isinstance(images, Tensor) else tensor(images)
     if not images.ndim or not len(images):
         raise ValueError(f"features_of: expected images (N,...) with N > 0, got {images.shape}")
@@ -51,7 +51,7 @@ def features_of(function, images, batch_size=256):
     return numpy.concatenate(parts)
 
 
-@explained
+@explain_errors
 def label_share(classifier, images, labels, classes=10):
     """The share of the samples that show the label they were asked to show: a LabelShare.
 
@@ -62,7 +62,7 @@ def label_share(classifier, images, labels, classes=10):
 
     ValueError for other shapes or values, and for scores that are nan.
     """
-    classes = count("label_share", "classes", classes)
+    classes = check_int("label_share", "classes", classes)
     labels = as_numpy(labels)
     scores = features_of(classifier, images)
     if scores.ndim != 2 or scores.shape[1] != classes or labels.shape != scores.shape[:1]:
@@ -80,7 +80,7 @@ def label_share(classifier, images, labels, classes=10):
     return LabelShare(float(shown.mean()), per_class)
 
 
-@explained
+@explain_errors
 def frechet_distance(a, b):
     """The Fréchet distance (squared, as usual) between two sets of features: a float, 0 or more.
 
@@ -119,7 +119,7 @@ def frechet_distance(a, b):
     return max(0.0, float(distance))
 
 
-@explained
+@explain_errors
 def mean_distance(samples, pairs=2000, seed=0):
     """The mean Euclidean distance between two samples, over random pairs: a float.
 
@@ -129,8 +129,8 @@ def mean_distance(samples, pairs=2000, seed=0):
     Small where a generator gives much the same for every noise. ValueError for fewer samples, no
     pairs, and numbers that are not finite.
     """
-    pairs = count("mean_distance", "pairs", pairs)
-    seed = count("mean_distance", "seed", seed, least=0)
+    pairs = check_int("mean_distance", "pairs", pairs)
+    seed = check_int("mean_distance", "seed", seed, least=0)
     samples = as_numpy(samples)
     if not samples.ndim or len(samples) < 2:
         raise ValueError(f"mean_distance: expected samples (N,...) with N of at least 2, "
@@ -146,7 +146,7 @@ def mean_distance(samples, pairs=2000, seed=0):
     return float(numpy.mean(distances))
 
 
-@explained
+@explain_errors
 def spread_ratio(generated, real, pairs=2000, seed=0):
     """The mean distance between generated samples over that between real ones: a float.
 

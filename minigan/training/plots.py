@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.errors import describe, explained, number
+from minigan.checks import describe, explain_errors, check_number
 from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 
@@ -18,7 +18,7 @@ COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
 DPI = 120
 
 
-@explained
+@explain_errors
 def plot_losses(losses, path, every=10, title="Training loss", log=False):
     """Each recorded loss as a faint point, their running mean as a line.
 
@@ -31,7 +31,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     press all the others flat.
     """
     path = Path(path)  # what is no path is told before anything is drawn, here and below
-    number("plot_losses", "every", every, 0)
+    check_number("plot_losses", "every", every, 0)
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
         raise ValueError("plot_losses: expected at least one series, got an empty dict")
@@ -67,7 +67,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     return save_png(figure, path)
 
 
-@explained
+@explain_errors
 def plot_history(series, path, references=None, title="After each epoch"):
     """Figures taken after each epoch, a panel for each: the share of right labels, a distance.
 
@@ -102,7 +102,7 @@ def plot_history(series, path, references=None, title="After each epoch"):
     return save_png(figure, path)
 
 
-@explained
+@explain_errors
 def plot_predictions(images, labels, predictions, probabilities, path,
                      title="Predictions: true class, and the network's output for its answer"):
     """The first images that were read rightly, and beside them the first read wrongly.
@@ -150,7 +150,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
     return save_png(figure, path)
 
 
-@explained
+@explain_errors
 def plot_feature_maps(image, maps, path, title="Feature maps"):
     """An image, and under it every channel of what layers made of it.
 

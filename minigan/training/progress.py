@@ -7,7 +7,7 @@ import time
 from collections import defaultdict, deque
 from functools import partial
 
-from minigan.errors import called, count, explained, instance, number
+from minigan.checks import check_callable, check_int, explain_errors, check_type, check_number
 
 SECONDS_BETWEEN_REDRAWS = 0.2
 SECONDS_BETWEEN_LOG_LINES = 10
@@ -32,16 +32,16 @@ class Progress:
     clock   gives the time in seconds
     """
 
-    @explained
+    @explain_errors
     def __init__(self, total, name="", unit="images", stream=None, clock=time.perf_counter, done=0,
                  later=0):
-        self.total = count("Progress", "total", total)
-        self.name = instance("Progress", "name", name, str)
-        self.unit = instance("Progress", "unit", unit, str)
+        self.total = check_int("Progress", "total", total)
+        self.name = check_type("Progress", "name", name, str)
+        self.unit = check_type("Progress", "unit", unit, str)
         self.stream = sys.stderr if stream is None else stream
-        self.clock = called("Progress", "clock", clock)
-        self.done = self.before = number("Progress", "done", done, 0)
-        self.later = number("Progress", "later", later, 0)
+        self.clock = check_callable("Progress", "clock", clock)
+        self.done = self.before = check_number("Progress", "done", done, 0)
+        self.later = check_number("Progress", "later", later, 0)
         self.rewrites = self.stream.isatty()
         self.pause = SECONDS_BETWEEN_REDRAWS if self.rewrites else SECONDS_BETWEEN_LOG_LINES
         self.recent = defaultdict(partial(deque, maxlen=STEPS_IN_A_MEAN))
@@ -60,14 +60,14 @@ class Progress:
             self.stream.write("\n")
             self.stream.flush()
 
-    @explained
+    @explain_errors
     def advance(self, count=1, **figures):
         """Count units as done; figures are numbers or one-element Tensors.
 
         A figure is shown as its mean over the last 100 calls. Tensors are read only when a line
         is written, so that a GPU need not be waited for in every step.
         """
-        self.done += number("advance", "count", count, 0)
+        self.done += check_number("advance", "count", count, 0)
         for name, value in figures.items():
             # The plain array of a Tensor: the Tensor itself would keep its graph in memory.
             self.recent[name].append(getattr(value, "array", value))

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy
 
-from minigan.device import module_of
-from minigan.errors import (
-    AnomalyError, DamagedFileError, NotFiniteError, count as whole, describe, explained, instance,
-    shown)
+from minigan.device import array_module
+from minigan.checks import (
+    AnomalyError, DamagedFileError, NotFiniteError, check_int as whole, describe, explain_errors, check_type,
+    short_repr)
 from minigan.files import remove_partial, write_whole
 from minigan.inspect import detect_anomaly
 from minigan.nn import Module
@@ -100,12 +100,12 @@ class Run:
 
     def __init__(self, folder, settings=None, checkpoint=None, every=Every(seconds=60.0),
                  command="", script="", detect=False, log=False):
-        self.every = instance("Run", "every", every, Every)
-        self.command = instance("Run", "command", command, str)
-        self.script = instance("Run", "script", script, str)
-        self.settings = {} if settings is None else instance("Run", "settings", settings, dict)
+        self.every = check_type("Run", "every", every, Every)
+        self.command = check_type("Run", "command", command, str)
+        self.script = check_type("Run", "script", script, str)
+        self.settings = {} if settings is None else check_type("Run", "settings", settings, dict)
         if checkpoint is not None:
-            instance("Run", "checkpoint", checkpoint, Checkpoint)
+            check_type("Run", "checkpoint", checkpoint, Checkpoint)
         self.log = log
         if not str(folder):  # it would be the current one
             raise ValueError("Run: folder must have a name, got ''")
@@ -206,12 +206,12 @@ class Run:
                 if self.batch < len(self.loader):  # otherwise the epoch's end comes before it
                     self._between()
 
-    @explained
+    @explain_errors
     def record(self, losses, count):
         """Take note of a step: its losses, {name: Tensor of one element}, and how many items."""
         for name, loss in losses.items():
             array = loss.array
-            if module_of(array) is numpy and not math.isfinite(array.item()):
+            if array_module(array) is numpy and not math.isfinite(array.item()):
                 raise self._diverged(f"loss {name!r} is {array.item()} in step {self.step + 1}")
         figures = {}
         if self.step % STEPS_BETWEEN_RECORDS == 0:
@@ -220,7 +220,7 @@ class Run:
             self.history.add(self.step + 1, figures)
         self._progress.advance(count, **figures)
 
-    @explained
+    @explain_errors
     def measure(self, figures):
         """Keep figures of what has been learned so far, {name: number}, for report and pictures.
         A number that is not finite is kept as None."""
@@ -231,7 +231,7 @@ class Run:
     def warn(self, text):
         """Print a warning and keep it for the report; nothing for an empty text, or one that says
         the same with other numbers as one before."""
-        kind = instance("warn", "text", text, str).partition(":")[0]
+        kind = check_type("warn", "text", text, str).partition(":")[0]
         if text and not any(kind in before for before in self.warnings):
             self.warnings.append(f"after step {self.step}: {text}")
             print(f"warning: {self.warnings[-1]}", file=sys.stderr)
@@ -418,7 +418,7 @@ def checkpoint_of(place):
             if not isinstance(checkpoint.facts.get(name), kind):
                 raise DamagedFileError(f"{path}: expected a run's checkpoint with the fact "
                                        f"{name!r} as {kind.__name__}, found "
-                                       f"{shown(checkpoint.facts.get(name))}")
+                                       f"{short_repr(checkpoint.facts.get(name))}")
         return checkpoint
     except (OSError, DamagedFileError) as error:
         other = path.with_name(PREVIOUS)

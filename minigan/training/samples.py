@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.errors import describe, explained, number
+from minigan.checks import describe, explain_errors, check_number
 from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 from minigan.training.plots import DPI, save_png
@@ -18,7 +18,7 @@ LONGEST_SIDE = 900  # what the grid of small images is enlarged to
 GREY_OF_FRAMES = 0.75
 
 
-@explained
+@explain_errors
 def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     """Images side by side, row after row, saved as a PNG file.
 
@@ -37,7 +37,7 @@ def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     return save_png(_figure(grid, row_labels, title), path)
 
 
-@explained
+@explain_errors
 def save_animation(pictures, path, seconds=0.5):
     """Pictures, such as those that `plot_sample_grid` saved after each epoch, as an animated GIF.
 
@@ -55,7 +55,7 @@ def save_animation(pictures, path, seconds=0.5):
     pictures = list(map(Path, pictures))
     if not pictures:
         raise ValueError("save_animation: expected at least one picture, got none")
-    if not number("save_animation", "seconds", seconds) > 0:
+    if not check_number("save_animation", "seconds", seconds) > 0:
         raise ValueError(f"save_animation: seconds must be above 0, got {seconds}")
     first = imread(pictures[0])
     height, width = first.shape[:2]

@@ -1,6 +1,6 @@
 """Activations, each in one launch."""
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda.source import dense, in_order_of, launch_for_each
 
 
@@ -8,7 +8,7 @@ def of_each(name, x, *others, number=None):
     """The kernel `name` over the elements of x and of other arrays in its shape: laid out as x."""
     x = dense(x)
     others = [in_order_of(x, other) for other in others]
-    result = module_of(x).empty_like(x)
+    result = array_module(x).empty_like(x)
     numbers = () if number is None else (float(number),)
     launch_for_each(name, x, x.size, x, *others, result, x.size, *numbers)
     return result

@@ -13,7 +13,7 @@ import sys
 import threading
 from ctypes import POINTER, c_int, c_longlong, c_size_t, c_void_p
 
-from minigan.device import module_of
+from minigan.device import array_module
 
 # From cublas_api.h and library_types.h
 OP_N, OP_T = 0, 1
@@ -110,12 +110,12 @@ def matrix(x):
         return x, True, max(down // item if m > 1 else n, n)
     if (down == item or m == 1) and (right >= m * item or n == 1) and right % item == 0:
         return x, False, max(right // item if n > 1 else m, m)
-    return module_of(x).ascontiguousarray(x), True, n
+    return array_module(x).ascontiguousarray(x), True, n
 
 
 def product(a, b, out=None, accumulate=False, tf32=False):
     """a (m,k) @ b (k,n), written or added to `out` (m,n), which may have strides of its own."""
-    cupy = module_of(a)
+    cupy = array_module(a)
     (m, k), n = a.shape, b.shape[1]
     if out is None:
         out = cupy.empty((m, n), a.dtype)
@@ -148,7 +148,7 @@ def product(a, b, out=None, accumulate=False, tf32=False):
 
 def stacked_product(a, b, tf32=False):
     """a (B,m,k) @ b (B,k,n) -> (B,m,n), each operand contiguous or repeated along B."""
-    cupy = module_of(a)
+    cupy = array_module(a)
     (B, m, k), n = a.shape, b.shape[2]
     if a.dtype.char not in DATA_TYPES or library() is None:
         return cupy.matmul(a, b)
@@ -171,7 +171,7 @@ def stack(x):
     """x (B,m,n) as cuBLAS reads it: as `matrix` has it, and the step from one to the next."""
     first, turned, ld = matrix(x[0])
     if first.data.ptr != x.data.ptr or x.strides[0] % x.itemsize:  # it had to be copied
-        x = module_of(x).ascontiguousarray(x)
+        x = array_module(x).ascontiguousarray(x)
         first, turned, ld = matrix(x[0])
     return first, turned, ld, x.strides[0] // x.itemsize
 

@@ -2,13 +2,13 @@
 
 import numpy
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda.source import THREADS, launch, launch_for_each
 
 
 def embedding(index, weight):
     """weight (V,D) by index (...): (...,D); nan for an index out of range."""
-    xp = module_of(weight)
+    xp = array_module(weight)
     V, D = weight.shape
     y = xp.empty((*index.shape, D), weight.dtype)
     launch_for_each("embedding", y, y.size, xp.ascontiguousarray(weight), whole(index), y,
@@ -18,7 +18,7 @@ def embedding(index, weight):
 
 def embedding_backward(g, index, V, padding):
     """g (...,D) summed into (V,D); the row `padding` (None for none) stays 0."""
-    xp = module_of(g)
+    xp = array_module(g)
     D = g.shape[-1]
     g_weight = xp.empty((V, D), g.dtype)
     launch("embedding_backward", g, (V,), THREADS, xp.ascontiguousarray(g), whole(index), g_weight,
@@ -27,4 +27,4 @@ def embedding_backward(g, index, V, padding):
 
 
 def whole(index):
-    return module_of(index).ascontiguousarray(index, dtype=numpy.int64)
+    return array_module(index).ascontiguousarray(index, dtype=numpy.int64)

@@ -1,6 +1,6 @@
 """im2col and col2im as gathers: each element of the result is written by one thread alone."""
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda.source import MOST_ROWS, THREADS, blocks_for, dense, launch
 
 
@@ -18,7 +18,7 @@ def im2col(x, geometry):
     (KH, KW), (OH, OW) = geometry.kernel, geometry.output
     rows, places = C * KH * KW, OH * OW * N
     numbers = numbers_of(N, geometry)
-    columns = module_of(x).empty((rows, places), x.dtype)
+    columns = array_module(x).empty((rows, places), x.dtype)
     strides = [stride // x.itemsize for stride in x.strides]
     launch("im2col", x, (blocks_for(places), min(rows, MOST_ROWS)), THREADS, x, columns, rows,
            *numbers, *strides)
@@ -29,7 +29,7 @@ def col2im(columns, N, geometry):
     (KH, KW), (H, W) = geometry.kernel, geometry.size
     C = columns.shape[0] // (KH * KW)
     numbers = numbers_of(N, geometry)
-    x = module_of(columns).empty((C, H, W, N), columns.dtype)
+    x = array_module(columns).empty((C, H, W, N), columns.dtype)
     launch("col2im", x, (blocks_for(W * N), min(C * H, MOST_ROWS)), THREADS, dense(columns), x, C,
            *numbers)
     return x

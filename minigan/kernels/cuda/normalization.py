@@ -1,16 +1,16 @@
 """Batch and layer normalization: a launch forward, one or two backward."""
 
-from minigan.device import module_of
+from minigan.device import array_module
 from minigan.kernels.cuda.source import launch, launch_for_each, threads_for
 
 
 def pointer(array):
     """The array as a kernel takes it: contiguous, or 0 for None."""
-    return 0 if array is None else module_of(array).ascontiguousarray(array)
+    return 0 if array is None else array_module(array).ascontiguousarray(array)
 
 
 def batch_norm(rows, running_mean, running_var, weight, bias, training, momentum, eps):
-    xp = module_of(rows)
+    xp = array_module(rows)
     C, P = rows.shape
     rows = pointer(rows)
     y, mean, deviation = xp.empty_like(rows), *xp.empty((2, C), rows.dtype)
@@ -26,7 +26,7 @@ def batch_norm(rows, running_mean, running_var, weight, bias, training, momentum
 
 def batch_norm_backward(g, saved, weight, training, needs_input):
     rows, mean, deviation = saved
-    xp = module_of(g)
+    xp = array_module(g)
     C, P = rows.shape
     g_weight, g_bias = xp.empty((2, C), g.dtype)
     gx = xp.empty_like(rows) if needs_input else None
@@ -36,7 +36,7 @@ def batch_norm_backward(g, saved, weight, training, needs_input):
 
 
 def layer_norm(rows, weight, bias, eps):
-    xp = module_of(rows)
+    xp = array_module(rows)
     R, P = rows.shape
     rows = pointer(rows)
     y, mean, scale = xp.empty_like(rows), *xp.empty((2, R), rows.dtype)
@@ -47,7 +47,7 @@ def layer_norm(rows, weight, bias, eps):
 
 def layer_norm_backward(g, saved, weight, needs_input, needs_affine):
     rows, mean, scale = saved
-    xp = module_of(g)
+    xp = array_module(g)
     R, P = rows.shape
     g = pointer(g)
     gx = g_weight = g_bias = None

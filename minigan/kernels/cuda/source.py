@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.device import module_of
+from minigan.device import array_module
 
 TYPES = {"f": "float", "d": "double"}
 FOLDER = Path(__file__).parent
@@ -45,7 +45,7 @@ def kernel(cupy, name, char):
 
 def has_kernels_for(array):
     """Whether it is on a GPU, and of a dtype that the kernels are written for."""
-    return type(array) is not numpy.ndarray and module_of(array) is not numpy and (
+    return type(array) is not numpy.ndarray and array_module(array) is not numpy and (
         array.dtype.char in TYPES)
 
 
@@ -56,7 +56,7 @@ def launch(name, like, grid, threads, *args):
     args  arrays, numbers, and 0 for an array that is not there
     """
     if all(grid):
-        kernel(module_of(like), name, like.dtype.char)(grid, (threads,), args)
+        kernel(array_module(like), name, like.dtype.char)(grid, (threads,), args)
 
 
 def launch_for_each(name, like, n, *args):
@@ -78,13 +78,13 @@ def dense(x):
     if x.flags.c_contiguous:
         return x
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
-    return x if x.transpose(order).flags.c_contiguous else module_of(x).ascontiguousarray(x)
+    return x if x.transpose(order).flags.c_contiguous else array_module(x).ascontiguousarray(x)
 
 
 def in_order_of(x, array):
     """The array; a copy that lies in memory as x does, if it does not."""
     if array.strides == x.strides or array.flags.c_contiguous and x.flags.c_contiguous:
         return array
-    copy = module_of(x).empty_like(x)
+    copy = array_module(x).empty_like(x)
     copy[...] = array
     return copy

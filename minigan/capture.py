@@ -1,4 +1,4 @@
-"""A training step recorded once and replayed by the GPU as a whole, as a CUDA graph.
+"""capture: a training step recorded once and replayed by the GPU as a whole, as a CUDA graph.
 
 With small networks and batches a GPU waits most of the time for Python to launch the next of some
 hundred kernels. A graph holds them all; launching it is one call.
@@ -7,11 +7,10 @@ hundred kernels. A graph holds them all; launching it is one call.
 import contextlib
 import sys
 
-from minigan.autograd import Tensor
-from minigan.capturing import Recording, capturing, own_pools
-from minigan.device import default_device, device_of, module_for
-from minigan.errors import describe
-from minigan.watching import watching
+from minigan.tensor import Tensor
+from minigan.device import default_device, device_module, device_of, private_pools
+from minigan.checks import describe
+from minigan.hooks import hooks
 
 # Steps made as usual first: they compile kernels, make handles and the gradients' memory.
 WARM_UP = 2
@@ -53,6 +52,45 @@ def capture(step):
     return _Captured(step)
 
 
+class Recording:
+    """What the host has to do for each step: a graph holds only the GPU's part of it.
+
+    steps          (optimiser, group, its parameters with gradients, their states) of each update
+    versions       of all tensors that were changed in place
+    leaves         whose gradients were written or forgotten
+    before_replay  functions to call before each replay
+    """
+
+    def __init__(self):
+        self.steps = []
+        self.versions = []
+        self.leaves = []
+        self.before_replay = []
+        self.left = []  # (leaf, its array, its gradient as the step left it)
+
+    def end(self):
+        """Keep what the step has left behind: each replay leaves the same."""
+        self.left = [(leaf, leaf.array, leaf._grad) for leaf in dict.fromkeys(self.leaves)]
+
+    def fits(self):
+        """Whether everything still lies where it was when it was recorded."""
+        return all(leaf.array is array for leaf, array, _ in self.left) and all(
+            any(own is group for own in optimiser.param_groups)
+            and {*map(id, params)} <= {*map(id, group["params"])}
+            and all(optimiser.state.get(p) is state for p, state in zip(params, states))
+            for optimiser, group, params, states in self.steps)
+
+    def prepare_replay(self):
+        for function in self.before_replay:
+            function()
+
+    def after_replay(self):
+        for version in self.versions:
+            version[0] += 1
+        for leaf, _, grad in self.left:
+            leaf._grad = grad
+
+
 class _Captured:
     """The function that `capture` returns."""
 
@@ -74,14 +112,14 @@ class _Captured:
 
     def __call__(self, *inputs):
         # One within another is part of that one's graph; and an observer is to see every step.
-        if (default_device() == "cpu" or capturing.recording is not None
-                or watching.observer is not None):
+        if (default_device() == "cpu" or hooks.capture is not None
+                or hooks.observer is not None):
             return self.step(*inputs)
-        cupy = module_for("cuda")
+        cupy = device_module("cuda")
         if self.inputs is None:
             # Memory that only this graph uses: what is freed in it will be written by a replay.
             self.pool = cupy.cuda.MemoryPool()
-            own_pools.add(self)
+            private_pools.add(self)
             self.stream = capture_stream(cupy)
             self.inputs = [self._fixed(cupy, number, x) for number, x in enumerate(inputs)]
             self.events = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
@@ -120,7 +158,7 @@ class _Captured:
             if not self.recording.fits():
                 self._forget()  # parameters lie elsewhere now
             else:
-                self.recording.before_replay()
+                self.recording.prepare_replay()
         if self.graph is not None:
             self.graph.launch()
             self.recording.after_replay()
@@ -134,12 +172,12 @@ class _Captured:
         return self.outputs
 
     def _run(self, cupy, recording):
-        capturing.recording = recording
+        hooks.capture = recording
         try:
             with cupy.cuda.using_allocator(self.pool.malloc):
                 return without_history(self.step(*self.inputs))
         finally:
-            capturing.recording = None
+            hooks.capture = None
 
     def _record(self, cupy):
         recording = Recording()
@@ -149,7 +187,6 @@ class _Captured:
             graph = self.stream.end_capture()
             recording.end()
         except BaseException as error:
-            recording.undo()
             with contextlib.suppress(RuntimeError):  # that it was broken off is told below
                 self.stream.end_capture()
             if not isinstance(error, Exception):

@@ -1,0 +1,339 @@
+"""Errors that name the operation, the argument, what it was and what was needed."""
+
+import functools
+import inspect
+import math
+import textwrap
+from numbers import Integral, Real
+
+import numpy
+
+
+class DamagedFileError(ValueError):
+    """A file whose content is not what it should be. The message names the file and the place."""
+
+
+class NotFiniteError(ValueError):
+    """An operation that refused a nan, which a network that has diverged gives."""
+
+
+class AnomalyError(ArithmeticError):
+    """An operation that made a nan or an infinity, see `detect_anomaly`."""
+
+
+def short_repr(value):
+    """The value in one line of at most 60 characters."""
+    return f"{' '.join(repr(value).split()):.60}"
+
+
+def describe(value):
+    """What a person calls this value: 'a float32 Tensor of shape (2, 3)', "str 'same'"."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        kind = "Tensor" if hasattr(value, "array") else "array"
+        return f"a {value.dtype} {kind} of shape {value.shape}"
+    return f"{type(value).__name__} {short_repr(value)}"
+
+
+def check_int(name, argument, value, least=1):
+    """The value as an int. TypeError unless it is an integer, ValueError below `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name}: {argument} must be an integer, got {describe(value)}")
+    if value < least:
+        raise ValueError(f"{name}: {argument} must be at least {least}, got {value}")
+    return int(value)
+
+
+def check_number(name, argument, value, least=-math.inf, most=math.inf):
+    """The value. TypeError unless it is a number, ValueError unless finite and in least..most."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}: {argument} must be a number, got {describe(value)}")
+    if not (math.isfinite(value) and least <= value <= most):
+        raise ValueError(f"{name}: {argument} must be a finite number in {least}..{most}, "
+                         f"got {value}")
+    return value
+
+
+def check_type(name, argument, value, kind):
+    """The value. TypeError unless it is of that class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: {argument} must be a {kind.__name__}, got {describe(value)}")
+    return value
+
+
+def check_callable(name, argument, value):
+    """The value. TypeError unless it can be called."""
+    if not callable(value):
+        raise TypeError(f"{name}: {argument} must be a function, got {describe(value)}")
+    return value
+
+
+def check_dtype(name, dtype, default=None):
+    """A dtype of numbers; the default for None. TypeError for anything else."""
+    dtype = default if dtype is None else dtype
+    try:
+        if dtype is not None and numpy.dtype(dtype).kind in "biuf":  # NumPy takes None for float64
+            return numpy.dtype(dtype)
+    except (TypeError, ValueError):
+        pass  # reported below, with the name
+    raise TypeError(f"{name}: expected a dtype of numbers such as float32, got {describe(dtype)}")
+
+
+def check_axis(name, dim, ndim):
+    """An axis counted from 0. ValueError if it is out of range, TypeError if no integer."""
+    if isinstance(dim, bool) or not isinstance(dim, (int, numpy.integer)):
+        raise TypeError(f"{name}: dim must be an integer, got {describe(dim)}")
+    # A 0-d tensor takes 0 and -1, as in PyTorch.
+    if not -max(ndim, 1) <= dim < max(ndim, 1):
+        raise ValueError(f"{name}: dim {dim} is out of range for {ndim} dimensions")
+    return int(dim) % max(ndim, 1)
+
+
+def check_axes(name, dim, ndim):
+    """A tuple of distinct axes counted from 0; all of them for None and ()."""
+    dims = dim if isinstance(dim, (tuple, list)) else () if dim is None else (dim,)
+    axes = tuple(check_axis(name, d, ndim) for d in dims)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{name}: dim {dim} names an axis twice")
+    return axes or tuple(range(ndim))
+
+
+def check_pair(name, argument, value, least):
+    """An integer or a pair of them as a pair, each at least `least`."""
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is type(value[1]) is int and (
+            value[0] >= least <= value[1]):
+        return value  # as layers pass it on, in every step
+    both = (value, value) if isinstance(value, Integral) else value
+    if not isinstance(both, (tuple, list)) or not 1 <= len(both) <= 2 or not all(
+            isinstance(v, Integral) and not isinstance(v, bool) for v in both):
+        raise TypeError(f"{name}: {argument} must be an integer or a pair, got {describe(value)}")
+    both = (int(both[0]), int(both[-1]))
+    if min(both) < least:
+        raise ValueError(f"{name}: {argument} must be at least {least}, got {describe(value)}")
+    return both
+
+
+def check_sizes(name, sizes):
+    """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of integers."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, (int, numpy.integer)):
+            raise TypeError(f"{name}: expected integers, got {describe(size)}")
+    return sizes
+
+
+# The arguments of operations, as plain arrays: what NumPy would let pass in silence, or would
+# explain in its own terms only
+
+def check_floating(name, x):
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: input must be floating-point, got {x.dtype}")
+
+
+def check_same_dtype(name, x, w, b):
+    if x.dtype != w.dtype or x.dtype.kind != "f" or (b is not None and b.dtype != x.dtype):
+        raise TypeError(f"{name}: input, weight and bias must share a floating-point dtype, got "
+                        f"{x.dtype}, {w.dtype}" + ("" if b is None else f", {b.dtype}"))
+
+
+def check_linear(x, w, b):
+    if w.ndim != 2 or x.ndim == 0 or x.shape[-1] != w.shape[1]:
+        raise ValueError(f"linear: input of shape {x.shape} does not fit weight of shape "
+                         f"{w.shape}; needed are (..., in) and (out, in)")
+    if b is not None and b.shape != w.shape[:1]:
+        raise ValueError(f"linear: bias must have shape {w.shape[:1]}, got {b.shape}")
+    check_same_dtype("linear", x, w, b)
+
+
+def check_embedding(i, w, padding_idx):
+    if i.dtype.kind not in "iu":
+        raise TypeError(f"embedding: input must hold integers, got {i.dtype}")
+    if w.ndim != 2:
+        raise ValueError(f"embedding: weight must have shape (V,D), got {w.shape}")
+    if padding_idx is not None and not (isinstance(padding_idx, Integral)
+                                        and -w.shape[0] <= padding_idx < w.shape[0]):
+        raise ValueError(f"embedding: padding_idx must name one of {w.shape[0]} rows, "
+                         f"got {describe(padding_idx)}")
+    if isinstance(i, numpy.ndarray) and i.size and (i.min() < 0 or i.max() >= w.shape[0]):
+        raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
+                         f"{int(i.min())} to {int(i.max())}")
+
+
+def check_convolution(name, x, w, b, channels, outputs, groups):
+    """channels, outputs: which axes of the weight (O,C,KH,KW) or (C,O,KH,KW) hold them."""
+    if groups != 1:
+        raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")
+    if x.ndim not in (3, 4):
+        raise ValueError(f"{name}: input must have shape (N,C,H,W) or (C,H,W), got {x.shape}")
+    if w.ndim != 4:
+        raise ValueError(f"{name}: weight must have 4 dimensions, got shape {w.shape}")
+    if x.shape[-3] != w.shape[channels]:
+        raise ValueError(f"{name}: input of shape {x.shape} has {x.shape[-3]} channels, weight of "
+                         f"shape {w.shape} needs {w.shape[channels]}")
+    if b is not None and b.shape != (w.shape[outputs],):
+        raise ValueError(f"{name}: bias must have shape ({w.shape[outputs]},), got {b.shape}")
+    check_same_dtype(name, x, w, b)
+
+
+def check_affine(name, x, shape, weight, bias):
+    """weight, bias: Tensors or None."""
+    check_floating(name, x)
+    for argument, value in (("weight", weight), ("bias", bias)):
+        if value is not None and value.shape != shape:
+            raise ValueError(f"{name}: {argument} must have shape {shape}, got {value.shape}")
+        if value is not None and value.dtype != x.dtype:
+            raise TypeError(f"{name}: {argument} has dtype {value.dtype}, input has {x.dtype}")
+
+
+def check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
+    """x (N,C,...); the others but numbers: Tensors (C,) or None."""
+    if not (eps >= 0 and 0 <= momentum <= 1):
+        raise ValueError(f"batch_norm: eps must be at least 0 and momentum lie in 0..1, got "
+                         f"{describe(eps)} and {describe(momentum)}")
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm: input must have shape (N,C,...), got {x.shape}")
+    check_affine("batch_norm", x, x.shape[1:2], weight, bias)
+    for argument, value in (("running_mean", running_mean), ("running_var", running_var)):
+        if value is not None and value.requires_grad:
+            raise ValueError(f"batch_norm: {argument} is changed in place, it cannot require a "
+                             f"gradient")
+        if value is not None and value.shape != x.shape[1:2]:
+            raise ValueError(f"batch_norm: {argument} must have shape {x.shape[1:2]}, "
+                             f"got {value.shape}")
+    if training and x.size < 2 * x.shape[1]:
+        raise ValueError(f"batch_norm: training needs more than one value a channel, "
+                         f"got input of shape {x.shape}")
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm: evaluation needs running_mean and running_var")
+
+
+def check_layer_norm(x, shape, weight, bias, eps):
+    """shape: the normalized one. weight, bias: Tensors of that shape or None."""
+    if not eps >= 0:
+        raise ValueError(f"layer_norm: eps must be at least 0, got {describe(eps)}")
+    if not shape or x.shape[-len(shape):] != shape:
+        raise ValueError(f"layer_norm: input of shape {x.shape} does not end in {shape}")
+    if not all(shape):
+        raise ValueError(f"layer_norm: normalized_shape {shape} holds no element")
+    check_affine("layer_norm", x, shape, weight, bias)
+
+
+def check_target(name, x, t):
+    """An input and a target of one shape and dtype."""
+    if x.shape != t.shape:
+        raise ValueError(f"{name}: input of shape {x.shape} and target of shape {t.shape} "
+                         f"must have the same shape")
+    if x.dtype != t.dtype or x.dtype.kind != "f":
+        raise TypeError(f"{name}: input and target must share a floating-point dtype, "
+                        f"got {x.dtype} and {t.dtype}")
+
+
+def check_reduction(name, reduction):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
+                         f"got {describe(reduction)}")
+
+
+def check_classes(name, x, ignore_index):
+    """x: scores of C > 0 classes, (C,), (N,C) or (N,C,...)."""
+    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[0 if x.ndim == 1 else 1]:
+        raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
+                         f"with C > 0, got {x.dtype} of shape {x.shape}")
+    if not isinstance(ignore_index, Integral):
+        raise TypeError(f"{name}: ignore_index must be an integer, got {describe(ignore_index)}")
+
+
+def check_indices(name, x, t, ignore_index, otherwise=""):
+    """t: a class index for each loss. otherwise: what else it could be."""
+    axis = 0 if x.ndim == 1 else 1
+    shape = x.shape[:axis] + x.shape[axis + 1:]
+    if t.dtype.kind not in "iu" or t.shape != shape:
+        raise ValueError(f"{name}: for input of shape {x.shape}, target must hold integers of "
+                         f"shape {shape}{otherwise}; got {t.dtype} of shape {t.shape}")
+    if isinstance(t, numpy.ndarray):  # on a GPU a look would make the device wait
+        wrong = (t != ignore_index) & ((t < 0) | (t >= x.shape[axis]))
+        if wrong.any():
+            raise ValueError(f"{name}: target indices must lie in 0..{x.shape[axis] - 1} or be "
+                             f"ignore_index={ignore_index}, got {int(t[wrong][0])}")
+
+
+def check_constant(name, argument, value, shape):
+    """A Tensor that broadcasts to a shape and needs no gradient, or None."""
+    if value is None:
+        return
+    if not hasattr(value, "requires_grad"):
+        raise TypeError(f"{name}: {argument} must be a Tensor or None, got {describe(value)}")
+    if value.requires_grad:
+        raise NotImplementedError(f"{name}: {argument} cannot be differentiated; detach() it")
+    if len(value.shape) > len(shape) or not all(
+            n in (1, m) for n, m in zip(value.shape[::-1], shape[::-1])):
+        raise ValueError(f"{name}: {argument} of shape {value.shape} does not broadcast to "
+                         f"{shape}")
+
+
+def check_probabilities(name, p, loss):
+    """Probabilities in 0..1. Outside, a logarithm is nan, and so is the loss: only then is a
+    closer look worth it, and on a GPU, which it would make wait, not even then."""
+    if not isinstance(p, numpy.ndarray) or (loss == loss).all() or ((p >= 0) & (p <= 1)).all():
+        return
+    if numpy.isnan(p).any():
+        raise NotFiniteError(f"{name}: input must lie in 0..1, got nan")
+    raise ValueError(f"{name}: input must lie in 0..1, got values from {p.min():g} to {p.max():g}")
+
+
+LONGEST = 300  # characters of an explanation
+# What NumPy and Python raise for arguments they cannot take.
+EXPLAINABLE = (TypeError, ValueError, AttributeError, LookupError, OverflowError,
+               ZeroDivisionError, MemoryError)
+
+
+def check_options(name, given, supported):
+    """Options of PyTorch's that have no effect here, or only the one they have by default.
+
+    given      {option: value}, as the caller wrote them
+    supported  {option: the values that mean what is done anyway}
+
+    Raises TypeError for an option that is not among them, NotImplementedError for another value.
+    """
+    for option, value in given.items():
+        if option not in supported:
+            raise TypeError(f"{name}: unexpected option {option}={short_repr(value)}")
+        if not any(value is same or value == same for same in supported[option]):
+            raise NotImplementedError(f"{name}: {option}={short_repr(value)} is not supported, only "
+                                      f"{' and '.join(map(repr, supported[option]))}")
+
+
+def explain_errors(function):
+    """Decorate a function that is not an operation, such as a constructor, so that whatever it
+    cannot take ends in an error with its name and arguments."""
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except EXPLAINABLE as error:
+            name = function.__name__
+            name = type(args[0]).__name__ if name == "__init__" else name
+            if str(error).startswith(f"{name}:"):
+                raise
+            raise explanation(name, function, args, kwargs, error) from error
+
+    return wrapper
+
+
+def explanation(name, function, args, kwargs, error):
+    try:
+        arguments = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError as mismatch:
+        return TypeError(f"{name}: {mismatch}")
+    arguments.pop("self", None)
+    for argument, value in arguments.items():
+        wanted = function.__annotations__.get(argument)
+        if wanted is not None and not isinstance(value, wanted):
+            return TypeError(f"{name}: {argument} must be a {wanted.__name__}, "
+                             f"got {describe(value)}")
+    message = f"{name}: {error}"
+    if error.__cause__ is None:  # otherwise it was explained further inside
+        message += "".join(f"; {argument} is {describe(value)}"
+                           for argument, value in arguments.items())
+    kind = TypeError if isinstance(error, (TypeError, AttributeError)) else ValueError
+    return kind(textwrap.shorten(message, LONGEST, placeholder=" ..."))

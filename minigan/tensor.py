@@ -1,0 +1,520 @@
+"""Tensor: an array that remembers how it was made.
+
+Its operators and methods stand here by name; what they compute is in `minigan.functional`, and
+how gradients come back is in `autograd.py`.
+"""
+
+import numpy
+
+from minigan.checks import check_axis, check_dtype, check_number, describe
+from minigan.device import (
+    array_module, device as device_named, device_of, float32, generator, is_on_gpu, to_device)
+from minigan.grad_mode import grad_mode, no_grad
+from minigan.hooks import hooks, refuse_in_capture
+
+
+class Tensor:
+    """An array with a history.
+
+    array          the plain NumPy or CuPy array; operations compute with nothing else
+    requires_grad  whether gradients flow to or through this tensor
+    grad           a leaf's accumulated gradient, a Tensor, or None
+    node           how an operation made it (autograd.Node), or None for a leaf
+    version        a counter in a list, shared by all tensors on the same memory and raised by
+                   every change in place
+    grad_buffer    a Tensor in which an optimiser wants a leaf's gradient, or None
+    read_only      the name of the operation that had to copy where a view was asked for, or None
+    """
+
+    __slots__ = ("array", "_requires_grad", "_grad", "node", "version", "grad_buffer", "read_only",
+                 "__weakref__")
+    # Makes `array * tensor` call Tensor.__rmul__ instead of looping over the array's elements.
+    __array_ufunc__ = None
+
+    def __init__(self, array):
+        if type(array) is not numpy.ndarray:
+            array = plain_array(array)
+        self.array = array
+        self._requires_grad = False
+        self._grad = self.node = self.grad_buffer = self.read_only = None
+        self.version = [0]
+
+    # Properties
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    @property
+    def dtype(self):
+        return self.array.dtype
+
+    @property
+    def ndim(self):
+        return self.array.ndim
+
+    @property
+    def device(self):
+        return device_of(self.array)
+
+    @property
+    def is_cuda(self):
+        return self.device == "cuda"
+
+    @property
+    def is_leaf(self):
+        return self.node is None
+
+    @property
+    def T(self):
+        return F.t(self)
+
+    def dim(self):
+        return self.array.ndim
+
+    def size(self, dim=None):
+        if dim is None:
+            return self.array.shape
+        return self.array.shape[check_axis("size", dim, self.array.ndim)]
+
+    def numel(self):
+        return self.array.size
+
+    # Operators
+
+    def __add__(self, other): return F.add(self, other)
+    def __radd__(self, other): return F.add(other, self)
+    def __sub__(self, other): return F.sub(self, other)
+    def __rsub__(self, other): return F.sub(other, self)
+    def __mul__(self, other): return F.mul(self, other)
+    def __rmul__(self, other): return F.mul(other, self)
+    def __truediv__(self, other): return F.div(self, other)
+    def __rtruediv__(self, other): return F.div(other, self)
+    def __pow__(self, other): return F.pow(self, other)
+    def __rpow__(self, other): return F.pow(other, self)
+    def __matmul__(self, other): return F.matmul(self, other)
+    def __rmatmul__(self, other): return F.matmul(other, self)
+    def __neg__(self): return F.neg(self)
+    def __abs__(self): return F.abs(self)
+    def __getitem__(self, index): return F.index(self, index)
+    def __eq__(self, other): return False if other is None else F.eq(self, other)
+    def __ne__(self, other): return True if other is None else F.ne(self, other)
+    def __lt__(self, other): return F.lt(self, other)
+    def __le__(self, other): return F.le(self, other)
+    def __gt__(self, other): return F.gt(self, other)
+    def __ge__(self, other): return F.ge(self, other)
+    def __and__(self, other): return F.bitwise_and(self, other)
+    def __or__(self, other): return F.bitwise_or(self, other)
+    def __xor__(self, other): return F.bitwise_xor(self, other)
+    def __invert__(self): return F.bitwise_not(self)
+    def __hash__(self):
+        # Comparing gives a Tensor, so equality cannot serve dictionaries; identity can.
+        return id(self)
+
+    # `total += loss` binds the name anew: where the memory must stay as a graph has recorded it,
+    # the result is a new tensor.
+
+    def __iadd__(self, other):
+        return self + other if self._is_recorded_with(other) else self.add_(other)
+    def __isub__(self, other):
+        return self - other if self._is_recorded_with(other) else self.sub_(other)
+    def __imul__(self, other):
+        return self * other if self._is_recorded_with(other) else self.mul_(other)
+    def __itruediv__(self, other):
+        return self / other if self._is_recorded_with(other) else self.div_(other)
+    def _is_recorded_with(self, other):
+        is_trained_leaf = self.is_leaf and self._requires_grad  # whose change in place is an error
+        return grad_mode.enabled and not is_trained_leaf and (
+            self._requires_grad or isinstance(other, Tensor) and other._requires_grad)
+
+    # Operations as methods
+
+    def add(self, other, *, alpha=1): return F.add(self, other, alpha=alpha)
+    def sub(self, other, *, alpha=1): return F.sub(self, other, alpha=alpha)
+    def mul(self, other): return F.mul(self, other)
+    def div(self, other): return F.div(self, other)
+    def neg(self): return F.neg(self)
+    def pow(self, exponent): return F.pow(self, exponent)
+    def matmul(self, other): return F.matmul(self, other)
+    def exp(self): return F.exp(self)
+    def log(self): return F.log(self)
+    def sqrt(self): return F.sqrt(self)
+    def abs(self): return F.abs(self)
+    def clamp(self, min=None, max=None): return F.clamp(self, min, max)
+    def sum(self, dim=None, keepdim=False): return F.sum(self, dim, keepdim)
+    def mean(self, dim=None, keepdim=False): return F.mean(self, dim, keepdim)
+    def max(self, dim=None, keepdim=False): return F.max(self, dim, keepdim)
+    def min(self, dim=None, keepdim=False): return F.min(self, dim, keepdim)
+    def argmax(self, dim=None, keepdim=False): return F.argmax(self, dim, keepdim)
+    def eq(self, other): return F.eq(self, other)
+    def ne(self, other): return F.ne(self, other)
+    def lt(self, other): return F.lt(self, other)
+    def le(self, other): return F.le(self, other)
+    def gt(self, other): return F.gt(self, other)
+    def ge(self, other): return F.ge(self, other)
+    def sigmoid(self): return F.sigmoid(self)
+    def tanh(self): return F.tanh(self)
+    def relu(self): return F.relu(self)
+    def softmax(self, dim): return F.softmax(self, dim)
+    def log_softmax(self, dim): return F.log_softmax(self, dim)
+    def reshape(self, *shape): return F.reshape(self, *shape)
+    def view(self, *shape): return F.view(self, *shape)
+    def flatten(self, start_dim=0, end_dim=-1): return F.flatten(self, start_dim, end_dim)
+    def squeeze(self, dim=None): return F.squeeze(self, dim)
+    def unsqueeze(self, dim): return F.unsqueeze(self, dim)
+    def permute(self, *dims): return F.permute(self, *dims)
+    def transpose(self, dim0, dim1): return F.transpose(self, dim0, dim1)
+    def t(self): return F.t(self)
+    def clone(self): return F.clone(self)
+    def contiguous(self): return F.contiguous(self)
+
+    # Gradients
+
+    @property
+    def requires_grad(self):
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad=True):
+        """Set whether a leaf gets gradients. ValueError for what an operation made, TypeError
+        for integers."""
+        requires_grad = bool(requires_grad)
+        if self.node is not None and not requires_grad:
+            raise ValueError("requires_grad_: only a leaf may change; use detach() first")
+        if requires_grad and self.dtype.kind != "f":
+            raise TypeError(f"requires_grad_: only floating-point tensors can require a "
+                            f"gradient, this one is {self.dtype}")
+        self._requires_grad = requires_grad
+        return self
+
+    @property
+    def grad(self):
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None and (not isinstance(value, Tensor) or (
+                value.shape, value.dtype) != (self.shape, self.dtype)):
+            raise ValueError(f"grad: expected None or a {self.dtype} Tensor of shape "
+                             f"{self.shape}, got {describe(value)}")
+        self._grad = value
+
+    def backward(self, gradient=None, retain_graph=False, create_graph=False):
+        """Add d(self)/d(leaf), weighted by `gradient`, to the `grad` of every leaf below.
+
+        gradient      a Tensor, array or number of this tensor's shape; None for 1
+        retain_graph  keep what a second backward needs
+
+        Raises RuntimeError if nothing here requires a gradient, if the graph was used already, or
+        if a tensor it recorded was changed in place since; ValueError for a wrong shape;
+        NotImplementedError for create_graph=True, gradients of gradients.
+        """
+        if create_graph:
+            raise NotImplementedError("backward: create_graph=True is not supported: gradients "
+                                      "have no gradient here")
+        if not self._requires_grad:
+            raise RuntimeError("backward: the tensor does not require a gradient and was not "
+                               "made from one that does")
+        with numpy.errstate(all="ignore"):  # infinity and nan are results like others
+            backward_pass(self, self._first_gradient(gradient), retain_graph)
+
+    def _first_gradient(self, gradient):
+        array = self.array
+        if gradient is None:
+            if array.size != 1:
+                raise RuntimeError(f"backward: only a tensor of one element needs no gradient; "
+                                   f"this one has shape {array.shape} and needs one of that shape")
+            return array_module(array).ones_like(array)
+        gradient = getattr(gradient, "array", gradient)
+        try:
+            gradient = array_module(array).asarray(gradient, dtype=array.dtype)
+        except (TypeError, ValueError):
+            raise TypeError(f"backward: gradient must be a Tensor, an array or numbers, "
+                            f"got {describe(gradient)}") from None
+        if gradient.shape != array.shape and gradient.size * array.size != 1:
+            raise ValueError(f"backward: expected a gradient of shape {array.shape}, "
+                             f"got {gradient.shape}")
+        return gradient.reshape(array.shape)
+
+    # Tensors that share this one's memory
+
+    def detach(self):
+        """The same memory as a tensor without a history."""
+        result = Tensor(self.array)
+        result.version, result.read_only = self.version, self.read_only
+        return result
+
+    @property
+    def data(self):
+        return self.detach()
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data: expected a Tensor, got {describe(value)}")
+        if value.array is self.array:  # `x.data += 1` ends in this: it was changed in place
+            return
+        if (value.shape, value.dtype, value.device) != (self.shape, self.dtype, self.device):
+            self.grad_buffer = None  # it has the shape and the place of the array before
+        self.version[0] += 1  # for the graphs that recorded the array before
+        self.array, self.version = value.array, value.version
+        self.read_only = value.read_only
+
+    # Moving and copying
+
+    def to(self, *targets, device=None, dtype=None, non_blocking=False):
+        """On another device and/or of another dtype; itself if nothing changes.
+
+        `non_blocking` is accepted and changes nothing.
+        """
+        for target in targets:
+            if isinstance(target, Tensor):
+                device, dtype = target.device, target.dtype
+            elif isinstance(target, str):
+                device = target
+            elif target is not None:
+                dtype = check_dtype("to", target)
+        device = None if device is None else device_named(device)
+        dtype = None if dtype is None else check_dtype("to", dtype)
+        result = self
+        if device is not None and device_of(self.array) != device:
+            home = self.device
+            result = node(to_device(self.array, device), (self,), lambda g: (to_device(g, home),),
+                          "to")
+        if dtype is not None and result.dtype != dtype:
+            if dtype.kind != "f":  # integers have no gradient
+                return Tensor(result.array.astype(dtype))
+            # The backward pass turns the gradient into the input's dtype by itself.
+            result = node(result.array.astype(dtype), (result,), lambda g: (g,), "to")
+        return result
+
+    def cpu(self):
+        return self.to("cpu")
+
+    def cuda(self, non_blocking=False):
+        return self.to("cuda")
+
+    def half(self):
+        return self.to(dtype="float16")
+
+    def float(self):
+        return self.to(dtype="float32")
+
+    def double(self):
+        return self.to(dtype="float64")
+
+    def int(self):
+        return self.to(dtype="int32")
+
+    def long(self):
+        return self.to(dtype="int64")
+
+    def bool(self):
+        return self.to(dtype="bool")
+
+    def __deepcopy__(self, memo):
+        if self.node is not None:
+            raise RuntimeError("deepcopy: only a leaf can be copied; use detach() first")
+        copy = Tensor.__new__(type(self))
+        Tensor.__init__(copy, self.array.copy())
+        copy._requires_grad = self._requires_grad
+        if self._grad is not None:
+            copy._grad = Tensor(self._grad.array.copy())
+        memo[id(self)] = copy
+        return copy
+
+    def __reduce__(self):
+        if self.node is not None:
+            raise RuntimeError("pickle: only a leaf can be pickled; use detach() first")
+        return unpickled, (type(self), self.array, self._requires_grad, self._grad)
+
+    # Reading the numbers
+
+    def item(self):
+        """The one number in this tensor, as Python's own. Waits for the device."""
+        if self.array.size != 1:
+            raise ValueError(f"item: expected a tensor of one element, got shape {self.shape}")
+        refuse_in_capture("item", "return the Tensor and read it outside")
+        return self.array.item()
+
+    def tolist(self):
+        refuse_in_capture("tolist", "return the Tensor and read it outside")
+        return self.array.tolist()
+
+    def numpy(self):
+        """The NumPy array, sharing memory. ValueError if it requires a gradient or is on a GPU."""
+        if self.requires_grad:
+            raise ValueError("numpy: the tensor requires a gradient; call detach().numpy()")
+        if self.is_cuda:
+            raise ValueError("numpy: the tensor is on a GPU; call cpu().numpy()")
+        return self.array
+
+    def __array__(self, dtype=None, copy=None):
+        return numpy.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options):
+        """Its memory for another library: numpy.from_dlpack(tensor), torch.from_dlpack(tensor).
+
+        BufferError, DLPack's own, if it requires a gradient.
+        """
+        if self.requires_grad:
+            raise BufferError("__dlpack__: the tensor requires a gradient; use detach()")
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+    def __len__(self):
+        if not self.array.ndim:
+            raise TypeError("len: a 0-d tensor has no length")
+        return len(self.array)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __index__(self):
+        if self.array.dtype.kind not in "iu":
+            raise TypeError(f"only an integer can be an index, this is {describe(self)}")
+        return self.item()
+
+    def __iter__(self):
+        """Its rows, as Tensors that belong to the same graph."""
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value):
+        return bool((self.array == getattr(value, "array", value)).any())
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else repr(self)
+
+    def __repr__(self):
+        text = numpy.array2string(to_device(self.array, "cpu"), separator=", ", prefix="tensor(")
+        if self.node is not None:
+            text += f", grad_fn=<{self.node.name}>"
+        elif self.requires_grad:
+            text += ", requires_grad=True"
+        if self.dtype not in ("float32", "int64", "bool"):
+            text += f", dtype={self.dtype}"
+        return f"tensor({text})"
+
+    # Changes in place
+
+    def changed(self):
+        """Count a change in place: graphs that recorded this memory refuse to go backward."""
+        self.version[0] += 1
+        if hooks.capture is not None:
+            hooks.capture.versions.append(self.version)
+
+    def check_changeable(self, name):
+        """RuntimeError if a change in place would escape a recorded graph, or another tensor."""
+        if self.requires_grad and (self.node is not None or grad_mode.enabled):
+            raise RuntimeError(f"{name}: a tensor that requires a gradient cannot be changed in "
+                               f"place; use no_grad() for a leaf, a new tensor otherwise")
+        if self.read_only is not None:
+            raise RuntimeError(f"{name}: {self.read_only} had to copy this tensor, as the memory "
+                               f"it was to share is laid out otherwise; use contiguous() before, "
+                               f"or clone() after")
+
+    def __setitem__(self, index, value):
+        self._assign("item assignment", index, value)
+
+    def copy_(self, source):
+        return self._assign("copy_", ..., source)
+
+    def fill_(self, value):
+        return self._assign("fill_", ..., value)
+
+    def zero_(self):
+        return self._assign("zero_", ..., 0)
+
+    def _assign(self, name, index, value):
+        self.check_changeable(name)
+        if isinstance(value, Tensor) and value.requires_grad and grad_mode.enabled:
+            raise NotImplementedError(f"{name}: the value requires a gradient; build the "
+                                      f"tensor with cat or stack instead")
+        F.assign(name, self, index, value)
+        self.changed()
+        return self
+
+    def add_(self, other, *, alpha=1):
+        return self._set("add_", other, F.add, alpha=alpha)
+
+    def sub_(self, other, *, alpha=1):
+        return self._set("sub_", other, F.sub, alpha=alpha)
+
+    def mul_(self, other):
+        return self._set("mul_", other, F.mul)
+
+    def div_(self, other):
+        return self._set("div_", other, F.div)
+
+    def _set(self, name, other, function, **options):
+        """This memory set to function(self, other): of the same shape, in the same dtype."""
+        if isinstance(other, Tensor) and other.requires_grad and grad_mode.enabled:
+            raise RuntimeError(f"{name}: the other operand requires a gradient, which a change "
+                               f"in place would lose; use {function.__name__}")
+        self.check_changeable(name)
+        with no_grad():
+            result = function(self, other, **options).array
+        if result.shape != self.shape:
+            raise ValueError(f"{name}: a result of shape {result.shape} does not fit into this "
+                             f"tensor of shape {self.shape}")
+        if result.dtype.kind == "f" and self.dtype.kind != "f":
+            raise TypeError(f"{name}: a {result.dtype} result does not fit into this {self.dtype} "
+                            f"tensor")
+        self.array[...] = result
+        self.changed()
+        return self
+
+    def clamp_(self, min=None, max=None):
+        """`clamp` in place."""
+        with no_grad():
+            return self.copy_(F.clamp(self, min, max))
+
+    def uniform_(self, a=0.0, b=1.0):
+        """Filled with uniform random numbers, a <= x < b."""
+        check_number("uniform_", "a", a)
+        check_number("uniform_", "b", b)
+        sampled = generator(self.device).random(self.shape, dtype=self._random_dtype())
+        return self.copy_(a + (b - a) * sampled)
+
+    def normal_(self, mean=0.0, std=1.0):
+        """Filled with normal random numbers."""
+        check_number("normal_", "mean", mean)
+        check_number("normal_", "std", std, 0)
+        sampled = generator(self.device).standard_normal(self.shape, dtype=self._random_dtype())
+        return self.copy_(mean + std * sampled)
+
+    def _random_dtype(self):
+        """Generators sample float32 and float64 only."""
+        return self.dtype if self.dtype == "float64" else float32
+
+
+def plain_array(array):
+    """An array for a Tensor; NumPy gives scalars where an array would be 0-d."""
+    if isinstance(array, (numpy.generic, numpy.ndarray)):
+        return numpy.asarray(array)
+    if not is_on_gpu(array) and not hasattr(array, "__cuda_array_interface__"):
+        raise TypeError(f"Tensor: expected an array, got {describe(array)}; use tensor(...)")
+    return array
+
+
+def unpickled(cls, array, requires_grad, grad):
+    result = Tensor.__new__(cls)
+    Tensor.__init__(result, array)
+    result._requires_grad, result._grad = requires_grad, grad
+    return result
+
+
+# At the end, because they are written in terms of Tensor: the one circle in the package.
+from minigan.autograd import backward_pass, node  # noqa: E402
+from minigan import functional as F  # noqa: E402
