@@ -22,8 +22,8 @@ import minigan
 from conftest import devices
 from good_calls import GOOD, LAYERS, TAKES, anything, flag
 from minigan import (
-    Tensor, cuda, data, inspect as looking, nn, ones, optim, recording, tensor, training, zeros)
-from minigan.capturing import capturing
+    Tensor, cuda, data, inspect as looking, nn, ones, optim, tensor, training, zeros)
+from minigan.grad_mode import grad_mode
 from minigan.data import digits
 from minigan.hooks import hooks
 
@@ -44,7 +44,7 @@ LONGEST = 300
 # What tells as well: a device's name is checked in one place, an assignment has no name, and a
 # module's `to` is that of its Tensors. Python's own words about what is no path are clear, and
 # so are DLPack's.
-ALSO = ("device", "item assignment", "to", "_recording_as", "--group",
+ALSO = ("device", "item assignment", "to", "_SetGradMode", "--group",
         "expected str, bytes or os.PathLike",
         "argument should be a str", "DLPack")
 
@@ -125,7 +125,7 @@ def arrays_of(value):
     """What a failed call must not have changed: arrays, and what optimisers and networks keep."""
     if isinstance(value, Tensor):
         return [value.array.tobytes(), value.shape, value.dtype, value.requires_grad,
-                value._gradient is None]
+                value._grad is None]
     if isinstance(value, numpy.ndarray):
         return [value.tobytes()]
     if isinstance(value, nn.Module):
@@ -145,8 +145,8 @@ def holds_no_number(value):
 
 
 def surroundings():
-    return (devices.default_device(), recording.recording.enabled, hooks.observer,
-            capturing.recording, str(devices.generator("cpu").bit_generator.state))
+    return (devices.default_device(), grad_mode.enabled, hooks.observer,
+            hooks.capture, str(devices.generator("cpu").bit_generator.state))
 
 
 def check(function, names, argument, value, args, kwargs, takes):

@@ -8,7 +8,7 @@ import pytest
 import cgan
 import minigan
 import mnist_cnn
-from minigan import deferred, nn, optim
+from minigan import nn, optim
 
 
 def classifier_step(optimiser_of):
@@ -159,10 +159,7 @@ def test_a_captured_step_within_another_is_a_part_of_it(device):
 
 
 @pytest.mark.parametrize("where", ["step outside", "zero_grad and step outside"])
-def test_the_optimisers_part_may_stay_outside(where, device, monkeypatch):
-    """Also where gradients wait until they are read."""
-    monkeypatch.setattr(deferred, "LARGE", 1)
-    monkeypatch.setattr(deferred, "LARGE_ON_GPU", 1)
+def test_the_optimisers_part_may_stay_outside(where, device):
     results = []
     for captured in (False, True):
         minigan.manual_seed(0)

@@ -66,7 +66,7 @@ def reshaped(name, input, shape):
     x = input.array
     y = x.reshape(shape)
     shares = array_module(x).may_share_memory(x, y)
-    return node(y, (input,), lambda g: (g.reshape(x.shape),), name, view_of=input if shares else None)
+    return node(y, (input,), lambda g: (g.reshape(x.shape),), name, input if shares else None)
 
 
 @operation
