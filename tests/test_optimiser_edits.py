@@ -188,19 +188,6 @@ def the_model_pickled_alone(torch, make):
          -0.37479997]]],
     Adam=[[[0.3095446, 0.3095446], [0.3095446, 0.3095446]], [[0.31087017, 0.31087017],
          [0.31087017, 0.31087017]]])
-def ties_survive_pickling(torch, make):
-    a, b = linear(torch, 2, 2), linear(torch, 2, 2)
-    b.weight.data = a.weight.data
-    a, b, o = pickle.loads(pickle.dumps((a, b, make([*a.parameters(), *b.parameters()]))))
-    train(Tied(a, b), o, torch.tensor([[1.0, 2.0]]), 2)
-    return [a.weight, b.weight]
-
-
-@program(
-    SGD=[[[-0.0634, -0.6268], [-0.0634, -0.6268]], [[-0.37479997, -0.37479997], [-0.37479997,
-         -0.37479997]]],
-    Adam=[[[0.3095446, 0.3095446], [0.3095446, 0.3095446]], [[0.31087017, 0.31087017],
-         [0.31087017, 0.31087017]]])
 def ties_of_parameters_are_cut_by_deep_copies(torch, make):
     a, b = linear(torch, 2, 2), linear(torch, 2, 2)
     b.weight.data = a.weight.data
