@@ -4,9 +4,11 @@ Its operators and methods stand here by name; what they compute is in `minigan.f
 how gradients come back is in `autograd.py`.
 """
 
+import operator
+
 import numpy
 
-from minigan.checks import check_axis, check_dtype, check_number, describe
+from minigan.checks import check_axis, check_bounds, check_dtype, check_number, describe, explain_errors
 from minigan.device import (
     array_module, device as device_named, device_of, float32, generator, is_on_gpu, to_device)
 from minigan.grad_mode import grad_mode, no_grad
@@ -107,6 +109,7 @@ class Tensor:
     def __or__(self, other): return F.bitwise_or(self, other)
     def __xor__(self, other): return F.bitwise_xor(self, other)
     def __invert__(self): return F.bitwise_not(self)
+
     def __hash__(self):
         # Comparing gives a Tensor, so equality cannot serve dictionaries; identity can.
         return id(self)
@@ -116,12 +119,16 @@ class Tensor:
 
     def __iadd__(self, other):
         return self + other if self._is_recorded_with(other) else self.add_(other)
+
     def __isub__(self, other):
         return self - other if self._is_recorded_with(other) else self.sub_(other)
+
     def __imul__(self, other):
         return self * other if self._is_recorded_with(other) else self.mul_(other)
+
     def __itruediv__(self, other):
         return self / other if self._is_recorded_with(other) else self.div_(other)
+
     def _is_recorded_with(self, other):
         is_trained_leaf = self.is_leaf and self._requires_grad  # whose change in place is an error
         return grad_mode.enabled and not is_trained_leaf and (
@@ -259,7 +266,8 @@ class Tensor:
             return
         if (value.shape, value.dtype, value.device) != (self.shape, self.dtype, self.device):
             self.grad_buffer = None  # it has the shape and the place of the array before
-        self.version[0] += 1  # for the graphs that recorded the array before
+        # Graphs that recorded the array before find the version changed: it only ever rises.
+        value.version[0] = max(value.version[0], self.version[0] + 1)
         self.array, self.version = value.array, value.version
         self.read_only = value.read_only
 
@@ -414,7 +422,7 @@ class Tensor:
         if hooks.capture is not None:
             hooks.capture.versions.append(self.version)
 
-    def check_changeable(self, name):
+    def _check_changeable(self, name):
         """RuntimeError if a change in place would escape a recorded graph, or another tensor."""
         if self.requires_grad and (self.node is not None or grad_mode.enabled):
             raise RuntimeError(f"{name}: a tensor that requires a gradient cannot be changed in "
@@ -437,49 +445,51 @@ class Tensor:
         return self._assign("zero_", ..., 0)
 
     def _assign(self, name, index, value):
-        self.check_changeable(name)
+        self._check_changeable(name)
         if isinstance(value, Tensor) and value.requires_grad and grad_mode.enabled:
             raise NotImplementedError(f"{name}: the value requires a gradient; build the "
                                       f"tensor with cat or stack instead")
-        F.assign(name, self, index, value)
+        assign(name, self, index, value)
         self.changed()
         return self
 
     def add_(self, other, *, alpha=1):
-        return self._set("add_", other, F.add, alpha=alpha)
+        return self._in_place("add_", operator.iadd, scaled(other, alpha))
 
     def sub_(self, other, *, alpha=1):
-        return self._set("sub_", other, F.sub, alpha=alpha)
+        return self._in_place("sub_", operator.isub, scaled(other, alpha))
 
     def mul_(self, other):
-        return self._set("mul_", other, F.mul)
+        return self._in_place("mul_", operator.imul, other)
 
     def div_(self, other):
-        return self._set("div_", other, F.div)
+        return self._in_place("div_", operator.itruediv, other)
 
-    def _set(self, name, other, function, **options):
-        """This memory set to function(self, other): of the same shape, in the same dtype."""
+    def _in_place(self, name, change, other):
+        """change(array, other) where the array lies, in its dtype."""
         if isinstance(other, Tensor) and other.requires_grad and grad_mode.enabled:
             raise RuntimeError(f"{name}: the other operand requires a gradient, which a change "
-                               f"in place would lose; use {function.__name__}")
-        self.check_changeable(name)
-        with no_grad():
-            result = function(self, other, **options).array
-        if result.shape != self.shape:
-            raise ValueError(f"{name}: a result of shape {result.shape} does not fit into this "
-                             f"tensor of shape {self.shape}")
-        if result.dtype.kind == "f" and self.dtype.kind != "f":
-            raise TypeError(f"{name}: a {result.dtype} result does not fit into this {self.dtype} "
-                            f"tensor")
-        self.array[...] = result
+                               f"in place would lose; use {name[:-1]}")
+        self._check_changeable(name)
+        array = self.array  # `change` works on the array where it lies
+        try:
+            with numpy.errstate(all="ignore"):
+                change(array, operands(self, other)[1].array)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}: {error}; the tensor is {describe(self)}, the other operand "
+                       f"{describe(other)}") from None
         self.changed()
         return self
 
+    @explain_errors
     def clamp_(self, min=None, max=None):
         """`clamp` in place."""
+        min, max = check_bounds("clamp_", min, max)
         with no_grad():
             return self.copy_(F.clamp(self, min, max))
 
+    @explain_errors
     def uniform_(self, a=0.0, b=1.0):
         """Filled with uniform random numbers, a <= x < b."""
         check_number("uniform_", "a", a)
@@ -487,6 +497,7 @@ class Tensor:
         sampled = generator(self.device).random(self.shape, dtype=self._random_dtype())
         return self.copy_(a + (b - a) * sampled)
 
+    @explain_errors
     def normal_(self, mean=0.0, std=1.0):
         """Filled with normal random numbers."""
         check_number("normal_", "mean", mean)
@@ -518,3 +529,5 @@ def unpickled(cls, array, requires_grad, grad):
 # At the end, because they are written in terms of Tensor: the one circle in the package.
 from minigan.autograd import backward_pass, node  # noqa: E402
 from minigan import functional as F  # noqa: E402
+from minigan.functional.arithmetic import operands, scaled  # noqa: E402
+from minigan.functional.shape import assign  # noqa: E402

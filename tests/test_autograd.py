@@ -199,7 +199,7 @@ def test_data_and_grad_are_tensors_on_the_same_memory():
     (x * x).sum().backward()
     x.data[0] = 5.0
     x.grad[1] = 7.0
-    assert isinstance(x.data, Tensor) and x.array[0] == 5 and x.gradient[1] == 7
+    assert isinstance(x.data, Tensor) and x.array[0] == 5 and x.grad.array[1] == 7
     x.data -= 0.5 * x.grad
     close(x.data, [4, -1.5])
     x.grad = None

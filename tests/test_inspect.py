@@ -107,22 +107,9 @@ def test_gradients_in_the_optimisers_memory_are_not_new():
     optimiser = optim.SGD(layer.parameters())
     y = layer(minigan.randn(5, 3))
     _, made = bytes_of(y.backward, minigan.ones(5, 4))
-    assert made == {("linear", "backward"): 16}  # only the bias', which is copied there
+    # In plain formulas they are copied there; a kernel writes them there.
+    assert made == {("linear", "backward"): 48 + 16}
     assert bytes_of(optimiser.step)[1] == {}
-
-
-def test_a_deferred_gradient_takes_the_memory_of_its_copies(device):
-    rows = 8
-    layer = nn.Linear(500, 400)
-    optim.SGD(layer.parameters())
-    x = minigan.randn(rows, 500)
-    y = layer(x)
-    _, made = bytes_of(y.backward, minigan.ones(rows, 400))
-    if device == "cpu":  # where it waits it needs factors that nobody changes
-        copies = 4 * rows * (500 + 400)
-        assert made == {("linear", "backward"): copies + 4 * 400}
-    _, made = bytes_of(lambda: layer.weight.grad)
-    assert made == {}
 
 
 def test_memory_is_counted_for_the_innermost_operation():
@@ -168,7 +155,7 @@ def test_errors_pass_through_and_end_it():
 
 def test_one_at_a_time():
     with minigan.profile():
-        with pytest.raises(RuntimeError, match="profile is running already"):
+        with pytest.raises(RuntimeError, match="profile is active already"):
             with minigan.profile():
                 pass
         assert hooks.observer is not None
@@ -235,7 +222,7 @@ def test_a_step_that_is_too_large():
 
 
 def test_two_observers_at_a_time():
-    with detect_anomaly(), pytest.raises(RuntimeError, match="detect_anomaly is running already"):
+    with detect_anomaly(), pytest.raises(RuntimeError, match="detect_anomaly is active already"):
         with minigan.profile():
             pass
 

@@ -181,8 +181,8 @@ class Restless(nn.Module):
 
 def state(model):
     return ({name: value.tolist() for name, value in model.state_dict().items()},
-            [p.gradient.tolist() for p in model.parameters()],
-            [(id(tensor.array), id(tensor.slot), tensor.version[0])
+            [p.grad.tolist() for p in model.parameters()],
+            [(id(tensor.array), id(tensor.grad_buffer), tensor.version[0])
              for tensor in (*model.parameters(), *model.buffers())],
             [module.training for module in model.modules()],
             {name for module in model.modules() for name in vars(module)}, model.calls)
@@ -271,7 +271,7 @@ def test_a_failure_that_the_model_catches():
 
 
 def test_within_a_profile():
-    with minigan.profile(), pytest.raises(RuntimeError, match="profile is running already"):
+    with minigan.profile(), pytest.raises(RuntimeError, match="profile is active already"):
         minigan.summary(small(), (5, 3))
     assert hooks.observer is None
 

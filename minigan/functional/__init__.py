@@ -13,7 +13,7 @@ from minigan.functional.loss import (
 from minigan.functional.normalization import batch_norm, layer_norm
 from minigan.functional.pooling import avg_pool2d, max_pool2d
 from minigan.functional.shape import (
-    assign, cat, clone, contiguous, flatten, index, interpolate, permute, reshape, squeeze, stack, t,
+    cat, clone, contiguous, flatten, index, interpolate, permute, reshape, squeeze, stack, t,
     transpose, unsqueeze, view)
 
 __all__ = [
