@@ -301,7 +301,8 @@ def test_arrays_are_made_dense():
 def test_a_wrong_launch_is_an_error_not_a_crash():
     check_twice()
     x = numpy.ones(3, "float32")
-    for args in ((x, x), (x, x, 3, 4), (x, x, "3"), (x, x, None)):
+    for args in ((x, x), (x, x, 3, 4), (x, x, "3"), (x, x, None), (x, [1.0], 3),
+                 (x, numpy.float32(1), 3)):
         with pytest.raises(TypeError):
             launch.launch("twice", x, 1, 1, args)
 

@@ -119,6 +119,14 @@ def test_activations_of_extremes(device, name):
         agree(device, ACTIVATIONS[name], EXTREMES, g=numpy.full(EXTREMES.shape, numpy.inf))
 
 
+def test_a_gradient_may_be_a_scalar(device):
+    """NumPy makes a scalar of a sum of 0-d arrays, as where a result is used twice."""
+    x = tensor_of(numpy.array(2.0), "float32", device)
+    y = F.relu(x)
+    (y + y * 3).backward()
+    assert x.grad.item() == 4
+
+
 @pytest.mark.parametrize("function", [F.softmax, F.log_softmax])
 def test_softmax(device, function):
     for shape in [(1,), (5, 1), (3, 10), (2, 3, 33), (4, 1000), (2, 5000)]:

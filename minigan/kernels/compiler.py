@@ -91,8 +91,8 @@ class Library:
         self.path = path
         self.library = ctypes.PyDLL(str(path))
         self.library.built_by.restype = ctypes.c_char_p
-        self.library.prepare.argtypes = [ctypes.py_object, ctypes.c_ssize_t]
-        self.library.prepare(None, object.__basicsize__)
+        self.library.prepare.argtypes = [ctypes.py_object, ctypes.py_object, ctypes.c_ssize_t]
+        self.library.prepare(None, numpy.ndarray, object.__basicsize__)
         self.functions = dict(self.methods())
         array = numpy.zeros(3)
         address = self.functions["address"]

@@ -36,6 +36,7 @@ double PyFloat_AsDouble(Object*);
 Object* PyErr_Occurred();
 void PyErr_SetString(Object*, const char*);
 extern Object* PyExc_TypeError;
+int PyType_IsSubtype(Object*, Object*);
 void Py_IncRef(Object*);
 void* PyEval_SaveThread();
 void PyEval_RestoreThread(void*);
@@ -46,12 +47,13 @@ const int METH_FASTCALL = 0x80;
 #define VISIBLE __attribute__((visibility("default")))
 #define EXPORTED extern "C" VISIBLE
 
-static Object* python_none;
-static ptrdiff_t header;  // the size of what every Python object starts with
+static Object *python_none, *array_type;
+static ptrdiff_t header;  // the size of what every Python object starts with; its type is the end
 
-EXPORTED void prepare(Object* none, ptrdiff_t header_size)
+EXPORTED void prepare(Object* none, Object* ndarray, ptrdiff_t header_size)
 {
     python_none = none;
+    array_type = ndarray;
     header = header_size;
 }
 
@@ -63,12 +65,20 @@ EXPORTED const char* built_by()
 // The address of an array's data, which NumPy keeps right after the header; null for None.
 static inline void* data_of(Object* array)
 {
-    return array == python_none ? nullptr : *(void**)((char*)array + header);
+    if (array == python_none)
+        return nullptr;
+    Object* type = *(Object**)((char*)array + header - sizeof(Object*));
+    if (type != array_type && !PyType_IsSubtype(type, array_type)) {
+        PyErr_SetString(PyExc_TypeError, "kernel: expected an array");
+        return nullptr;
+    }
+    return *(void**)((char*)array + header);
 }
 
 static Object* address(Object*, Object* const* args, ptrdiff_t)
 {
-    return PyLong_FromLongLong((long long)data_of(args[0]));
+    const long long place = (long long)data_of(args[0]);
+    return PyErr_Occurred() ? nullptr : PyLong_FromLongLong(place);
 }
 
 template <class Type> static inline Type as(Object* argument)

@@ -175,28 +175,34 @@ def fits(x, tensor, shape):
 def dense(x):
     """The array; a copy if it has gaps in memory, elements that share it, or odd addresses."""
     if x.flags.c_contiguous:
-        return x if is_aligned(x) else x.copy()
+        return whole(x)
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
-    if x.transpose(order).flags.c_contiguous and is_aligned(x):
-        return x
-    return array_module(x).ascontiguousarray(x)
+    if x.transpose(order).flags.c_contiguous:
+        return whole(x)
+    return contiguous(x)
+
+
+def contiguous(x):
+    """The array in C order; None for None."""
+    if x is None or x.flags.c_contiguous:
+        return whole(x)
+    return array_module(x).array(x, order="C")
 
 
 def in_order_of(x, array):
     """The array; a copy that lies in memory as x, which is dense, if it does not."""
-    if (array.strides == x.strides or array.flags.c_contiguous and x.flags.c_contiguous) and (
-            is_aligned(array)):
-        return array
+    if array.strides == x.strides or array.flags.c_contiguous and x.flags.c_contiguous:
+        return whole(array)
     copy = array_module(x).empty_like(x)
     copy[...] = array
     return copy
 
 
-def contiguous(x):
-    """The array in C order, or None for None."""
-    if x is None or x.flags.c_contiguous and is_aligned(x):
-        return x
-    return array_module(x).array(x, order="C")
+def whole(x):
+    """The array, whose elements lie well in memory; a copy for a scalar or at odd addresses."""
+    if isinstance(x, numpy.ndarray) and not x.flags.aligned or isinstance(x, numpy.generic):
+        return numpy.array(x)
+    return x
 
 
 def empty_like(x):
@@ -208,7 +214,3 @@ def address(array):
     if isinstance(array, numpy.ndarray):
         return array.ctypes.data
     return array.data.ptr
-
-
-def is_aligned(x):
-    return not isinstance(x, numpy.ndarray) or x.flags.aligned
