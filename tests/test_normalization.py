@@ -68,7 +68,7 @@ def test_gradient_in_evaluation_is_that_of_a_fixed_scale():
 
 def test_a_large_offset_keeps_its_digits():
     x = 1e4 + normal(2, 3, 8, 8)
-    y = F.batch_norm(tensor(x, dtype="float32"), training=True)
+    y = F.batch_norm(tensor(x, dtype="float32"), None, None, training=True)
     expected, _, _ = reference.batch_norm(x.astype("float32").astype("float64"), training=True)
     assert abs(plain(y) - expected).max() < 5e-3
 
@@ -77,7 +77,7 @@ def test_non_contiguous_inputs():
     x = normal(5, 4, 2, 6)[::2, ::-1, :, ::3]
     expected, _, _ = reference.batch_norm(x, training=True)
     moved = tensor(x.transpose(3, 2, 1, 0)).permute(3, 2, 1, 0)
-    numpy.testing.assert_allclose(plain(F.batch_norm(moved, training=True)), expected, rtol=1e-10)
+    numpy.testing.assert_allclose(plain(F.batch_norm(moved, None, None, training=True)), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("shape, normalized_shape", [
