@@ -110,15 +110,15 @@ def test_precision_is_kept(dtype):
 
 
 @pytest.mark.parametrize("call, said", [
-    (lambda: F.batch_norm(minigan.ones(3), training=True), ["(3,)"]),
-    (lambda: F.batch_norm(minigan.ones(1, 3), training=True), ["more than one", "(1, 3)"]),
-    (lambda: F.batch_norm(minigan.ones(2, 3)), ["running_mean"]),
-    (lambda: F.batch_norm(minigan.ones(2, 3), weight=minigan.ones(2), training=True),
+    (lambda: F.batch_norm(minigan.ones(3), None, None, training=True), ["(3,)"]),
+    (lambda: F.batch_norm(minigan.ones(1, 3), None, None, training=True), ["more than one", "(1, 3)"]),
+    (lambda: F.batch_norm(minigan.ones(2, 3), None, None), ["running_mean"]),
+    (lambda: F.batch_norm(minigan.ones(2, 3), None, None, weight=minigan.ones(2), training=True),
      ["weight", "(3,)", "(2,)"]),
     (lambda: F.batch_norm(minigan.ones(2, 3), minigan.ones(4), minigan.ones(3)),
      ["running_mean", "(3,)", "(4,)"]),
-    (lambda: F.batch_norm(tensor([[1], [2]]), training=True), ["int64"]),
-    (lambda: F.batch_norm(minigan.ones(2, 3), weight=minigan.ones(3, dtype="float64"),
+    (lambda: F.batch_norm(tensor([[1], [2]]), None, None, training=True), ["int64"]),
+    (lambda: F.batch_norm(minigan.ones(2, 3), None, None, weight=minigan.ones(3, dtype="float64"),
                           training=True), ["float64", "float32"]),
     (lambda: F.layer_norm(minigan.ones(2, 3), 4), ["(2, 3)", "(4,)"]),
     (lambda: F.layer_norm(minigan.ones(2, 3), (3,), minigan.ones(2)), ["weight", "(2,)"]),

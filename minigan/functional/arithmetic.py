@@ -117,8 +117,8 @@ def abs(input: Tensor):
     """|input|; the gradient at 0 is 0."""
     x = input.array
     xp = array_module(x)
-    return node(xp.abs(x), (input,), lambda g: (
-        xp.where(x > 0, g, xp.where(x < 0, -g, 0)),))
+    sign = (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)  # 0 of nan, as in PyTorch
+    return node(xp.abs(x), (input,), lambda g: (g * sign,))
 
 
 @operation
