@@ -17,7 +17,7 @@ from minigan.data import DataLoader, MnistDataset
 from minigan.training import Progress, Run, runs
 from standin.memory import memory
 from standin.streams import no_host_reads
-from test_replay import MAKES
+from test_capture import MAKES
 
 
 @pytest.fixture

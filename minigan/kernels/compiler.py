@@ -174,7 +174,8 @@ def cpu():
 
 def own_folder():
     """The folder for libraries, made if it is not there; nobody else may write to it."""
-    folder = cache_folder() / "kernels"
+    named = os.environ.get("MINIGAN_KERNELS", "")
+    folder = Path(named) if named else cache_folder() / "kernels"
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     check_owner(folder, stat.S_ISDIR)
