@@ -1,17 +1,17 @@
-"""The folder where downloaded and drawn data is kept from run to run."""
+"""The folder where downloaded and generated data is cached."""
 
 import os
 from pathlib import Path
 
 
 def cache_folder():
-    """Where minigan keeps data, a Path; it may not exist yet.
+    """The Path of minigan's cache folder, which may not exist yet.
 
-    The environment variable MINIGAN_CACHE names it; otherwise it is `minigan` in XDG_CACHE_HOME,
-    or in `.cache` of the user's home.
+    It is the environment variable MINIGAN_CACHE, or else `minigan` in XDG_CACHE_HOME or in the
+    user's `~/.cache`.
     """
-    own = os.environ.get("MINIGAN_CACHE")
-    if own:
-        return Path(own)
+    folder = os.environ.get("MINIGAN_CACHE")
+    if folder:
+        return Path(folder)
     shared = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(shared, "minigan")
