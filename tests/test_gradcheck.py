@@ -11,18 +11,18 @@ from minigan import nn
 from minigan.autograd import node
 from minigan.functional import __all__ as operations
 from minigan.gradcheck import GradcheckError, gradcheck
-from minigan.gradcheck.cases import all_cases, prepared
+from minigan.gradcheck.cases import all_cases, prepare
 
 CASES = list(all_cases())
-# No gradient to check: argmax gives whole numbers.
+# No gradient to check: argmax returns integers.
 NOT_DIFFERENTIABLE = {"argmax"}
-# Hold others and compute nothing: Sequential is checked, a ModuleList has no forward.
+# Containers that compute nothing: a ModuleList has no forward.
 NOT_CHECKED_LAYERS = {"Module", "ModuleList"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.operation} {c.configuration}".strip())
 def test_backward_agrees_with_finite_differences(case, device):
-    assert gradcheck(*prepared(case, device), direction=case.direction) < 1e-6
+    assert gradcheck(*prepare(case, device), direction=case.direction) < 1e-6
 
 
 def test_every_public_operation_has_a_check():
@@ -37,7 +37,7 @@ def test_every_layer_has_a_check():
 
 
 def softmax_with(spoil):
-    """softmax over rows with a backward that `spoil` changes."""
+    """softmax over rows with a backward that `spoil` makes wrong."""
     def softmax(x):
         e = numpy.exp(x.array)
         y = e / e.sum(axis=1, keepdims=True)
@@ -128,7 +128,7 @@ def test_command_fails_when_a_check_fails(monkeypatch, capsys):
     case = next(c for c in CASES if c.operation == "softmax")
     monkeypatch.setattr(program, "all_cases", lambda: [
         case._replace(function=softmax_with(scaled), inputs=case.inputs)])
-    monkeypatch.setattr(program, "prepared", lambda case, device: (case.function, [inputs()]))
+    monkeypatch.setattr(program, "prepare", lambda case, device: (case.function, [inputs()]))
     monkeypatch.setattr(sys, "argv", ["gradcheck"])
     assert program.main() == 1
     assert "FAILED softmax" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from minigan.explain.examples import cases_of, example_of
 from minigan.explain.gradient import checks, differences
 from minigan.explain.numbers import shown
 from minigan.explain.source import marked_source
-from minigan.gradcheck.cases import made
+from minigan.gradcheck.cases import make_inputs
 
 WIDTH = 100
 
@@ -29,7 +29,7 @@ def explanation(name):
         yield from marked_source(operation, None)
         return
     case = example_of(name)
-    inputs = made(case.inputs, device="cpu")
+    inputs = make_inputs(case, device="cpu")
     names = list(signature(case.function).parameters)[:len(inputs)]
     output = case.function(*inputs)
     yield from marked_source(operation, output.node.backward)

@@ -5,7 +5,7 @@ import numpy
 from minigan.explain.examples import cases_of
 from minigan.explain.numbers import shown
 from minigan.gradcheck import GradcheckError, gradcheck
-from minigan.gradcheck.cases import prepared
+from minigan.gradcheck.cases import prepare
 from minigan.grad_mode import no_grad
 
 EPS = 1e-6
@@ -56,7 +56,7 @@ def checks(name):
     yield f"{'configuration':40}{'worst error':>12}"
     for case in cases_of(name):
         try:
-            told = f"{gradcheck(*prepared(case, 'cpu'), direction=case.direction):12.1e}"
+            told = f"{gradcheck(*prepare(case, 'cpu'), direction=case.direction):12.1e}"
         except GradcheckError as error:
             told = f"      FAILED: {error}"
         yield f"{case.configuration or 'plain':40}{told}"

@@ -5,7 +5,7 @@ import sys
 
 from minigan import cuda
 from minigan.gradcheck import GradcheckError, gradcheck
-from minigan.gradcheck.cases import all_cases, prepared
+from minigan.gradcheck.cases import all_cases, prepare
 
 
 def main():
@@ -27,13 +27,13 @@ def main():
             continue
         for device in devices:
             try:
-                error = gradcheck(*prepared(case, device), direction=case.direction)
-                told = f"{error:.1e}"
-            except Exception as problem:  # told in the table and at its end; the others go on
+                error = gradcheck(*prepare(case, device), direction=case.direction)
+                cell = f"{error:.1e}"
+            except Exception as problem:  # reported below the table; the other checks go on
                 failures.append((case, device, problem))
-                told = "FAILED"
+                cell = "FAILED"
             checked += 1
-            print(f"{case.operation:34}{case.configuration:28}{told:>12}  {device}", flush=True)
+            print(f"{case.operation:34}{case.configuration:28}{cell:>12}  {device}", flush=True)
     for case, device, problem in failures:
         kind = "" if isinstance(problem, GradcheckError) else f"{type(problem).__name__}: "
         print(f"FAILED {case.operation} ({case.configuration}) on {device}: {kind}{problem}")
