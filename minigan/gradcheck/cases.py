@@ -241,13 +241,19 @@ def normalizations():
     yield Case("layer_norm", "one dimension", lambda x: F.layer_norm(x, (5,)), (normal(5),))
 
 
-def weights(x, *values):
-    """Weights of classes or elements, as a Tensor with x's dtype and device."""
+def constant(x, *values):
+    """A Tensor of these values with x's dtype and device, which gets no gradient."""
     return tensor(values, dtype=x.dtype, device=x.device)
 
 
 def losses():
     probability = uniform(0.1, 0.9, 3, 2)
+    for loss, x in ((F.binary_cross_entropy, probability), (F.mse_loss, normal(3, 2)),
+                    (F.binary_cross_entropy_with_logits, normal(3, 2)), (F.l1_loss, normal(3, 2))):
+        for reduction in ("mean", "sum"):
+            yield Case(loss.__name__, f"constant target, {reduction}",
+                       lambda x, loss=loss, r=reduction: loss(
+                           x, constant(x, (0.2, 0.7), (1, 0), (0.9, 0.4)), reduction=r), (x,))
     for reduction in ("mean", "sum", "none"):
         yield Case("binary_cross_entropy", reduction, lambda p, t, r=reduction:
                    F.binary_cross_entropy(p, t, reduction=r), (probability, probability))
@@ -259,22 +265,22 @@ def losses():
         yield Case("l1_loss", reduction, lambda x, t, r=reduction:
                    F.l1_loss(x, t, reduction=r), (normal(3, 2), normal(3, 2)))
         yield Case("nll_loss", f"weight, {reduction}", lambda x, t, r=reduction:
-                   F.nll_loss(x, t, weights(x, 0.5, 2, 1, 1.5), reduction=r, ignore_index=1),
+                   F.nll_loss(x, t, constant(x, 0.5, 2, 1, 1.5), reduction=r, ignore_index=1),
                    (normal(3, 4), integers([3, 1, 0])))
         yield Case("cross_entropy", f"indices, weight, {reduction}", lambda x, t, r=reduction:
-                   F.cross_entropy(x, t, weights(x, 0.5, 2, 1, 1.5), reduction=r, ignore_index=1,
+                   F.cross_entropy(x, t, constant(x, 0.5, 2, 1, 1.5), reduction=r, ignore_index=1,
                                    label_smoothing=0.2), (normal(3, 4), integers([3, 1, 0])))
         yield Case("cross_entropy", f"probabilities, {reduction}", lambda x, t, r=reduction:
                    F.cross_entropy(x, t, reduction=r, label_smoothing=0.1),
                    (normal(2, 3, 2), uniform(0, 1, 2, 3, 2)))
     yield Case("binary_cross_entropy", "weight", lambda p, t:
-               F.binary_cross_entropy(p, t, weights(p, 0.5, 3)), (probability, probability))
+               F.binary_cross_entropy(p, t, constant(p, 0.5, 3)), (probability, probability))
     yield Case("binary_cross_entropy_with_logits", "weight, pos_weight", lambda x, t:
-               F.binary_cross_entropy_with_logits(x, t, weights(x, 0.5, 3),
-                                                  pos_weight=weights(x, 2, 0.4)),
+               F.binary_cross_entropy_with_logits(x, t, constant(x, 0.5, 3),
+                                                  pos_weight=constant(x, 2, 0.4)),
                (normal(3, 2), probability))
     yield Case("cross_entropy", "probabilities, weight", lambda x, t:
-               F.cross_entropy(x, t, weights(x, 0.5, 2, 1)), (normal(2, 3), uniform(0, 1, 2, 3)))
+               F.cross_entropy(x, t, constant(x, 0.5, 2, 1)), (normal(2, 3), uniform(0, 1, 2, 3)))
     yield Case("nll_loss", "one item", F.nll_loss, (normal(4), integers(2)))
     yield Case("cross_entropy", "one item", F.cross_entropy, (normal(4), integers(2)))
     yield Case("cross_entropy", "(N,C,d)", F.cross_entropy,
