@@ -232,7 +232,7 @@ def train(game, dataset, args, training, examiner):
 def prepare():
     """The arguments, and the Run to train in or the folder for a picture; what is wrong with them
     is told here."""
-    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser = ArgumentParser(__doc__)
     parser.add_argument("--data", default="digits",
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")

@@ -179,7 +179,7 @@ def train(game, dataset, args, training):
 
 def prepare():
     """The arguments, the pictures and the Run to train in; what is wrong is told here."""
-    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser = ArgumentParser(__doc__)
     parser.add_argument("--data", default="faces",
                         help="faces (drawn by minigan) or an HDF5 file of pictures")
     parser.add_training_options(epochs=5, batch_size=1, lr=0.0001, out="runs/dcgan")

@@ -86,7 +86,7 @@ def prepare():
 
     Whatever can be wrong with them is told here, before the training.
     """
-    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser = ArgumentParser(__doc__)
     parser.add_argument("--data", default="digits",
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=3, batch_size=1, lr=0.001, out="runs/mnist_cnn")

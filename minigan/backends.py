@@ -1,9 +1,9 @@
-"""PyTorch's switches for TF32, a float32 of 10 bits after the point that GPUs multiply faster.
+"""PyTorch's switches for TF32: float32 with a mantissa of 10 bits, which GPUs multiply faster.
 
-    minigan.backends.cuda.matmul.allow_tf32 = True   products of matrices, linear layers: off at first
-    minigan.backends.cudnn.allow_tf32 = False        convolutions: on at first
+    minigan.backends.cuda.matmul.allow_tf32 = True   matmul and linear layers; False by default
+    minigan.backends.cudnn.allow_tf32 = False        convolutions; True by default
 
-float64 and the CPU never use it. (There is no cuDNN here; it is PyTorch's name.)
+float64 and the CPU never use it. (There is no cuDNN here; the name is PyTorch's.)
 """
 
 

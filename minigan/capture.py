@@ -1,7 +1,7 @@
-"""capture: a training step recorded once and replayed by the GPU as a whole, as a CUDA graph.
+"""capture: a training step captured once as a CUDA graph, which the GPU then replays as a whole.
 
-With small networks and batches a GPU waits most of the time for Python to launch the next of some
-hundred kernels. A graph holds them all; launching it is one call.
+With small networks and batches a GPU spends most of its time waiting for Python to launch the next
+of some hundred kernels. A CUDA graph holds them all and is launched by a single call.
 """
 
 import contextlib
@@ -12,12 +12,12 @@ from minigan.device import default_device, device_module, device_of, private_poo
 from minigan.checks import describe
 from minigan.hooks import hooks
 
-# Steps made as usual first: they compile kernels, make handles and the gradients' memory.
+# Ordinary steps before the capture: they compile kernels, create handles and allocate gradients.
 WARM_UP = 2
 
 
 def capture(step):
-    """The training step, to be called in its place; with default device 'cuda' as a CUDA graph.
+    """A function to call in place of a training step; on a GPU it replays a CUDA graph.
 
     >>> def step(images, targets):
     ...     loss = loss_function(model(images), targets)
@@ -28,36 +28,36 @@ def capture(step):
     >>> step = minigan.capture(step)
     >>> for images, targets in loader: loss = step(images, targets)
 
-    Each call makes one step. The first two run as usual, the third is recorded, and it and all
-    later ones are launched as one graph. On the CPU, and inside a profile or detect_anomaly, the
-    function is simply called.
+    Each call is one training step. If the default device is 'cuda', the first two run as usual and
+    the third is captured; it and all later ones are launched as one graph. On the CPU, and inside
+    a profile or detect_anomaly, the function is simply called.
 
-    What the function must keep to on a GPU:
+    On a GPU the function must meet these conditions:
 
-    - its arguments are Tensors, of the same shapes and dtypes in every call; on either device
-    - it draws no random numbers: draw them outside and pass them on
-    - it reads nothing from the GPU (item(), print, if) and moves nothing to it or from it
-    - it does the same in each call: what Python computes in it is computed only once
+    - its arguments are Tensors, with the same shapes and dtypes in every call, on either device
+    - it generates no random numbers: generate them outside and pass them in
+    - it reads nothing from the GPU (item(), print, if) and copies nothing to or from it
+    - it does the same in every call: its Python code runs during the capture only
     - buffers and other tensors that it uses keep their memory: change them in place
 
-    Learning rates and other options of optimisers may change between the calls. Results are
-    Tensors without a history, alone or in tuples, lists and dicts; the next call overwrites them,
-    so clone() what is to be kept.
+    Learning rates and other options of optimisers may change between calls. Results are detached
+    Tensors, alone or in tuples, lists and dicts; the next call overwrites them, so clone() those
+    to keep.
 
-    Raises TypeError for arguments that are no Tensors, ValueError for one of another shape or
-    dtype than before, RuntimeError for a step that cannot be recorded.
+    Raises TypeError for arguments that are not Tensors, ValueError for an argument whose shape or
+    dtype has changed, RuntimeError for a step that cannot be captured.
     """
     if not callable(step):
         raise TypeError(f"capture: expected a function, got {describe(step)}")
     return _Captured(step)
 
 
-class Recording:
-    """What the host has to do for each step: a graph holds only the GPU's part of it.
+class HostWork:
+    """What the host has to do in each step: the CUDA graph holds only the GPU's part of it.
 
     steps          (optimiser, group, its parameters with gradients, their states) of each update
-    versions       of all tensors that were changed in place
-    leaves         whose gradients were written or forgotten
+    versions       version counters of all tensors that were changed in place
+    leaves         the leaves whose gradients were written or cleared
     before_replay  functions to call before each replay
     """
 
@@ -66,15 +66,15 @@ class Recording:
         self.versions = []
         self.leaves = []
         self.before_replay = []
-        self.left = []  # (leaf, its array, its gradient as the step left it)
+        self.final = []  # (leaf, its array, its gradient) at the end of the step
 
     def end(self):
-        """Keep what the step has left behind: each replay leaves the same."""
-        self.left = [(leaf, leaf.array, leaf._grad) for leaf in dict.fromkeys(self.leaves)]
+        """Remember the leaves' gradients at the end of the step: each replay ends with the same."""
+        self.final = [(leaf, leaf.array, leaf._grad) for leaf in dict.fromkeys(self.leaves)]
 
-    def fits(self):
-        """Whether everything still lies where it was when it was recorded."""
-        return all(leaf.array is array for leaf, array, _ in self.left) and all(
+    def is_valid(self):
+        """Whether all arrays are still at the addresses that the graph was captured with."""
+        return all(leaf.array is array for leaf, array, _ in self.final) and all(
             any(own is group for own in optimiser.param_groups)
             and {*map(id, params)} <= {*map(id, group["params"])}
             and all(optimiser.state.get(p) is state for p, state in zip(params, states))
@@ -87,7 +87,7 @@ class Recording:
     def after_replay(self):
         for version in self.versions:
             version[0] += 1
-        for leaf, _, grad in self.left:
+        for leaf, _, grad in self.final:
             leaf._grad = grad
 
 
@@ -96,120 +96,121 @@ class _Captured:
 
     def __init__(self, step):
         self.step = step
-        self.inputs = None  # Tensors in fixed places, which each call fills
+        self.inputs = None  # Tensors at fixed addresses, filled by each call
         self.stream = self.pool = None
-        self._forget()
+        self._discard()
 
-    def _forget(self):
+    def _discard(self):
         self.warm_ups = 0
-        self.graph = self.recording = self.outputs = None
+        self.graph = self.host_work = self.outputs = None
 
     def __del__(self):
-        # CuPy keeps the free blocks of a pool that nobody has any more.
+        # CuPy does not return the free blocks of an unreferenced pool by itself.
         if getattr(self, "pool", None) is not None and not sys.is_finalizing():
-            self._forget()
+            self._discard()
             self.pool.free_all_blocks()
 
     def __call__(self, *inputs):
-        # One within another is part of that one's graph; and an observer is to see every step.
+        # A captured step inside another is part of that one's graph, and observers see every step.
         if (default_device() == "cpu" or hooks.capture is not None
                 or hooks.observer is not None):
             return self.step(*inputs)
         cupy = device_module("cuda")
         if self.inputs is None:
-            # Memory that only this graph uses: what is freed in it will be written by a replay.
+            # A pool for this graph alone: a replay writes to blocks that were freed in the step.
             self.pool = cupy.cuda.MemoryPool()
             private_pools.add(self)
             self.stream = capture_stream(cupy)
-            self.inputs = [self._fixed(cupy, number, x) for number, x in enumerate(inputs)]
+            self.inputs = [self._allocate(cupy, i, x) for i, x in enumerate(inputs)]
             self.events = [cupy.cuda.Event(disable_timing=True) for _ in range(2)]
         self._check(inputs)
-        around = cupy.cuda.get_current_stream()
-        self.stream.wait_event(around.record(self.events[0]))
+        current = cupy.cuda.get_current_stream()
+        self.stream.wait_event(current.record(self.events[0]))
         try:
             with self.stream:
                 for fixed, x in zip(self.inputs, inputs):
                     fill(fixed.array, x.array)
                 return self._advance(cupy)
         finally:
-            around.wait_event(self.stream.record(self.events[1]))
+            current.wait_event(self.stream.record(self.events[1]))
 
-    def _fixed(self, cupy, number, x):
+    def _allocate(self, cupy, i, x):
+        """A Tensor at a fixed address for argument i of the step."""
         if not isinstance(x, Tensor):
-            raise TypeError(f"capture: argument {number} of a step must be a Tensor, "
+            raise TypeError(f"capture: argument {i} of a step must be a Tensor, "
                             f"got {describe(x)}")
         return Tensor(cupy.empty(x.shape, x.dtype))
 
     def _check(self, inputs):
-        """ValueError for what the recording was not made for."""
+        """ValueError for arguments that do not match those of the capture."""
         if len(inputs) != len(self.inputs):
             raise ValueError(f"capture: the step had {len(self.inputs)} arguments before, now "
                              f"{len(inputs)}")
-        for number, (fixed, x) in enumerate(zip(self.inputs, inputs)):
+        for i, (fixed, x) in enumerate(zip(self.inputs, inputs)):
             if not isinstance(x, Tensor) or (x.shape, x.dtype) != (fixed.shape, fixed.dtype):
                 raise ValueError(
-                    f"capture: argument {number} was {describe(fixed)} before, now {describe(x)}; "
-                    f"a recorded step has fixed shapes: call the function itself for a smaller "
-                    f"last batch, or capture it once more for the other shape")
+                    f"capture: argument {i} was {describe(fixed)} before, now {describe(x)}; "
+                    f"a captured step has fixed shapes: call the function itself for a smaller "
+                    f"last batch, or capture it again for the other shape")
 
     def _advance(self, cupy):
-        """One step, on the fixed inputs and the stream of captures."""
-        if self.recording is not None:
-            if not self.recording.fits():
-                self._forget()  # parameters lie elsewhere now
+        """One step, on the fixed inputs and the capture stream."""
+        if self.host_work is not None:
+            if not self.host_work.is_valid():
+                self._discard()
             else:
-                self.recording.prepare_replay()
+                self.host_work.prepare_replay()
         if self.graph is not None:
             self.graph.launch()
-            self.recording.after_replay()
+            self.host_work.after_replay()
             return self.outputs
         if self.warm_ups < WARM_UP:
             self.warm_ups += 1
-            self.recording = Recording()
-            return self._run(cupy, self.recording)
-        self._record(cupy)
+            self.host_work = HostWork()
+            return self._run(cupy, self.host_work)
+        self._capture(cupy)
         self.graph.launch()
         return self.outputs
 
-    def _run(self, cupy, recording):
-        hooks.capture = recording
+    def _run(self, cupy, host_work):
+        hooks.capture = host_work
         try:
             with cupy.cuda.using_allocator(self.pool.malloc):
                 return without_history(self.step(*self.inputs))
         finally:
             hooks.capture = None
 
-    def _record(self, cupy):
-        recording = Recording()
+    def _capture(self, cupy):
+        host_work = HostWork()
         self.stream.begin_capture()
         try:
-            outputs = self._run(cupy, recording)
+            outputs = self._run(cupy, host_work)
             graph = self.stream.end_capture()
-            recording.end()
+            host_work.end()
         except BaseException as error:
-            with contextlib.suppress(RuntimeError):  # that it was broken off is told below
+            with contextlib.suppress(RuntimeError):  # the failure itself is reported below
                 self.stream.end_capture()
             if not isinstance(error, Exception):
                 raise
             raise RuntimeError(
-                f"capture: the step cannot be recorded: {error}. It must not read numbers from the "
-                f"GPU (item(), print, if), copy to or from it, draw random numbers, or do "
-                f"something else than in the calls before") from error
-        self.recording, self.graph, self.outputs = recording, graph, outputs
+                f"capture: the step cannot be captured: {error}. It must not read numbers from the "
+                f"GPU (item(), print, if), copy to or from it, generate random numbers, or differ "
+                f"from the calls before") from error
+        self.host_work, self.graph, self.outputs = host_work, graph, outputs
 
 
 _streams = {}
 
 
 def capture_stream(cupy):
-    """The one stream that all captures use: cuBLAS has a workspace for each stream."""
+    """The stream that all captures share, as cuBLAS has a workspace for each stream."""
     if cupy not in _streams:
         _streams[cupy] = cupy.cuda.Stream(non_blocking=True)
     return _streams[cupy]
 
 
 def fill(fixed, array):
-    """Copy an array of either device into one on the GPU."""
+    """Copy an array from either device into one on the GPU."""
     if device_of(array) == "cpu":
         fixed.set(array if array.flags.c_contiguous else array.copy())
     else:
@@ -217,7 +218,7 @@ def fill(fixed, array):
 
 
 def without_history(outputs):
-    """Tensors, within tuples, lists and dicts, detached: their graph belongs to the recording."""
+    """The outputs with Tensors, also in tuples, lists and dicts, detached from the step's graph."""
     if isinstance(outputs, Tensor):
         return outputs.detach()
     if isinstance(outputs, (tuple, list)):

@@ -112,6 +112,19 @@ def check_pair(name, argument, value, least):
     return both
 
 
+def check_bounds(name, min, max):
+    """Limits as Python's numbers, one of which may be None."""
+    for bound in (min, max):
+        if hasattr(bound, "requires_grad"):
+            raise NotImplementedError(f"{name}: min and max must be numbers, Tensors are not "
+                                      f"supported")
+        if bound is not None and not isinstance(bound, Real):
+            raise TypeError(f"{name}: min and max must be numbers, got {describe(bound)}")
+    if min is None and max is None:
+        raise ValueError(f"{name}: at least one of min and max is needed")
+    return tuple(b.item() if isinstance(b, numpy.generic) else b for b in (min, max))
+
+
 def check_sizes(name, sizes):
     """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of integers."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):

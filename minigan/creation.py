@@ -7,7 +7,7 @@ import numpy
 
 from minigan.checks import check_dtype
 from minigan.tensor import Tensor
-from minigan.device import float32, generator, int64, device_module, to_device
+from minigan.device import float32, float64, generator, int64, device_module, to_device
 from minigan.checks import check_int, describe, check_number
 from minigan.autograd import operation
 
@@ -24,19 +24,16 @@ def as_array(data, dtype=None, device=None):
     if hasattr(data, "__array__") and not hasattr(data, "__cuda_array_interface__"):
         data = numpy.asarray(data)  # of another library too, such as a column of a table
     if not (hasattr(data, "dtype") and hasattr(data, "shape")):
-        first = first_of(data)
-        if isinstance(first, Tensor):
-            data = plain_lists(data)
+        numbers = plain_lists(data) if isinstance(first_of(data), Tensor) else data
         try:
-            array = numpy.array(data)
+            array = numpy.array(numbers)
             if dtype is not None and dtype.kind in "iu" and array.dtype.kind in "biuf":
-                array = numpy.array(data, dtype)  # unlike a cast, refuses what it cannot hold
+                array = numpy.array(numbers, dtype)  # unlike a cast, refuses what it cannot hold
         except (ValueError, OverflowError) as error:
             raise ValueError(f"tensor: expected rows of equal length and numbers that fit; "
                              f"{error}") from None
         if array.dtype == "float64" and dtype is None:
-            # Python's own floats; arrays and Tensors within the list keep theirs.
-            dtype = getattr(first, "dtype", float32)
+            dtype = numpy.result_type(*(float_dtypes(data) or {float32}))
         data = array
     if data.dtype.kind not in "biuf":
         raise TypeError(f"tensor: expected numbers, got {describe(data)}")
@@ -50,6 +47,16 @@ def first_of(data):
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return data
+
+
+def float_dtypes(data):
+    """The floating-point dtypes in nested lists: float32 for Python's own, others keep theirs."""
+    if isinstance(data, (list, tuple)):
+        if set(map(type, data)) <= {float, int, bool}:
+            return {float32}
+        return set().union(*map(float_dtypes, data))
+    dtype = getattr(data, "dtype", float32 if isinstance(data, float) else int64)
+    return {dtype} if dtype.kind == "f" else set()
 
 
 def plain_lists(data):
@@ -134,6 +141,8 @@ def empty(*size, dtype=float32, device=None, requires_grad=False):
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """A Tensor of one value; a Python float makes it float32, a whole number int64."""
     size = sizes("full", (size,))
+    if isinstance(fill_value, numpy.generic):
+        fill_value = fill_value.item()
     value = as_array(fill_value, dtype, device)
     if value.ndim:
         raise TypeError(f"full: fill_value must be one number, got {describe(fill_value)}")
@@ -167,10 +176,18 @@ def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=
                 requires_grad=requires_grad)
 
 
+def check_random_dtype(name, dtype):
+    """float32 or float64, what generators make. TypeError for others, on every device."""
+    dtype = check_dtype(name, dtype, float32)
+    if dtype not in (float32, float64):
+        raise TypeError(f"{name}: dtype must be float32 or float64, got {dtype}")
+    return dtype
+
+
 @operation
 def rand(*size, dtype=float32, device=None, requires_grad=False):
     """Uniform random numbers, 0 <= x < 1, from the device's stream (see `manual_seed`)."""
-    dtype = check_dtype("rand", dtype, float32)
+    dtype = check_random_dtype("rand", dtype)
     drawn = generator(device).random(sizes("rand", size), dtype=dtype)
     return finished(device_module(device).asarray(drawn), requires_grad)
 
@@ -178,7 +195,7 @@ def rand(*size, dtype=float32, device=None, requires_grad=False):
 @operation
 def randn(*size, dtype=float32, device=None, requires_grad=False):
     """Normal random numbers, mean 0 and variance 1, from the device's stream."""
-    dtype = check_dtype("randn", dtype, float32)
+    dtype = check_random_dtype("randn", dtype)
     drawn = generator(device).standard_normal(sizes("randn", size), dtype=dtype)
     return finished(device_module(device).asarray(drawn), requires_grad)
 
@@ -216,34 +233,56 @@ def randint(low, high, size=None, dtype=int64, device=None):
 
 
 @operation
-def eye(n, dtype=float32, device=None):
-    """The unit matrix (n,n); its rows are the one-hot vectors: eye(10)[labels]."""
-    size = check_int("eye", "n", n, least=0)
-    return Tensor(device_module(device).eye(size, dtype=check_dtype("eye", dtype, float32)))
+def eye(n, m=None, *, dtype=float32, device=None):
+    """Ones on the diagonal of (n,m), m = n by default; its rows are one-hot vectors:
+    eye(10)[labels]."""
+    n = check_int("eye", "n", n, least=0)
+    m = n if m is None else check_int("eye", "m", m, least=0)
+    return Tensor(device_module(device).eye(n, m, dtype=check_dtype("eye", dtype, float32)))
 
 
 @operation
 def arange(start, end=None, step=1, dtype=None, device=None):
     """start, start + step, ... as far as they come before end; arange(end) starts at 0.
 
-    Whole numbers make it int64, others float32. ValueError for a step of 0.
+    Integers make it int64, others float32. As in PyTorch, an integer dtype cuts start and step to
+    integers, and int64 the end too: arange(0, 5, 1.5, dtype=int64) counts from 0 to 4.
+    ValueError for a step of 0, also one so cut.
     """
     if end is None:
         start, end = 0, start
     for name, value in (("start", start), ("end", end), ("step", step)):
         check_number("arange", name, value)
+    integers = all(isinstance(n, Integral) for n in (start, end, step))
+    dtype = check_dtype("arange", dtype, int64 if integers else float32)
+    if dtype == int64:
+        end = int(end)
+        start, step = int(start), int(step)
+    size = max(math.ceil((end - start) / step), 0) if step else 0
+    if dtype.kind != "f":
+        start, step = int(start), int(step)
     if not step:
-        raise ValueError("arange: step must not be 0")
-    whole = all(isinstance(n, Integral) for n in (start, end, step))
-    dtype = check_dtype("arange", dtype, int64 if whole else float32)
-    return Tensor(device_module(device).arange(start, end, step, dtype=dtype))
+        raise ValueError(f"arange: step must not be 0 in {dtype}")
+    xp = device_module(device)
+    numbers = start + step * xp.arange(size, dtype=float64 if dtype.kind == "f" else int64)
+    return Tensor(numbers.astype(dtype))
 
 
 @operation
 def linspace(start, end, steps, dtype=float32, device=None):
-    """So many numbers at equal distances, start and end among them."""
+    """So many numbers at equal distances, start and end among them.
+
+    As in PyTorch, an integer dtype cuts start, end and then each number towards 0.
+    """
     steps = check_int("linspace", "steps", steps, least=0)
     for name, value in (("start", start), ("end", end)):
         check_number("linspace", name, value)
     dtype = check_dtype("linspace", dtype, float32)
-    return Tensor(device_module(device).linspace(start, end, steps, dtype=dtype))
+    xp = device_module(device)
+    if dtype.kind == "f":
+        return Tensor(xp.linspace(start, end, steps, dtype=dtype))
+    start, end = int(start), int(end if steps > 1 else start)
+    step, i = (end - start) / max(steps - 1, 1), xp.arange(steps)
+    # From both ends, so that the last is `end` whatever the rounding.
+    numbers = xp.where(i < steps // 2, start + step * i, end - step * (steps - 1 - i))
+    return Tensor(numbers.astype(dtype))

@@ -1,9 +1,9 @@
-"""What lessons ask of `torch.cuda`: whether there is a GPU, and tensors on it."""
+"""The part of `torch.cuda` that lessons use: whether there is a GPU, and tensors on it."""
 
 from minigan import creation
 from minigan.device import (
-    device as device_named, float32, int64, manual_seed as seed_all, device_module, private_pools, set_device,
-    why_no_cuda)
+    device as device_named, device_module, float32, int64, manual_seed as seed_all, private_pools,
+    set_device, why_no_cuda)
 from minigan.checks import describe, explain_errors
 from minigan.autograd import operation
 
@@ -14,13 +14,13 @@ def is_available():
 
 
 def device_count():
-    """1 where a GPU can be used, otherwise 0: minigan uses one."""
+    """1 where a GPU can be used, otherwise 0: minigan uses only one."""
     return int(is_available())
 
 
 @explain_errors
 def get_device_name(device=0):
-    """What the GPU is called by its maker. device: 0, 'cuda' or 'cuda:0', all the same one.
+    """The GPU's product name. device: 0, 'cuda' or 'cuda:0', which are the same GPU.
 
     Raises RuntimeError where there is no GPU to use, ValueError for another device.
     """
@@ -31,12 +31,12 @@ def get_device_name(device=0):
 
 
 def memory_allocated(device=None):
-    """Bytes of the GPU's memory that arrays lie in. `device` is accepted: there is only one."""
+    """Bytes of the GPU's memory that arrays occupy. `device` is ignored: there is only one."""
     return sum(pool.used_bytes() for pool in _pools())
 
 
 def memory_reserved(device=None):
-    """Bytes of it that CuPy's pools hold, those of captured steps included."""
+    """Bytes of the GPU's memory that CuPy's pools hold, those of captured steps included."""
     return sum(pool.total_bytes() for pool in _pools())
 
 
@@ -48,7 +48,7 @@ def _pools():
 
 
 def manual_seed(seed):
-    """As `minigan.manual_seed`, which is for all devices."""
+    """The same as `minigan.manual_seed`, which seeds all devices."""
     seed_all(seed)
 
 
@@ -56,7 +56,7 @@ manual_seed_all = manual_seed
 
 
 def synchronize(device=None):
-    """Wait for the GPU's work; nothing to wait for where there is none."""
+    """Wait until the GPU has finished its work; without a GPU, return at once."""
     if is_available():
         device_module("cuda").cuda.Device().synchronize()
 
@@ -75,9 +75,9 @@ def LongTensor(*data):
 
 @explain_errors
 def set_default_tensor_type(t):
-    """Make new tensors on the GPU, by torch.cuda.FloatTensor, or on the CPU, by torch.FloatTensor.
+    """Make new tensors on the GPU (torch.cuda.FloatTensor) or on the CPU (torch.FloatTensor).
 
-    t  one of the two functions, or its name: 'torch.cuda.FloatTensor', 'torch.FloatTensor'
+    t  one of these two functions, or its name: 'torch.cuda.FloatTensor', 'torch.FloatTensor'
 
     Raises RuntimeError where there is no GPU to use, NotImplementedError for any other type.
     """

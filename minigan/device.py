@@ -1,6 +1,6 @@
-"""Where arrays live: NumPy on the CPU, CuPy on a CUDA GPU, and the random streams of both.
+"""Devices: NumPy on the CPU, CuPy on a CUDA GPU; the dtypes and the random generators of both.
 
-An array's own type says where it lives; nothing else in the engine keeps track of devices.
+An array's type says where it lives; nothing else in the engine keeps track of devices.
 CuPy is imported when a GPU is first asked for, never before.
 """
 
@@ -20,7 +20,7 @@ bool = numpy.dtype("bool")
 
 
 class device(str):
-    """The name of a place for arrays, "cpu" or "cuda"; equal to that string.
+    """The name of a device, "cpu" or "cuda"; equal to that string.
 
     >>> device("cpu").type
     'cpu'
@@ -41,11 +41,11 @@ class device(str):
 _default = device("cpu")
 _cupy = None
 private_pools = weakref.WeakSet()  # captured steps, each with a `pool` of GPU memory
-_generators = {}  # made when first asked for: NumPy loads its random part then, not before
+_generators = {}  # by device; each is made when first used, as numpy.random takes time to load
 
 
 def why_no_cuda():
-    """What stands in the way of a GPU, in one line with the command that helps; or nothing."""
+    """Why no GPU can be used, in one line with the command that helps; "" if one can."""
     global _cupy
     if _cupy is not None:
         return ""
@@ -54,23 +54,23 @@ def why_no_cuda():
     except ModuleNotFoundError as error:
         if error.name == "cupy":
             return "CuPy is not installed; install it by `pip install \"cupy-cuda12x[ctk]\"`"
-        return _broken(error)
+        return _describe_broken_cupy(error)
     except Exception as error:
-        return _broken(error)
+        return _describe_broken_cupy(error)
     if not cupy.cuda.is_available():
-        return ("CuPy is installed but finds no working NVIDIA driver or GPU; `nvidia-smi` tells "
-                "which; a driver is installed by `sudo ubuntu-drivers install`, elsewhere than on "
-                "Ubuntu from www.nvidia.com/drivers")
+        return ("CuPy is installed but finds no working NVIDIA driver or GPU; `nvidia-smi` shows "
+                "which is missing; install the driver by `sudo ubuntu-drivers install` on Ubuntu, "
+                "otherwise from www.nvidia.com/drivers")
     try:
         # To compile and to multiply even this, CuPy needs libraries that come separately.
         cupy.ones((1, 1)) @ (cupy.ones((1, 1)) + 1)
     except Exception as error:
-        return _broken(error)
+        return _describe_broken_cupy(error)
     _cupy = cupy
     return ""
 
 
-def _broken(error):
+def _describe_broken_cupy(error):
     return (f"CuPy is installed but cannot use its CUDA libraries ({type(error).__name__}: "
             f"{' '.join(str(error).split()):.200}); `pip install \"cupy-cuda12x[ctk]\"` installs "
             f"those of CUDA 12")
@@ -91,13 +91,13 @@ def device_module(name):
 
 
 def array_module(array):
-    """numpy or cupy, whichever made this array."""
+    """numpy or cupy, whichever this array belongs to."""
     return numpy if _cupy is None or isinstance(array, (numpy.ndarray, numpy.generic)) else _cupy
 
 
 def is_on_gpu(array):
-    """Whether it is an array of the GPU. (hasattr(array, "__cuda_array_interface__") would put
-    together a dict.)"""
+    """Whether the array lies in a GPU's memory. (hasattr(array, "__cuda_array_interface__") would
+    build a dict.)"""
     return _cupy is not None and isinstance(array, _cupy.ndarray)
 
 
@@ -106,16 +106,19 @@ def device_of(array):
 
 
 def to_device(array, name):
-    """The array on the named device: itself if it is there already, otherwise a copy."""
+    """The array itself if it is on the named device already, otherwise a copy of it there."""
     target = device_module(name)
     if array_module(array) is target:
         return array
-    refuse_in_capture("moving to another device", "move it outside and pass it on")
+    refuse_in_capture("moving to another device", "move it outside and pass it in")
     return target.asarray(array) if target is not numpy else _cupy.asnumpy(array)
 
 
 def set_device(name):
-    """Make new tensors on this device: "cpu", "cuda", or "auto" for a GPU if there is one."""
+    """Make new tensors on this device: "cpu", "cuda", or "auto" for a GPU if there is one.
+
+    Raises ValueError for an unknown name and RuntimeError where there is no GPU to use.
+    """
     global _default
     if isinstance(name, str) and name == "auto":
         name = "cpu" if why_no_cuda() else "cuda"
@@ -131,10 +134,10 @@ def default_device():
 
 
 def manual_seed(seed):
-    """Start the random streams of all devices anew from one whole number, 0 or more."""
+    """Seed the random generators of all devices. ValueError for anything but an integer >= 0."""
     if isinstance(seed, (builtins.bool, numpy.bool_)) or not isinstance(
             seed, (int, numpy.integer)) or seed < 0:
-        raise ValueError(f"manual_seed: expected a whole number of at least 0, "
+        raise ValueError(f"manual_seed: seed must be an integer of at least 0, "
                          f"got {describe(seed)}")
     _generators["cpu"] = numpy.random.default_rng(seed)
     if _cupy is not None:
@@ -142,38 +145,38 @@ def manual_seed(seed):
 
 
 def random_state():
-    """Where the CPU's random stream stands, as JSON can hold it."""
+    """The state of the CPU's random generator, as values that JSON can hold."""
     return generator("cpu").bit_generator.state
 
 
 def set_random_state(state):
-    """Go on from there. ValueError for what `random_state` has not given.
+    """Continue from a state that `random_state` returned; ValueError for anything else.
 
-    A GPU's stream starts anew, from a seed of the CPU's: CuPy does not tell where it stands.
+    The GPU's generator is seeded anew from the CPU's: CuPy does not expose its state.
     """
     try:
         generator("cpu").bit_generator.state = state
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"set_random_state: expected the state of a random stream: {error}"
+        raise ValueError(f"set_random_state: expected the state of a random generator: {error}"
                          ) from error
     _generators.pop("cuda", None)
 
 
 def generator(name=None):
-    """The random stream of a device: a Generator of numpy.random or cupy.random."""
-    refuse_in_capture("random numbers", "draw them outside and pass them on")
+    """A device's random generator: a Generator of numpy.random or cupy.random."""
+    refuse_in_capture("random numbers", "generate them outside and pass them in")
     name = _default if name is None else device(name)
     if name not in _generators:
-        # The GPU's is seeded from the CPU's stream, so that one manual_seed decides both.
+        # The GPU's is seeded by a number from the CPU's, so that one manual_seed decides both.
         seed = None if name == "cpu" else int(generator("cpu").integers(2**31))
         _generators[name] = device_module(name).random.default_rng(seed)
     return _generators[name]
 
 
 @contextlib.contextmanager
-def own_streams():
-    """Random numbers drawn inside come from streams of their own; those outside go on after it as
-    if nothing had been drawn."""
+def fork_rng():
+    """A context with random generators of its own: those outside continue after it as if nothing
+    had been sampled inside. The name is PyTorch's."""
     before = dict(_generators)
     _generators.clear()
     try:

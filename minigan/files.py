@@ -1,29 +1,30 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file is seen whole or not at all."""
 
 import contextlib
 import os
 import re
 from pathlib import Path
 
-PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.\w+)?")  # the names that `whole_file` gives
+PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.\w+)?")  # the names that `atomic_path` makes
 
 
 @contextlib.contextmanager
-def whole_file(path, ending=""):
-    """Another name to write to, in the same folder; the file takes its path when it is whole.
+def atomic_path(path, suffix=""):
+    """A temporary path in the same folder; what is written there is moved to `path` at the end.
 
-    So nobody ever sees half of it, and where the writing fails the old file stays. The other name
-    is of this writer alone, since two processes may be at it; it ends in `ending`, by which some
-    libraries tell the format. The folder is made. Raises OSError if it cannot be written.
+    If the block raises, the old file stays and the temporary one is removed. The temporary name is
+    unique, since two processes may write the same file; it ends in `suffix`, by which some
+    libraries choose the format. The folder is created if needed. Raises OSError if the file cannot
+    be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.urandom(4).hex()}{ending}")
+    partial = path.with_name(f".{path.name}.partial-{os.urandom(4).hex()}{suffix}")
     try:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        if error.filename is None:  # as where the disk is full
+        if error.filename is None:  # for example when the disk is full
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
     finally:
@@ -31,51 +32,57 @@ def whole_file(path, ending=""):
 
 
 def remove_partial(folder):
-    """Remove what writers that were killed have left in a folder; not in the folders in it."""
+    """Remove the temporary files that killed processes left in a folder, not in its subfolders."""
     for path in Path(folder).glob(".*.partial-*"):
         if PARTIAL.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
-def write_whole(path, content):
-    """Write bytes to a file, see `whole_file`."""
-    with whole_file(path) as partial:
+def write_atomically(path, content):
+    """Write bytes to a file, see `atomic_path`."""
+    with atomic_path(path) as partial:
         partial.write_bytes(content)
 
 
 def write_durably(path, content, previous=None):
-    """Write bytes to a file so that they are there after a crash of the system too.
+    """Write bytes to a file atomically, and so that they survive a crash of the system.
 
-    They are flushed to the disk and read back before the file takes its path. previous: a path
-    under which the file before stays; at every moment one of the two is there and whole.
-    Raises OSError if it cannot be written, or reads back as something else.
+    They are flushed to the disk and read back before the file is moved to its path.
+
+    previous  the path to keep the old file under; at any moment one of the two is whole
+
+    Raises OSError if the file cannot be written, or reads back differently.
     """
-    with whole_file(path) as partial:
+    with atomic_path(path) as partial:
         with open(partial, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if partial.read_bytes() != content:
-            raise OSError(f"{path}: what was written reads back as something else")
+            raise OSError(f"{path}: the file reads back differently from what was written")
         if previous is not None and Path(path).exists():
-            keep_under(path, previous)
-    flush_folder(Path(path).parent)
+            _link(path, previous)
+    _flush_folder(Path(path).parent)
 
 
-def keep_under(path, other):
-    """The file under another name too, in the place of what was there."""
-    with whole_file(other) as partial:
+def _link(path, other):
+    """Give the file a second name, in place of the file that had it."""
+    with atomic_path(other) as partial:
         try:
             os.link(path, partial)
         except OSError:  # not every file system has links
             partial.write_bytes(Path(path).read_bytes())
 
 
-def flush_folder(folder):
-    """Flush the names in a folder to the disk, where the system can."""
-    with contextlib.suppress(OSError):  # Windows opens no folders
+def _flush_folder(folder):
+    """Flush a folder's entries to the disk, where the system can."""
+    with contextlib.suppress(OSError):  # Windows cannot open folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+# Names that other modules still use.
+whole_file, write_whole = atomic_path, write_atomically

@@ -6,7 +6,7 @@ import threading
 class _Hooks(threading.local):
     """Each thread has its own."""
     observer = None  # an Observer
-    capture = None   # a capture.Recording, while a step given to minigan.capture runs
+    capture = None   # a capture.HostWork, while a step given to minigan.capture runs
 
 
 hooks = _Hooks()

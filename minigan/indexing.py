@@ -3,13 +3,25 @@
 import numpy
 
 
-def plain_index(index):
-    """An index with the Tensors in it taken as arrays, whole numbers of any kind as Python's.
+def plain_index(index, ndim):
+    """An index into `ndim` dimensions with the Tensors in it as arrays, integers as Python's.
 
-    TypeError for uint8: a mask to some, numbers to others.
+    An Ellipsis that stands for no dimension is left out, as in PyTorch: NumPy would take the
+    arrays on both sides of it for separate ones.
+    TypeError for uint8, a mask to some and numbers to others, and for a nested list alone.
     """
-    if isinstance(index, tuple):
-        return tuple(plain_index(part) for part in index)
+    if isinstance(index, list) and any(isinstance(part, (list, tuple)) for part in index):
+        raise TypeError("index: a nested list may mean an array or a tuple; use a Tensor or "
+                        "a tuple")
+    if not isinstance(index, tuple):
+        return plain_part(index)
+    parts = tuple(plain_part(part) for part in index)
+    if any(part is Ellipsis for part in parts) and sum(map(dimensions_of, parts)) == ndim:
+        parts = tuple(part for part in parts if part is not Ellipsis)
+    return parts
+
+
+def plain_part(index):
     if hasattr(index, "array"):  # a Tensor
         index = index.array
     if isinstance(index, list):
@@ -20,6 +32,13 @@ def plain_index(index):
         if not index.ndim and index.dtype.kind in "iu":
             return index.item()
     return index
+
+
+def dimensions_of(part):
+    """How many dimensions this part of an index stands for, an Ellipsis aside."""
+    if part is None or part is Ellipsis or isinstance(part, bool):
+        return 0
+    return part.ndim if hasattr(part, "dtype") and part.dtype.kind == "b" else 1
 
 
 def numbers_first(index):

@@ -1,7 +1,7 @@
-"""Tensors on memory that another library's arrays share.
+"""Tensors that share memory with another library's arrays.
 
-A change made by either side is seen by both. Those made outside are not noticed by the check that
-a recorded graph finds its tensors as they were.
+A change by either side is visible to both. The check that the tensors of a recorded graph are
+unchanged does not notice changes made by the other library.
 """
 
 import numpy
@@ -13,32 +13,32 @@ from minigan.device import default_device, device_module
 from minigan.checks import describe
 from minigan.autograd import operation
 
-# The numbers that DLPack has for places: the CPU's memory and that which a GPU reads as well, then
-# the GPU's own and that which it manages.
-PLACES = {1: "cpu", 3: "cpu", 2: "cuda", 13: "cuda"}
+# DLPack's device types: kDLCPU and kDLCUDAHost (pinned memory), kDLCUDA and kDLCUDAManaged.
+DEVICE_TYPES = {1: "cpu", 3: "cpu", 2: "cuda", 13: "cuda"}
 
 
 @operation
 def from_numpy(ndarray):
-    """A Tensor on the memory of a NumPy array, on the CPU.
+    """A Tensor on the CPU that shares the memory of a NumPy array.
 
-    Of a read-only array it can be read and not changed: a change in place is a ValueError.
-    Raises TypeError for anything else than an array of numbers in the machine's byte order.
+    If the array is read-only, changing the Tensor in place raises ValueError.
+    Raises TypeError for anything but an array of numbers in the machine's byte order.
     """
     if not isinstance(ndarray, numpy.ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array, got {describe(ndarray)}")
     if not check_dtype("from_numpy", ndarray.dtype).isnative:
         raise TypeError(f"from_numpy: expected the machine's byte order, got {ndarray.dtype.str}; "
-                        f"tensor() turns it round")
+                        f"tensor() converts it")
     return Tensor(ndarray)
 
 
 @operation
 def as_tensor(data, dtype=None, device=None):
-    """`tensor(data)` without a copy where none is needed: of a Tensor or a NumPy array that lies
-    on the device (None: a Tensor's own, the default device for an array) in that dtype.
+    """`tensor(data)`, but without a copy where none is needed: for a Tensor or a NumPy array that
+    is on the device already (None: a Tensor's own device, the default one for an array) and has
+    that dtype.
 
-    Errors as `tensor`.
+    Raises the errors of `tensor`.
     """
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
@@ -50,19 +50,20 @@ def as_tensor(data, dtype=None, device=None):
 
 @operation
 def from_dlpack(ext_tensor):
-    """A Tensor on the memory of any array with `__dlpack__`: of PyTorch, JAX, CuPy, NumPy.
+    """A Tensor that shares the memory of any array with `__dlpack__`: PyTorch's, JAX's, CuPy's,
+    NumPy's. It is on the array's device, the CPU or the GPU.
 
-    It lies where the array lies, on the CPU or on the GPU. Raises TypeError for what has no
-    `__dlpack__` or holds no numbers, ValueError for another place, and passes on the other
-    library's refusal, such as PyTorch's of a tensor that requires a gradient.
+    Raises TypeError for an object without `__dlpack__` or a dtype that is not numeric, ValueError
+    for another device, and whatever the other library raises, such as PyTorch's BufferError for a
+    tensor that requires a gradient.
     """
     if not hasattr(ext_tensor, "__dlpack__"):
         raise TypeError(f"from_dlpack: expected an array with __dlpack__, "
                         f"got {describe(ext_tensor)}")
-    place, _ = ext_tensor.__dlpack_device__()
-    if place not in PLACES:
+    device_type, _ = ext_tensor.__dlpack_device__()
+    if device_type not in DEVICE_TYPES:
         raise ValueError(f"from_dlpack: expected an array on the CPU or a CUDA GPU, got DLPack's "
-                         f"device {int(place)}")
-    array = device_module(PLACES[place]).from_dlpack(ext_tensor)
+                         f"device type {int(device_type)}")
+    array = device_module(DEVICE_TYPES[device_type]).from_dlpack(ext_tensor)
     check_dtype("from_dlpack", array.dtype)
     return Tensor(array)

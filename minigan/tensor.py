@@ -8,7 +8,7 @@ import operator
 
 import numpy
 
-from minigan.checks import check_axis, check_dtype, check_number, describe
+from minigan.checks import check_axis, check_bounds, check_dtype, check_number, describe, explain_errors
 from minigan.device import (
     array_module, device as device_named, device_of, float32, generator, is_on_gpu, to_device)
 from minigan.grad_mode import grad_mode, no_grad
@@ -422,7 +422,7 @@ class Tensor:
         if hooks.capture is not None:
             hooks.capture.versions.append(self.version)
 
-    def check_changeable(self, name):
+    def _check_changeable(self, name):
         """RuntimeError if a change in place would escape a recorded graph, or another tensor."""
         if self.requires_grad and (self.node is not None or grad_mode.enabled):
             raise RuntimeError(f"{name}: a tensor that requires a gradient cannot be changed in "
@@ -445,7 +445,7 @@ class Tensor:
         return self._assign("zero_", ..., 0)
 
     def _assign(self, name, index, value):
-        self.check_changeable(name)
+        self._check_changeable(name)
         if isinstance(value, Tensor) and value.requires_grad and grad_mode.enabled:
             raise NotImplementedError(f"{name}: the value requires a gradient; build the "
                                       f"tensor with cat or stack instead")
@@ -470,7 +470,7 @@ class Tensor:
         if isinstance(other, Tensor) and other.requires_grad and grad_mode.enabled:
             raise RuntimeError(f"{name}: the other operand requires a gradient, which a change "
                                f"in place would lose; use {name[:-1]}")
-        self.check_changeable(name)
+        self._check_changeable(name)
         array = self.array  # `change` works on the array where it lies
         try:
             with numpy.errstate(all="ignore"):
@@ -482,11 +482,14 @@ class Tensor:
         self.changed()
         return self
 
+    @explain_errors
     def clamp_(self, min=None, max=None):
         """`clamp` in place."""
+        min, max = check_bounds("clamp_", min, max)
         with no_grad():
             return self.copy_(F.clamp(self, min, max))
 
+    @explain_errors
     def uniform_(self, a=0.0, b=1.0):
         """Filled with uniform random numbers, a <= x < b."""
         check_number("uniform_", "a", a)
@@ -494,6 +497,7 @@ class Tensor:
         sampled = generator(self.device).random(self.shape, dtype=self._random_dtype())
         return self.copy_(a + (b - a) * sampled)
 
+    @explain_errors
     def normal_(self, mean=0.0, std=1.0):
         """Filled with normal random numbers."""
         check_number("normal_", "mean", mean)

@@ -28,11 +28,11 @@ import numpy
 import minigan
 from minigan import DamagedFileError, nn, optim
 from minigan.data import ImageDataset, MnistDataset, read_idx, write_idx
-from minigan.data.lookover import limit_memory
+from minigan.data.sandbox import limit_memory
 from minigan.training import ArgumentParser, Checkpoint, Progress, positive_int, run
 from minigan.training.checkpoint import write_checkpoint
 
-# For one file. The time is more than `lookover` takes for a hopeless one, the memory is beyond what
+# For one file. The time is more than the sandbox takes for a hopeless one, the memory is beyond what
 # the process has.
 LIMITS = SimpleNamespace(seconds=60, megabytes=200)
 FAILURES = ("another error", "crash", "time", "memory")

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from minigan import data  # noqa: E402
-from minigan.serialization import sealed  # noqa: E402
+from minigan.serialization import read_sealed  # noqa: E402
 from minigan.training import ArgumentParser, Progress, positive_int, run  # noqa: E402
 
 SCRIPTS = {
@@ -107,7 +107,7 @@ def differences(one, other):
     if json.loads((one / "settings.json").read_text())["settings"] != json.loads(
             (other / "settings.json").read_text())["settings"]:
         found.append("settings.json differs")
-    (facts, ours), (other_facts, theirs) = (sealed.read(folder / "checkpoint.h5")
+    (facts, ours), (other_facts, theirs) = (read_sealed(folder / "checkpoint.h5")
                                             for folder in (one, other))
     for key in facts.keys() | other_facts.keys():
         if key != "seconds" and facts.get(key) != other_facts.get(key):
@@ -146,7 +146,7 @@ def kill_and_compare(script, kills, folder, chance, progress=None):
 
 
 def main():
-    parser = ArgumentParser(__doc__.partition("\n")[0])
+    parser = ArgumentParser(__doc__)
     parser.add_argument("--kills", type=positive_int, default=50, help="how many in all")
     parser.add_argument("--script", choices=SCRIPTS, nargs="+", default=list(SCRIPTS))
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")

@@ -113,7 +113,7 @@ def load_again(optimisers, i):
             optimiser.load_state_dict(optimiser.state_dict())
 
 
-def test_a_loaded_optimiser_is_recorded_anew(device):
+def test_a_loaded_optimiser_is_captured_anew(device):
     make = MAKES["conditional GAN"]
     assert_equal(trained(make, 9, True, load_again), trained(make, 9, False, load_again))
 
@@ -185,7 +185,7 @@ def test_the_optimisers_part_may_stay_outside(where, device):
     assert results[0] == results[1]
 
 
-def test_weights_that_were_moved_are_recorded_anew(device):
+def test_weights_that_were_moved_are_captured_anew(device):
     weight = minigan.ones(2, requires_grad=True)
 
     def step(x):
@@ -220,7 +220,7 @@ def test_other_threads_are_not_part_of_a_step(gpu):
     step = minigan.capture(step)
     for _ in range(4):
         step(minigan.ones(2))
-    assert len(made) == 3  # two warm-ups and the recording
+    assert len(made) == 3  # two warm-ups and the capture
 
 
 def test_a_dropped_step_gives_its_memory_back(gpu):
@@ -265,7 +265,7 @@ def test_changes_in_place_are_known_to_graphs_recorded_before(device):
     (lambda x: x + minigan.randn(2), "random numbers"),
     (lambda x: nn.functional.dropout(x), "random numbers"),
     (lambda x: x.numpy(), "cpu\\(\\)")])
-def test_what_a_recorded_step_must_not_do_is_told_at_once(wrong, said, gpu):
+def test_what_a_captured_step_must_not_do_is_reported_at_once(wrong, said, gpu):
     with pytest.raises((RuntimeError, ValueError), match=said):
         minigan.capture(wrong)(minigan.ones(2))
     assert minigan.randn(2).tolist()  # and outside it works again
@@ -282,7 +282,7 @@ def test_what_cupy_itself_refuses_is_explained(gpu):
     captured = minigan.capture(reads)
     for _ in range(2):
         captured(*inputs())
-    with pytest.raises(RuntimeError, match="cannot be recorded.*item"):
+    with pytest.raises(RuntimeError, match="cannot be captured.*item"):
         captured(*inputs())
     # What was not computed is not counted either.
     assert {s["step"] for s in optimiser.state_dict()["state"].values()} == {2}

@@ -10,7 +10,8 @@ import minigan
 ROOT = Path(minigan.__file__).parent
 # Lowest first. A module or package may import from its own layer and all below.
 LAYERS = [
-    {"backends", "checks", "device", "files", "grad_mode", "hooks", "indexing"},
+    {"backends", "checks", "device", "files", "grad_mode", "hooks", "indexing",
+     "messages"},
     {"autograd", "tensor", "creation", "cuda", "interchange"},
     {"functional"},
     {"nn", "optim"},

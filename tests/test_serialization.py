@@ -1,5 +1,6 @@
-"""State in files: there and back, and what is refused."""
+"""State in files: saved and loaded again, and what is refused."""
 
+import zipfile
 import zlib
 
 import h5py
@@ -7,8 +8,7 @@ import numpy
 import pytest
 
 import minigan
-from minigan import DamagedFileError, nn, optim
-from minigan.serialization import sealed
+from minigan import DamagedFileError, nn, optim, serialization
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -17,9 +17,9 @@ ENDINGS = pytest.mark.parametrize("ending", [".npz", ".h5"])
 
 
 @ENDINGS
-def test_there_and_back(tmp_path, ending):
+def test_a_module_is_saved_and_loaded(tmp_path, ending):
     net, other = (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)) for _ in range(2))
-    optim.Adam(net.parameters())  # so that the parameters are views of one flat array
+    optim.Adam(net.parameters())  # it may have laid out the parameters anew
     net(minigan.rand(2, 1, 5, 5))
     path = minigan.save(net, tmp_path / "new" / f"net{ending}")
     state = minigan.load(path)
@@ -116,14 +116,14 @@ def test_headers_that_claim_too_much(tmp_path, shape):
         minigan.load(path)
 
 
-# Files with a seal
+# Sealed files
 
 @pytest.fixture
 def sealed_file(tmp_path):
     return minigan.save({"a": numpy.arange(300.0), "b": numpy.ones(2)}, tmp_path / "s.h5")
 
 
-def test_a_byte_anywhere_is_missed(sealed_file):
+def test_a_changed_byte_is_noticed_anywhere(sealed_file):
     content = sealed_file.read_bytes()
     for place in [*range(0, 600, 7), *range(600, len(content), 97), len(content) - 1]:
         changed = bytearray(content)
@@ -151,16 +151,16 @@ def test_other_tools_read_it(sealed_file):
 def test_an_array_changed_and_sealed_again(sealed_file):
     with h5py.File(sealed_file, "r+") as file:
         file["arrays/a"][3] = 7
-    body = sealed_file.read_bytes()[sealed.SEAL:]
-    sealed_file.write_bytes(sealed._seal(body) + body)
+    body = sealed_file.read_bytes()[serialization.SEAL:]
+    sealed_file.write_bytes(serialization._make_seal(body) + body)
     with pytest.raises(DamagedFileError, match="s.h5: arrays/a: expected the CRC-32"):
         minigan.load(sealed_file)
 
 
 @pytest.mark.parametrize("body", [b"", b"no HDF5 at all", b"\x89HDF\r\n\x1a\n" + bytes(100)])
-def test_something_else_sealed(tmp_path, body):
+def test_a_seal_on_something_else(tmp_path, body):
     path = tmp_path / "s.h5"
-    path.write_bytes(sealed._seal(body) + body)
+    path.write_bytes(serialization._make_seal(body) + body)
     with pytest.raises(DamagedFileError, match="s.h5: from byte 512"):
         minigan.load(path)
 
@@ -176,3 +176,25 @@ def test_the_same_state_makes_the_same_file(tmp_path):
     net = nn.Linear(3, 2)
     one, other = (minigan.save(net, tmp_path / name).read_bytes() for name in ("a.h5", "b.h5"))
     assert one == other
+
+
+def test_two_entries_of_one_name(tmp_path):
+    path = minigan.save({"a": numpy.ones(2)}, tmp_path / "s.npz")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("a", b"other")
+    with pytest.raises(DamagedFileError, match="s.npz: .*entries have the same name"):
+        minigan.load(path)
+
+
+@pytest.mark.parametrize("array", [numpy.array(["a"]), numpy.ones(2, complex),
+                                   numpy.zeros(2, [("x", "f4")])])
+def test_arrays_of_other_kinds(tmp_path, array):
+    numpy.savez(tmp_path / "s.npz", a=array)
+    with pytest.raises(DamagedFileError, match="s.npz: entry 'a': expected an array of numbers"):
+        minigan.load(tmp_path / "s.npz")
+
+
+def test_pickles_are_refused(tmp_path):
+    numpy.savez(tmp_path / "s.npz", a=numpy.array([print], dtype=object))
+    with pytest.raises(DamagedFileError, match="s.npz: .*allow_pickle"):
+        minigan.load(tmp_path / "s.npz")

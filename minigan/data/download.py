@@ -10,7 +10,7 @@ from pathlib import Path
 
 from minigan.data.packed import gunzipped, parts
 from minigan.checks import explain_errors
-from minigan.files import write_whole
+from minigan.files import write_atomically
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -53,7 +53,7 @@ def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
             while missing:
                 name = missing[0]
                 content = _fetched(mirror.rstrip("/") + "/" + name, files[name], timeout)
-                write_whole(folder / name, content)
+                write_atomically(folder / name, content)
                 missing.pop(0)
             return
         except _Unusable as error:

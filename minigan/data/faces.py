@@ -13,7 +13,7 @@ import numpy
 from minigan.data.cache import cache_folder
 from minigan.data.portrait import colour_of, paint_portrait
 from minigan.checks import check_int as whole, explain_errors
-from minigan.files import write_whole
+from minigan.files import write_atomically
 from minigan.training import Progress
 
 RECIPE = 1  # raise it with every change that makes other images
@@ -53,7 +53,7 @@ def open_faces(count=1200, seed=0):
     file.flush()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, file.id.get_file_image())
+        write_atomically(path, file.id.get_file_image())
     except OSError as error:
         print(f"faces: not kept for the next run: {error}", file=sys.stderr)
     return file

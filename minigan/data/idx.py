@@ -14,7 +14,7 @@ import numpy
 
 from minigan.data.packed import RATIO, gunzipped, parts
 from minigan.checks import DamagedFileError
-from minigan.files import write_whole
+from minigan.files import write_atomically
 
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -92,7 +92,7 @@ def write_idx(path, array):
     data = header + array.astype(big).tobytes()
     if str(path).endswith(".gz"):
         data = gzip.compress(data, mtime=0)  # no time stamp: the same array, the same bytes
-    write_whole(path, data)
+    write_atomically(path, data)
 
 
 def _shown(values):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy
 
 from minigan.checks import check_type
-from minigan.files import whole_file
+from minigan.files import atomic_path
 from minigan.training import Progress
 
 SMALLEST = 128  # sides of the smallest image that is packed
@@ -44,7 +44,7 @@ def pack_images(folder, out, group="images", force=False):
     if not paths:
         raise ValueError(f"{folder}: expected images, found no files")
     count, skipped = 0, []
-    with whole_file(out) as partial:
+    with atomic_path(out) as partial:
         with h5py.File(partial, "w") as file, Progress(len(paths), "packing") as progress:
             images = file.require_group(group)
             for path in paths:

@@ -12,6 +12,8 @@ def main():
     parser.prog = "python -m minigan.explain"
     parser.add_argument("operation", nargs="?", metavar="OPERATION", help="such as conv2d")
     name = parser.parse_args().operation
+    if functional.relu.__doc__ is None:
+        parser.error("python -OO removes the docstrings that are to be shown; run it without -OO")
     if name is not None and name not in functional.__all__:
         parser.error(f"unknown operation {name!r}; known are {', '.join(functional.__all__)}")
     for line in listing() if name is None else explanation(name):

@@ -5,15 +5,14 @@ Types combine by PyTorch's rules: a Python number or a 0-d tensor never widens a
 same kind, and integers become float32 where a formula needs fractions.
 """
 
-import builtins
+import math
 import operator
-from numbers import Real
 from typing import NamedTuple
 
 import numpy
 
 from minigan.autograd import exact_sum, node, operation
-from minigan.checks import check_axes, check_axis, describe
+from minigan.checks import check_axes, check_axis, check_bounds
 from minigan.device import array_module
 from minigan.tensor import Tensor
 
@@ -122,15 +121,7 @@ def abs(input: Tensor):
 @operation
 def clamp(input: Tensor, min=None, max=None):
     """The input limited to min..max, numbers (None: no limit); no gradient outside."""
-    for bound in (min, max):
-        if isinstance(bound, Tensor):
-            raise NotImplementedError("clamp: min and max must be numbers, Tensors are not "
-                                      "supported")
-        if bound is not None and not isinstance(bound, Real):
-            raise TypeError(f"clamp: min and max must be numbers, got {describe(bound)}")
-    min, max = (b.item() if isinstance(b, numpy.generic) else b for b in (min, max))
-    if min is None and max is None:
-        raise ValueError("clamp: at least one of min and max is needed")
+    min, max = check_bounds("clamp", min, max)
     if isinstance(min, float) or isinstance(max, float):
         input = floating(input)
     x = input.array
@@ -167,13 +158,15 @@ def mean(input: Tensor, dim=None, keepdim=False):
         raise TypeError(f"mean: expected a floating-point tensor, got {x.dtype}")
     xp = array_module(x)
     axes = check_axes("mean", dim, x.ndim)
+    count = 1
+    for axis in axes:
+        count *= x.shape[axis]
     # In float64, as exact_sum: a sum of half-precision numbers may exceed what they can hold.
-    y = x.mean(axis=axes if x.ndim else None, dtype=numpy.float64, keepdims=keepdim)
-    y = xp.asarray(y, dtype=x.dtype)
+    total = x.sum(axis=axes if x.ndim else None, dtype=numpy.float64, keepdims=keepdim)
+    y = xp.asarray(total / (count or math.nan), dtype=x.dtype)  # the mean of nothing is nan
 
     def backward(g):
-        share = g.reshape(with_ones(x.shape, axes)) / (x.size / builtins.max(g.size, 1))
-        return (xp.broadcast_to(share, x.shape),)
+        return (xp.broadcast_to(g.reshape(with_ones(x.shape, axes)) / count, x.shape),)
 
     return node(y, (input,), backward)
 
@@ -214,7 +207,7 @@ def extreme_along(name, input, axis, keepdim):
     """The values and the indices along one axis; the first of equal elements has the gradient."""
     x = input.array
     xp = array_module(x)
-    rows = xp.atleast_1d(x)
+    rows = x if x.ndim else x.reshape(1)
     where = xp.expand_dims(rows.argmax(axis) if name == "max" else rows.argmin(axis), axis)
     shape = with_ones(x.shape, (axis,)) if keepdim else x.shape[:axis] + x.shape[axis + 1:]
     values = xp.take_along_axis(rows, where, axis).reshape(shape)
@@ -386,9 +379,9 @@ def as_operand(value, tensor):
         elif dtype.kind == "b" and not isinstance(value, bool):
             dtype = numpy.dtype("int64")
         return Tensor(xp.full((), value, dtype))
-    if isinstance(value, (numpy.ndarray, type(array))):
+    if isinstance(value, (numpy.ndarray, type(array))) and value.dtype.kind in KINDS:
         return Tensor(xp.asarray(value))
-    raise TypeError(f"expected a Tensor, an array or a number, got {type(value).__name__}")
+    raise TypeError(f"expected a Tensor, an array of numbers or a number, got {type(value).__name__}")
 
 
 KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}

@@ -30,6 +30,7 @@ def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, 
     In training the running statistics move towards this batch's by `momentum`, the variance as
     its unbiased estimate. ValueError for shapes, and in training for one value a channel.
     """
+    momentum, eps = float(momentum), float(eps)
     check_batch_norm(input.array, running_mean, running_var, weight, bias, training, momentum, eps)
     x = at_least_single(input.array)
     axes = (0, *range(2, x.ndim))                     # all but the channels'
@@ -78,7 +79,7 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
     """
     if isinstance(normalized_shape, (int, numpy.integer)):
         normalized_shape = (normalized_shape,)
-    shape = tuple(normalized_shape)
+    shape, eps = tuple(normalized_shape), float(eps)
     check_layer_norm(input.array, shape, weight, bias, eps)
     x = at_least_single(input.array)
     axes = tuple(range(x.ndim - len(shape), x.ndim))  # of an item

@@ -163,7 +163,7 @@ def index(input: Tensor, index):
 
     An element taken twice gets both gradients.
     """
-    index, then = numbers_first(plain_index(index))
+    index, then = numbers_first(plain_index(index, input.array.ndim))
     taken = take(input, index)
     return taken if then is None else take(taken, then)
 
@@ -201,7 +201,7 @@ def assign(name, tensor, index, value):
             array = array.item()  # which a GPU takes as well
         elif isinstance(array, numpy.ndarray):
             array = array_module(tensor.array).asarray(array)
-        first, then = numbers_first(plain_index(index))
+        first, then = numbers_first(plain_index(index, tensor.array.ndim))
         if then is None:
             tensor.array[first] = array
         else:

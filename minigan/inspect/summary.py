@@ -9,7 +9,7 @@ from numbers import Integral
 from minigan.checks import check_dtype
 from minigan.tensor import Tensor
 from minigan.creation import zeros
-from minigan.device import float32, own_streams
+from minigan.device import float32, fork_rng
 from minigan.checks import describe, explain_errors
 from minigan.inspect.graph import recorded_tensors
 from minigan.inspect.memory import arrays_within, in_words, owner, tensors_within
@@ -155,7 +155,7 @@ def unchanged(model):
     tensors = [(tensor, tensor.array, tensor.array.copy(), tensor.version, tensor.version[0],
                 tensor.grad_buffer) for tensor in (*model.parameters(), *model.buffers())]
     try:
-        with own_streams():
+        with fork_rng():
             yield
     finally:
         for now, before in attributes:

@@ -115,11 +115,14 @@ class Embedding(Module):
     """Rows of weight (num_embeddings,embedding_dim) by index: (...) -> (...,embedding_dim)."""
 
     @explain_errors
-    def __init__(self, num_embeddings, embedding_dim, padding_idx=None, *, device=None,
+    def __init__(self, num_embeddings, embedding_dim, padding_idx=None, max_norm=None,
+                 norm_type=2.0, scale_grad_by_freq=False, sparse=False, *, device=None,
                  dtype=None, **options):
-        check_options("Embedding", options, {
-            "max_norm": (None,), "norm_type": (2,), "scale_grad_by_freq": (False,),
-            "sparse": (False,)})
+        check_options("Embedding", dict(max_norm=max_norm, norm_type=norm_type,
+                                        scale_grad_by_freq=scale_grad_by_freq, sparse=sparse,
+                                        **options),
+                      dict(max_norm=(None,), norm_type=(2,), scale_grad_by_freq=(False,),
+                           sparse=(False,)))
         self.num_embeddings = check_int("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = check_int("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None and not (isinstance(padding_idx, Integral)

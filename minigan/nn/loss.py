@@ -11,21 +11,24 @@ class _Loss(Module):
     """reduction: 'mean', 'sum' or 'none'. PyTorch's former size_average and reduce: only None."""
 
     @explain_errors
-    def __init__(self, weight=None, *, reduction="mean", **options):
-        check_options(type(self).__name__, options, {"size_average": (None,), "reduce": (None,)})
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
+        check_options(type(self).__name__, {"size_average": size_average, "reduce": reduce},
+                      {"size_average": (None,), "reduce": (None,)})
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', "
                              f"got {describe(reduction)}")
-        self.register_buffer("weight", weight)
         self.reduction = reduction
+
+
+class _WeightedLoss(_Loss):
+    @explain_errors
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
 
 
 class MSELoss(_Loss):
     """(input - target)^2."""
-
-    @explain_errors
-    def __init__(self, *, reduction="mean", **options):
-        super().__init__(reduction=reduction, **options)
 
     def forward(self, input, target):
         return functional.mse_loss(input, target, reduction=self.reduction)
@@ -34,15 +37,11 @@ class MSELoss(_Loss):
 class L1Loss(_Loss):
     """|input - target|."""
 
-    @explain_errors
-    def __init__(self, *, reduction="mean", **options):
-        super().__init__(reduction=reduction, **options)
-
     def forward(self, input, target):
         return functional.l1_loss(input, target, reduction=self.reduction)
 
 
-class BCELoss(_Loss):
+class BCELoss(_WeightedLoss):
     """Binary cross entropy of probabilities."""
 
     def forward(self, input, target):
@@ -50,12 +49,13 @@ class BCELoss(_Loss):
                                                reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(_WeightedLoss):
     """Binary cross entropy of logits."""
 
     @explain_errors
-    def __init__(self, weight=None, *, reduction="mean", pos_weight=None, **options):
-        super().__init__(weight, reduction=reduction, **options)
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean",
+                 pos_weight=None):
+        super().__init__(weight, size_average, reduce, reduction)
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input, target):
@@ -63,13 +63,13 @@ class BCEWithLogitsLoss(_Loss):
             input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight)
 
 
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(_WeightedLoss):
     """Cross entropy of logits with class indices or class probabilities."""
 
     @explain_errors
-    def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0,
-                 **options):
-        super().__init__(weight, reduction=reduction, **options)
+    def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None,
+                 reduction="mean", label_smoothing=0.0):
+        super().__init__(weight, size_average, reduce, reduction)
         self.ignore_index = check_int("CrossEntropyLoss", "ignore_index", ignore_index, -math.inf)
         self.label_smoothing = check_number("CrossEntropyLoss", "label_smoothing", label_smoothing, 0, 1)
 
@@ -79,12 +79,13 @@ class CrossEntropyLoss(_Loss):
             label_smoothing=self.label_smoothing)
 
 
-class NLLLoss(_Loss):
+class NLLLoss(_WeightedLoss):
     """Minus the log-probability of the class index, as log_softmax gives it."""
 
     @explain_errors
-    def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", **options):
-        super().__init__(weight, reduction=reduction, **options)
+    def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None,
+                 reduction="mean"):
+        super().__init__(weight, size_average, reduce, reduction)
         self.ignore_index = check_int("NLLLoss", "ignore_index", ignore_index, -math.inf)
 
     def forward(self, input, target):

@@ -1,5 +1,6 @@
 """Module: a part of a network that knows its parameters, its buffers and the parts inside it."""
 
+import inspect
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ class Module:
 
     training = True
     _buffers = ()  # names of the attributes that are buffers
+    _emptied = {}  # name -> Parameter or Module, of attributes that were one and are None now
 
     def forward(self, *inputs):
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
@@ -66,7 +68,21 @@ class Module:
                 vars(self).get(name), Parameter):
             raise TypeError(f"{type(self).__name__}: {name} is a Parameter; assign a Parameter or "
                             f"None, or change its memory through {name}.data")
+        self._keep_order(name, value)
         object.__setattr__(self, name, value)
+
+    def _keep_order(self, name, value):
+        """Put an attribute that becomes a Parameter or Module behind those there are, as PyTorch
+        does; one of the same kind takes the place of the one before, also after a None."""
+        before = vars(self).get(name)
+        if value is None and _kind(before):
+            object.__setattr__(self, "_emptied", {**self._emptied, name: _kind(before)})
+        elif _kind(value):
+            if name in vars(self) and _kind(value) is not (
+                    self._emptied.get(name) if before is None else _kind(before)):
+                object.__delattr__(self, name)
+            if name in self._buffers:
+                self._buffers = tuple(other for other in self._buffers if other != name)
 
     def register_buffer(self, name, tensor):
         """Keep a Tensor (or None) that belongs to the state but is not trained."""
@@ -131,27 +147,24 @@ class Module:
 
     # What is done to all parts at once
 
-    def apply(self, function):
-        """Call function(module) for each module below, then for this one."""
-        check_callable("apply", "function", function)
+    def apply(self, fn):
+        """Call fn(module) for each module below, then for this one."""
+        check_callable("apply", "fn", fn)
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
     def train(self, mode=True):
-        """Set training mode here and below.
-
-        It sets the flag itself and never calls a part's `train`: teaching code likes to give its
-        networks a `train(self, inputs, targets)` of their own.
-        """
-        for module in self.modules():
-            module.training = mode
+        """Set training mode here and below, by calling the `train` of each part."""
+        self.training = mode
+        for child in self.children():
+            _set_mode(child, mode)
         return self
 
     def eval(self):
         """Set evaluation mode here and below."""
-        return Module.train(self, False)
+        return _set_mode(self, False)
 
     def requires_grad_(self, requires_grad=True):
         for parameter in self.parameters():
@@ -189,7 +202,9 @@ class Module:
     def cpu(self):
         return self.to("cpu")
 
-    def cuda(self):
+    def cuda(self, device=None):
+        if device not in (None, 0, "cuda", "cuda:0"):
+            raise ValueError(f"cuda: device must be None, 0 or 'cuda', got {describe(device)}")
         return self.to("cuda")
 
     def float(self):
@@ -265,6 +280,26 @@ class Module:
         if not lines:
             return f"{name}({extra})"
         return f"{name}({extra}\n" + "\n".join(lines) + "\n)"
+
+
+def _kind(value):
+    """Parameter or Module, whichever it is an instance of, or None."""
+    return next((kind for kind in (Parameter, Module) if isinstance(value, kind)), None)
+
+
+def _set_mode(module, mode):
+    """module.train(mode); or what that does by default, where `train` has another meaning.
+
+    Teaching code likes to give its networks a `train(self, inputs, targets)` of their own. One
+    that can be called with a mode alone is PyTorch's.
+    """
+    if type(module).train is not Module.train:
+        try:
+            inspect.signature(module.train).bind(mode)
+        except TypeError:
+            return Module.train(module, mode)
+    module.train(mode)
+    return module
 
 
 def _once(pairs):

@@ -84,9 +84,11 @@ class Upsample(Module):
     """(N,C,H,W) -> (N,C,H*s,W*s), each pixel repeated; only mode='nearest'."""
 
     @explain_errors
-    def __init__(self, size=None, scale_factor=None, mode="nearest", **options):
-        check_options("Upsample", options, {"align_corners": (None,),
-                                            "recompute_scale_factor": (None, False)})
+    def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=None,
+                 recompute_scale_factor=None):
+        check_options("Upsample", {"align_corners": align_corners,
+                                   "recompute_scale_factor": recompute_scale_factor},
+                      {"align_corners": (None,), "recompute_scale_factor": (None, False)})
         if mode != "nearest" or size is not None:
             raise NotImplementedError("Upsample: only mode='nearest' with a whole scale_factor is "
                                       "supported")

@@ -1,13 +1,15 @@
 """Command lines of training scripts: a wrong argument ends in one line, before any training."""
 
 import argparse
+import io
 import math
 import os
 import shlex
 import sys
 from pathlib import Path
 
-from minigan.training.runs import Every, Run, RunEnded, checkpoint_of
+from minigan.messages import report
+from minigan.training.runs import Every, Run, RunEnded, checkpoint_of, typed
 
 # What may be another when a run goes on: it leaves all steps as they would have been (where --data
 # has only moved to another place; other data is told).
@@ -20,8 +22,9 @@ OF_THE_COMMAND = {"out", "resume", "detect_anomaly"}
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser with defaults in its help and errors of one line, exit status 2."""
 
-    def __init__(self, description):
-        super().__init__(description=description,
+    def __init__(self, documentation):
+        """documentation: a text, whose first line describes the script; None under python -OO."""
+        super().__init__(description=(documentation or "").partition("\n")[0],
                          formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
     def add_training_options(self, epochs, batch_size, lr, out):
@@ -83,35 +86,60 @@ class ArgumentParser(argparse.ArgumentParser):
         data = settings.get("data")
         if data not in BUILT_IN and data and os.path.exists(data):
             settings["data"] = os.path.abspath(data)  # --resume may be typed in another folder
-        command = shlex.join(["python", sys.argv[0], "--resume", "--out", str(args.out)])
+        command = f"python {shlex.quote(sys.argv[0])} --resume {typed('--out', args.out)}"
         return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command, self.prog,
                    args.detect_anomaly, **options)
 
     def error(self, message):
         message = " ".join(line.strip() for line in message.splitlines())
-        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+        report(f"{self.prog}: error: {message} (--help lists the options)")
+        self.exit(2)
 
 
 def run(main):
     """Call a script's main. What ends a training before its time ends the script in a line, not
     in a traceback: a RunEnded with its status, Ctrl-C with 130, a file that cannot be read or
     written, and output that nobody reads any more (`| head`), with 1."""
+    prepare_output()
     try:
         main()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
+        report("stopped by Ctrl-C")
         sys.exit(130)
     except RunEnded as ended:
-        print(ended, file=sys.stderr)
+        report(str(ended))
         sys.exit(ended.status)
     except BrokenPipeError:
-        # What is still to be written goes nowhere: Python would fail on it again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+        report(f"{Path(sys.argv[0]).name}: error: {error}")
         sys.exit(1)
+    finally:
+        drop_unwritable_output()
+
+
+def prepare_output():
+    """Let stdout and stderr take any text, also where the program was started without them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Besides, a file that is opened later does not get the descriptor to which libraries
+            # in C write their messages.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does: a folder's name may hold bytes that stdout's encoding cannot express.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def drop_unwritable_output():
+    """Python would fail again on what could not be written, and change the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except ValueError:  # closed
+            pass
 
 
 def same_folder(one, other):

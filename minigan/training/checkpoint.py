@@ -1,14 +1,15 @@
-"""A training run's state as a file: all that is needed to go on as if nothing had happened."""
+"""Checkpoints: files with a training run's whole state, from which it resumes bit by bit."""
 
 import platform
 
 import numpy
 
+import minigan
 from minigan.device import random_state, set_random_state
 from minigan.checks import DamagedFileError, check_type, short_repr
 from minigan.nn import Module
 from minigan.optim import Optimizer
-from minigan.serialization import sealed
+from minigan.serialization import read_sealed, write_sealed
 from minigan.training.arrays import as_numpy
 
 KIND, FORMAT = "checkpoint", 1
@@ -16,15 +17,15 @@ FACTS = {"versions": dict, "random": dict, "optimisers": dict}  # those that are
 
 
 def write_checkpoint(path, facts, parts, arrays, previous=None):
-    """Write a checkpoint; see serialization/sealed.py for how.
+    """Write a checkpoint, a sealed HDF5 file; see serialization.py for its format.
 
-    facts     a dict as JSON can hold it
+    facts     a dict that JSON can hold
     parts     {name: Module or Optimizer}
-    arrays    {name: NumPy array}, whatever else there is
-    previous  where the file before is kept
+    arrays    {name: NumPy array}, anything else to be saved
+    previous  the path to keep the old file under, or None
 
-    The random stream of the CPU and the versions of the libraries are added. OSError if it cannot
-    be written.
+    The state of the CPU's random generator and the libraries' versions are added. OSError if the
+    file cannot be written.
     """
     facts = {**facts, "kind": KIND, "format": FORMAT, "versions": versions(),
              "random": random_state(), "optimisers": {}}
@@ -36,23 +37,23 @@ def write_checkpoint(path, facts, parts, arrays, previous=None):
         else:
             state = part.state_dict()
             steps = {}
-            for number, remembered in state["state"].items():
-                steps[number] = remembered["step"]
+            for number, moments in state["state"].items():
+                steps[number] = moments["step"]
                 arrays.update((f"optimisers/{name}/{number}/{key}", as_numpy(value))
-                              for key, value in remembered.items() if key != "step")
+                              for key, value in moments.items() if key != "step")
             facts["optimisers"][name] = {"groups": state["param_groups"], "steps": steps}
-    sealed.write(path, facts, arrays, previous)
+    write_sealed(path, facts, arrays, previous)
 
 
 class Checkpoint:
-    """What `write_checkpoint` has written: `path`, `facts`, and what it puts back.
+    """A checkpoint that was read: `path`, `facts`, and the state to restore.
 
     OSError if it cannot be read, DamagedFileError if it is damaged or something else.
     """
 
     def __init__(self, path):
         self.path = path
-        self.facts, self._arrays = sealed.read(path)
+        self.facts, self._arrays = read_sealed(path)
         if self.facts.get("kind") != KIND or self.facts.get("format") != FORMAT:
             raise DamagedFileError(
                 f"{path}: expected a {KIND} of format {FORMAT}, found "
@@ -63,41 +64,39 @@ class Checkpoint:
                                        f"found {short_repr(self.facts.get(name))}")
 
     def restore(self, parts):
-        """Put the state back into Modules and Optimizers of the same names, and into the random
-        stream. ValueError for parts that it does not fit."""
+        """Load the state into Modules and Optimizers of the same names, and into the random
+        generator. ValueError for parts that it does not fit."""
         check_type("restore", "parts", parts, dict)
         for name, part in parts.items():
             if isinstance(part, Module):
-                part.load_state_dict(self._below(f"networks/{name}/"))
-        # Afterwards: an optimiser lays out the parameters anew.
+                part.load_state_dict(self._select(f"networks/{name}/"))
+        # After the modules: an optimiser may copy the parameters into an array of its own.
         for name, part in parts.items():
             if isinstance(part, Optimizer):
-                part.load_state_dict(self._optimiser(name))
+                part.load_state_dict(self._optimiser_state(name))
         set_random_state(self.facts["random"])
 
     def arrays(self):
-        """Whatever else was written: {name: NumPy array}."""
-        return self._below("others/")
+        """What was saved besides the parts: {name: NumPy array}."""
+        return self._select("others/")
 
-    def _below(self, prefix):
+    def _select(self, prefix):
         return {name[len(prefix):]: array for name, array in self._arrays.items()
                 if name.startswith(prefix)}
 
-    def _optimiser(self, name):
+    def _optimiser_state(self, name):
         try:
             saved = self.facts["optimisers"][name]
         except KeyError:
             raise ValueError(f"{self.path}: expected an optimiser {name}, found none") from None
         state = {int(number): {"step": step} for number, step in saved["steps"].items()}
-        for key, array in self._below(f"optimisers/{name}/").items():
+        for key, array in self._select(f"optimisers/{name}/").items():
             number, _, moment = key.partition("/")
             state[int(number)][moment] = array
         return {"state": state, "param_groups": saved["groups"]}
 
 
 def versions():
-    """{name: version} of what decides about the last digits."""
-    from importlib.metadata import version
-
+    """{name: version} of what the last digits of a result depend on."""
     return {"python": platform.python_version(), "numpy": numpy.__version__,
-            "minigan": version("minigan")}
+            "minigan": minigan.__version__}

@@ -1,6 +1,7 @@
 """The folder that a run writes to."""
 
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -22,7 +23,18 @@ def output_folder(path):
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise OSError(f"{folder}: no folder to write results to: {error.strerror}") from error
+        raise OSError(f"{folder}: no folder to write results to: {obstacle(folder) or error.strerror}"
+                      ) from error
+
+
+def obstacle(folder):
+    """What stands where the folder or one that it lies in should be; "" for nothing."""
+    for path in (folder, *folder.parents):
+        if path.is_symlink() and not path.exists():
+            return f"{path} is a link to {os.readlink(path)}, which does not exist"
+        if path.exists() and not path.is_dir():
+            return f"{path} is not a folder"
+    return ""
 
 
 @contextlib.contextmanager

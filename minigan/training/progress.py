@@ -1,6 +1,5 @@
 """One line that tells how far a loop has come."""
 
-import contextlib
 import shutil
 import sys
 import time
@@ -8,6 +7,7 @@ from collections import defaultdict, deque
 from functools import partial
 
 from minigan.checks import check_callable, check_int, explain_errors, check_type, check_number
+from minigan.messages import is_terminal, report
 
 SECONDS_BETWEEN_REDRAWS = 0.2
 SECONDS_BETWEEN_LOG_LINES = 10
@@ -42,7 +42,7 @@ class Progress:
         self.clock = check_callable("Progress", "clock", clock)
         self.done = self.before = check_number("Progress", "done", done, 0)
         self.later = check_number("Progress", "later", later, 0)
-        self.rewrites = self.stream.isatty()
+        self.rewrites = is_terminal(self.stream)
         self.pause = SECONDS_BETWEEN_REDRAWS if self.rewrites else SECONDS_BETWEEN_LOG_LINES
         self.recent = defaultdict(partial(deque, maxlen=STEPS_IN_A_MEAN))
 
@@ -57,8 +57,7 @@ class Progress:
         if kind is None:
             self._write()
         if self.rewrites:
-            self.stream.write("\n")
-            self.stream.flush()
+            report("", stream=self.stream)
 
     @explain_errors
     def advance(self, count=1, **figures):
@@ -80,9 +79,7 @@ class Progress:
             # One column stays free: a terminal wraps the line when its last one is filled.
             width = shutil.get_terminal_size().columns - 1
             line = "\r" + line[:-1][:width].ljust(width)
-        with contextlib.suppress(BrokenPipeError):  # nobody reads it: no reason to end a training
-            self.stream.write(line)
-            self.stream.flush()
+        report(line, end="", stream=self.stream)
         self.next_line = self.clock() + self.pause
 
     def _line(self):

@@ -29,11 +29,14 @@ figure { margin: 0; } figcaption { font-size: .8em; color: #555; }
 
 
 def write_report(run):
-    """Draw losses.png anew and write report.html; `run` is a Run. OSError if they cannot be."""
+    """Draw losses.png anew and write report.html; `run` is a Run. OSError if they cannot be.
+
+    The bytes of a folder's name that are no UTF-8 are escaped in the text.
+    """
     if run.history.steps:
         every = run.history.steps[1] - run.history.steps[0] if len(run.history.steps) > 1 else 1
         plot_losses(run.history.losses, run.folder / "losses.png", every=every, log=run.log)
-    write_whole(run.folder / "report.html", page(run).encode())
+    write_whole(run.folder / "report.html", page(run).encode(errors="backslashreplace"))
 
 
 def page(run):

@@ -10,8 +10,8 @@
 import contextlib
 import json
 import math
+import shlex
 import signal
-import sys
 import threading
 import time
 import zlib
@@ -27,6 +27,7 @@ from minigan.checks import (
     short_repr)
 from minigan.files import remove_partial, write_whole
 from minigan.inspect import detect_anomaly
+from minigan.messages import report
 from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.training.arrays import as_numpy
@@ -234,7 +235,7 @@ class Run:
         kind = check_type("warn", "text", text, str).partition(":")[0]
         if text and not any(kind in before for before in self.warnings):
             self.warnings.append(f"after step {self.step}: {text}")
-            print(f"warning: {self.warnings[-1]}", file=sys.stderr)
+            report(f"warning: {self.warnings[-1]}")
 
     # Saving and going on
 
@@ -280,13 +281,13 @@ class Run:
             self.history.restore(checkpoint.arrays())
             self._try("the losses", self.history.write)
             self._saved_at = time.monotonic()
-            print(f"going on after step {self.step} of {self.last_step}", file=sys.stderr)
+            report(f"going on after step {self.step} of {self.last_step}")
             if facts["data"] != self._data:
-                print("warning: the data is not what the run was started with", file=sys.stderr)
+                report("warning: the data is not what the run was started with")
             for name, version in versions().items():
                 if facts["versions"].get(name) != version:
-                    print(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
-                          f"{version}: last digits may differ", file=sys.stderr)
+                    report(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
+                           f"{version}: last digits may differ")
         write_whole(self.folder / "settings.json", json.dumps(
             {"command": self.command, "settings": self.settings, "versions": versions()},
             indent=1).encode())
@@ -354,8 +355,8 @@ class Run:
         try:
             function()
         except OSError as error:
-            print(f"warning: {what} could not be written: {error}; the training goes on, "
-                  f"{self._last_good()}", file=sys.stderr)
+            report(f"warning: {what} could not be written: {error}; the training goes on, "
+                   f"{self._last_good()}")
 
     def _report(self):
         self._next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS  # also if it fails
@@ -375,7 +376,7 @@ class Run:
     def _heard(self, number, frame):
         self._signal = number
         self._listen_no_more()  # so that the next one does what it always does
-        print("\nfinishing this step and saving; once more stops at once", file=sys.stderr)
+        report("\nfinishing this step and saving; once more stops at once")
 
     def _listen_no_more(self):
         for number, handler in self._before.items():
@@ -429,4 +430,12 @@ def checkpoint_of(place):
         except (OSError, DamagedFileError):
             raise error from None
         raise DamagedFileError(f"{error}; the checkpoint before it is whole, of step {step}: "
-                               f"--resume {other} goes on from there") from error
+                               f"{typed('--resume', other)} goes on from there") from error
+
+
+def typed(option, value):
+    """An option and its value as a shell takes them, for messages."""
+    value = str(value)
+    # After a space argparse would take a value such as -x for another option.
+    return (shlex.quote(f"{option}={value}") if value.startswith("-")
+            else f"{option} {shlex.quote(value)}")

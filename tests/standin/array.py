@@ -328,8 +328,8 @@ def filled_like(value):
     return function
 
 
-def eye(n, dtype=float):
-    result = zeros((n, n), dtype)
+def eye(n, m=None, dtype=float):
+    result = zeros((n, n if m is None else m), dtype)
     run(lambda: numpy.fill_diagonal(result.host, 1))
     return result
 

@@ -1,0 +1,237 @@
+"""Saving and loading what has been learned: a module's state as an .npz or an HDF5 file.
+
+The names in a file are those of `state_dict`, as PyTorch spells them; nothing in it is code. An
+.npz file is NumPy's, a zip archive of .npy arrays.
+
+An .h5 file, and a training run's checkpoint, is a *sealed* HDF5 file. It holds arrays by name, each
+with the CRC-32 of its bytes as an attribute, and facts, a JSON data set. The HDF5 part follows 512
+bytes of text (a "user block" to HDF5, whose tools read the file as any other):
+
+    minigan: arrays and facts in HDF5, behind these 512 bytes
+    format 1
+    bytes 104520
+    sha256 9f2c...
+
+Only when length and digest are right does libhdf5, which is large, written in C and trusts its
+input, see the content. (This protects against damage; an attacker can seal a file too.) The file is
+built in memory and written as bytes, so a full disk is an ordinary error, raised before the old
+file is replaced.
+"""
+
+import io
+import json
+import zlib
+from pathlib import Path
+
+import numpy
+
+from minigan.device import to_device
+from minigan.checks import DamagedFileError, describe, short_repr
+from minigan.files import write_durably, atomic_path
+from minigan.nn import Module
+
+KIND = "state"  # in the facts of a sealed file
+FORMAT = 1
+SEAL = 512  # bytes; the first offset after 0 at which HDF5 looks for its signature
+TITLE = b"minigan: arrays and facts in HDF5, behind these 512 bytes"
+ARRAYS, FACTS = "arrays", "facts"
+LONGEST_NAME = 60_000  # bytes; somewhat less than fits into the header of a zip entry
+
+
+def save(state, path):
+    """Write a Module's state, or a dict of names and Tensors or arrays, to an .npz or .h5 file.
+
+    The write is atomic; the folder is created if needed. Returns the Path. TypeError for anything
+    else, ValueError for another suffix and for names or arrays that the format cannot hold, OSError
+    if the file cannot be written.
+    """
+    path = _check_path("save", path)
+    state = state.state_dict() if isinstance(state, Module) else state
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise TypeError(f"save: expected a Module or a dict of names and Tensors, "
+                        f"got {describe(state)}")
+    arrays = {name: _to_array(name, value) for name, value in state.items()}
+    if path.suffix == ".npz":
+        _write_npz(path, arrays)
+    else:
+        write_sealed(path, {"kind": KIND}, arrays)
+    return path
+
+
+def load(path):
+    """The state in an .npz or .h5 file: a dict of NumPy arrays, as `load_state_dict` takes it.
+
+    OSError if it cannot be read, DamagedFileError if it is damaged or something else.
+    """
+    path = _check_path("load", path)
+    if path.suffix == ".npz":
+        return _read_npz(path)
+    facts, arrays = read_sealed(path)
+    if facts.get("kind") != KIND:
+        raise DamagedFileError(f"{path}: expected a file of minigan.save, found a "
+                               f"{facts.get('kind')!r:.40}")
+    return arrays
+
+
+def _check_path(name, path):
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"{name}: path must be a file's name, got {describe(path)}")
+    path = Path(path)
+    if path.suffix not in (".npz", ".h5"):
+        raise ValueError(f"{name}: {path}: expected a file name that ends in .npz or .h5")
+    return path
+
+
+def _to_array(name, value):
+    array = numpy.asarray(to_device(getattr(value, "array", value), "cpu"))
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"save: {name}: expected numbers, got {describe(value)}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+# .npz files
+
+def _write_npz(path, arrays):
+    import zipfile  # here: it takes as long to load as all of minigan
+
+    for name in arrays:
+        if "\0" in name or len(name.encode()) > LONGEST_NAME:
+            raise ValueError(f"the name {short_repr(name)} cannot stand in an .npz file")
+    # Not numpy.savez: it takes the names as its own arguments, and so cannot write one called
+    # "file".
+    with atomic_path(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                numpy.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def _read_npz(path):
+    import zipfile
+
+    with open(path, "rb") as file:
+        try:
+            # NumPy stops reading an entry where the array ends by its header, and so checks no
+            # CRC-32 where that was damaged.
+            with zipfile.ZipFile(file) as archive:
+                names, damaged = archive.namelist(), archive.testzip()
+            if damaged is not None:
+                raise DamagedFileError(f"{path}: entry {damaged!r:.80}: expected an .npy array with "
+                                       f"the CRC-32 in the archive, found a damaged one")
+            if len({name.removesuffix(".npy") for name in names}) < len(names):
+                raise ValueError("several entries have the same name")
+            file.seek(0)
+            with numpy.load(file, allow_pickle=False) as archive:
+                arrays = dict(archive)
+        except (DamagedFileError, MemoryError):
+            raise
+        except Exception as error:  # zipfile, zlib and NumPy raise many kinds for damaged files
+            raise DamagedFileError(f"{path}: expected an .npz file of arrays, found a damaged or "
+                                   f"foreign one: {' '.join(str(error).split()):.200}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, numpy.ndarray) or array.dtype.kind not in "biuf":
+            raise DamagedFileError(f"{path}: entry {name!r:.80}: expected an array of numbers, "
+                                   f"found {describe(array)}")
+    return {name: array.astype(array.dtype.newbyteorder("="), copy=False)
+            for name, array in arrays.items()}
+
+
+# Sealed HDF5 files
+
+def write_sealed(path, facts, arrays, previous=None):
+    """Write facts (a dict that JSON can hold) and arrays ({name: NumPy array}).
+
+    previous  the path to keep the old file under, or None
+    ValueError for a name that HDF5 cannot hold, OSError if the file cannot be written.
+    """
+    body = _pack({**facts, "names": list(arrays)}, arrays)
+    write_durably(path, _make_seal(body) + body, previous)
+
+
+def read_sealed(path):
+    """(facts, {name: array}) from a file of `write_sealed`.
+
+    OSError if it cannot be read, DamagedFileError if it is damaged or something else.
+    """
+    content = Path(path).read_bytes()
+    try:
+        return _unpack(_check_seal(content))
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{path}: {error}") from error
+
+
+def _make_seal(body):
+    lines = [TITLE, b"format %d" % FORMAT, b"bytes %d" % len(body),
+             b"sha256 " + _hex_digest(body).encode(), b""]
+    return b"\n".join(lines).ljust(SEAL, b"\0")
+
+
+def _hex_digest(body):
+    import hashlib  # here: it takes a while to load, and is rarely needed
+
+    return hashlib.sha256(body).hexdigest()
+
+
+def _check_seal(content):
+    """What follows the seal; DamagedFileError unless it is what the seal says."""
+    lines = content[:SEAL].rstrip(b"\0").split(b"\n")
+    if lines[0] != TITLE:
+        raise DamagedFileError(f"byte 0: expected a file written by minigan, which begins with "
+                               f"{TITLE.decode()!r}, found {content[:20]!r}")
+    if lines[1:2] != [b"format %d" % FORMAT]:
+        raise DamagedFileError(f"line 2: expected 'format {FORMAT}', the only one that this version "
+                               f"of minigan reads, found {b''.join(lines[1:2])!r:.60}")
+    body = memoryview(content)[SEAL:]
+    if _make_seal(body) != content[:SEAL]:
+        expected = b", ".join(lines[2:4]).decode("ascii", "replace")
+        raise DamagedFileError(f"from byte {SEAL}: expected {expected!r:.100}, found bytes "
+                               f"{len(body)}, sha256 {_hex_digest(body)}: the file is truncated or "
+                               f"damaged")
+    return body
+
+
+def _pack(facts, arrays):
+    """The bytes of an HDF5 file."""
+    import h5py
+
+    def add(name, array):
+        try:
+            data_set = file.create_dataset(name, data=array)
+        except (ValueError, TypeError) as error:  # such as "a" beside "a/b"
+            raise ValueError(f"the name {name!r} cannot stand in an HDF5 file beside the others: "
+                             f"{error}") from error
+        data_set.attrs["crc32"] = _checksum(array)
+
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+        for name, array in arrays.items():
+            if any(part in ("", ".") for part in name.split("/")) or "\0" in name:
+                raise ValueError(f"the name {name!r} cannot stand in an HDF5 file")
+            add(f"{ARRAYS}/{name}", array)
+        add(FACTS, numpy.frombuffer(json.dumps(facts).encode(), numpy.uint8))
+        file.flush()
+        return file.id.get_file_image()
+
+
+def _unpack(body):
+    import h5py
+
+    def get(name):
+        array = file[name][()]
+        if _checksum(array) != file[name].attrs["crc32"]:
+            raise DamagedFileError(f"{name}: expected the CRC-32 {file[name].attrs['crc32']}, "
+                                   f"found {_checksum(array)}")
+        return numpy.asarray(array)
+
+    try:
+        with h5py.File(io.BytesIO(body), "r") as file:
+            facts = json.loads(get(FACTS).tobytes())
+            return facts, {name: get(f"{ARRAYS}/{name}") for name in facts.pop("names")}
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, DamagedFileError):
+            raise
+        # The digest is right: another program has sealed it.
+        raise DamagedFileError(f"from byte {SEAL}: expected facts and arrays, found something "
+                               f"else: {' '.join(str(error).split())}") from error
+
+
+def _checksum(array):
+    return zlib.crc32(numpy.ascontiguousarray(array).tobytes())
