@@ -241,7 +241,9 @@ def check_target(name, x, t):
                         f"got {x.dtype} and {t.dtype}")
 
 
-def check_reduction(name, reduction):
+def check_reduction(name, reduction, size_average=None, reduce=None):
+    check_options(name, {"size_average": size_average, "reduce": reduce},
+                  {"size_average": (None,), "reduce": (None,)})
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
                          f"got {describe(reduction)}")
@@ -284,14 +286,14 @@ def check_constant(name, argument, value, shape):
                          f"{shape}")
 
 
-def check_probabilities(name, p, loss):
-    """Probabilities in 0..1. Outside, a logarithm is nan, and so is the loss: only then is a
-    closer look worth it, and on a GPU, which it would make wait, not even then."""
-    if not isinstance(p, numpy.ndarray) or (loss == loss).all() or ((p >= 0) & (p <= 1)).all():
+def check_probabilities(name, argument, p):
+    """Numbers in 0..1; on a GPU, which a look would make wait, they are not checked."""
+    if not isinstance(p, numpy.ndarray) or ((p >= 0) & (p <= 1)).all():
         return
     if numpy.isnan(p).any():
-        raise NotFiniteError(f"{name}: input must lie in 0..1, got nan")
-    raise ValueError(f"{name}: input must lie in 0..1, got values from {p.min():g} to {p.max():g}")
+        raise NotFiniteError(f"{name}: {argument} must lie in 0..1, got nan")
+    raise ValueError(f"{name}: {argument} must lie in 0..1, got values from {p.min():g} to "
+                     f"{p.max():g}")
 
 
 LONGEST = 300  # characters of an explanation

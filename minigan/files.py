@@ -8,6 +8,19 @@ from pathlib import Path
 PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.\w+)?")  # the names that `atomic_path` makes
 
 
+def cache_folder():
+    """Where minigan keeps data and compiled kernels, a Path; it may not exist yet.
+
+    The environment variable MINIGAN_CACHE names it; otherwise it is `minigan` in XDG_CACHE_HOME,
+    or in `.cache` of the user's home.
+    """
+    own = os.environ.get("MINIGAN_CACHE")
+    if own:
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(shared, "minigan")
+
+
 @contextlib.contextmanager
 def atomic_path(path, suffix=""):
     """A temporary path in the same folder; what is written there is moved to `path` at the end.

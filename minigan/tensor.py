@@ -302,8 +302,8 @@ class Tensor:
     def cpu(self):
         return self.to("cpu")
 
-    def cuda(self, non_blocking=False):
-        return self.to("cuda")
+    def cuda(self, device=None, non_blocking=False):
+        return self.to("cuda" if device is None else device)
 
     def half(self):
         return self.to(dtype="float16")
@@ -337,7 +337,7 @@ class Tensor:
     def __reduce__(self):
         if self.node is not None:
             raise RuntimeError("pickle: only a leaf can be pickled; use detach() first")
-        return unpickled, (type(self), self.array, self._requires_grad, self._grad)
+        return unpickled, (type(self), self.array, self._requires_grad)
 
     # Reading the numbers
 
@@ -435,8 +435,8 @@ class Tensor:
     def __setitem__(self, index, value):
         self._assign("item assignment", index, value)
 
-    def copy_(self, source):
-        return self._assign("copy_", ..., source)
+    def copy_(self, src, non_blocking=False):
+        return self._assign("copy_", ..., src)
 
     def fill_(self, value):
         return self._assign("fill_", ..., value)
@@ -519,10 +519,11 @@ def plain_array(array):
     return array
 
 
-def unpickled(cls, array, requires_grad, grad):
+def unpickled(cls, array, requires_grad):
+    """A leaf without its gradient, as PyTorch's."""
     result = Tensor.__new__(cls)
     Tensor.__init__(result, array)
-    result._requires_grad, result._grad = requires_grad, grad
+    result._requires_grad = requires_grad
     return result
 
 

@@ -6,7 +6,11 @@ needs it, over NumPy, with minigan's CUDA kernels compiled for the CPU (tests/st
 
 import contextlib
 import functools
+import getpass
 import importlib
+import shutil
+import tempfile
+from pathlib import Path
 
 import numpy
 import pytest
@@ -14,7 +18,7 @@ import pytest
 import minigan
 import standin
 from minigan import data
-from minigan.kernels.cuda import blas
+from minigan.kernels import blas, launch
 
 devices = importlib.import_module("minigan.device")  # `minigan.device` is the class
 CUDA = minigan.cuda.is_available()
@@ -73,6 +77,27 @@ def gpu(request):
 @pytest.fixture(autouse=True)
 def seed():
     minigan.manual_seed(0)
+
+
+def load_kernels():
+    """Load the CPU's kernels, from a folder that is kept: to compile them takes some seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = Path(tempfile.gettempdir()) / f"minigan-tests-{getpass.getuser()}"
+        patch.setenv("MINIGAN_CACHE", str(folder))
+        for char in "fd":
+            launch.load(char)
+
+
+load_kernels()
+
+
+def share_kernels(cache):
+    """Put the kernels into a cache folder, for a process that a test starts with it."""
+    folder = Path(cache) / "kernels"
+    if not folder.exists():
+        folder.mkdir(0o700, parents=True)
+        for library in filter(None, launch.switch.libraries.values()):
+            shutil.copy(library.path, folder)
 
 
 @pytest.fixture(autouse=True)

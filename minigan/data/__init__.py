@@ -8,7 +8,7 @@
 """
 
 from minigan.data.ahead import ReadAhead
-from minigan.data.cache import cache_folder
+from minigan.files import cache_folder
 from minigan.data.digits import draw_digits, load_digits
 from minigan.data.download import download_mnist
 from minigan.data.faces import draw_faces, open_faces

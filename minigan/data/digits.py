@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.data.cache import cache_folder
+from minigan.files import cache_folder
 from minigan.data.idx import read_idx, write_idx
 from minigan.checks import check_int as whole, explain_errors
 

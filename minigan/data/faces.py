@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy
 
-from minigan.data.cache import cache_folder
+from minigan.files import cache_folder
 from minigan.data.portrait import colour_of, paint_portrait
 from minigan.checks import check_int as whole, explain_errors
 from minigan.files import write_atomically

@@ -67,7 +67,7 @@ class DataLoader:
     """
 
     @explain_errors
-    def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None, *,
+    def __init__(self, dataset, batch_size=1, shuffle=False, *, drop_last=False, seed=None,
                  num_workers=0, pin_memory=False, **options):
         check_options("DataLoader", options, {option: (None,) for option in (
             "sampler", "batch_sampler", "collate_fn", "worker_init_fn")})

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy
 
 from minigan.tensor import Tensor
-from minigan.data.cache import cache_folder
+from minigan.files import cache_folder
 from minigan.data.digits import load_digits
 from minigan.data.download import download_mnist
 from minigan.data.idx import read_idx

@@ -20,8 +20,8 @@ from minigan.tensor import Tensor
 
 
 @operation
-def batch_norm(input: Tensor, running_mean=None, running_var=None, weight=None, bias=None,
-               training=False, momentum=0.1, eps=1e-5):
+def batch_norm(input: Tensor, running_mean, running_var, weight=None, bias=None, training=False,
+               momentum=0.1, eps=1e-5):
     """Each channel normalized over the batch (and image), or by the running statistics.
 
     (x - mean) / sqrt(var + eps) * weight + bias
@@ -85,6 +85,7 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
     axes = tuple(range(x.ndim - len(shape), x.ndim))  # of an item
     items = tuple(range(x.ndim - len(shape)))         # all others
     centred = x - mean_over(x, axes)
+    centred = centred - mean_over(centred, axes)      # rounding: of equal numbers nothing is left
     scale = 1 / array_module(x).sqrt(mean_over(centred * centred, axes) + eps)
     xhat = centred * scale
     w = 1 if weight is None else weight.array

@@ -232,7 +232,7 @@ def normalizations():
         yield Case("batch_norm", f"{mode}, (N,C,H,W)", function,
                    (normal(2, 3, 2, 2), normal(3), normal(3)))
         yield Case("batch_norm", f"{mode}, (N,C)", function, (normal(4, 2), normal(2), normal(2)))
-    yield Case("batch_norm", "no weight", lambda x: F.batch_norm(x, training=True),
+    yield Case("batch_norm", "no weight", lambda x: F.batch_norm(x, None, None, training=True),
                (normal(1, 2, 2, 3),))
     yield Case("layer_norm", "last", lambda x, w, b: F.layer_norm(x, 4, w, b),
                (normal(3, 4), normal(4), normal(4)))

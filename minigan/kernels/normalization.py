@@ -1,98 +1,100 @@
-"""Batch and layer normalization of the rows of a matrix.
+"""Twins of functional/normalization.py."""
 
-With xhat = (x - mean) / sqrt(var + eps) over a row of P numbers and y = xhat * weight + bias,
+import functools
 
-    dL/dx = (h - mean(h) - xhat * mean(h * xhat)) / sqrt(var + eps),   h = dL/dy * weight
-
-In batch-norm a row is a channel, with one weight and bias; in layer-norm it is an item, and each of
-its numbers has its own.
-
-S. Ioffe and C. Szegedy, Batch normalization, 2015; J. L. Ba et al., Layer normalization, 2016.
-"""
-
+from minigan import functional as F
+from minigan.autograd import gradient_buffer, node, twin_of
 from minigan.device import array_module
-from minigan.kernels.cuda import normalization as on_gpu
-from minigan.kernels.cuda.source import has_kernels_for
-from minigan.kernels.rows import column_sum, row_dot, row_mean, row_sum
+from minigan.kernels.launch import (
+    contiguous, covered, empty_like, fits, launch_columns, launch_rows)
+from minigan.tensor import Tensor
 
 
-def batch_norm(rows, running_mean, running_var, weight, bias, training, momentum, eps):
-    """rows (C,P) -> y (C,P), and what the backward needs.
+@functools.cache
+def batch_last(ndim):
+    """The axes of (N,C,H,W) as (C,H,W,N), and the way back, for any number of dimensions."""
+    return (*range(1, ndim), 0), (ndim - 1, *range(ndim - 1))
 
-    The running statistics (C,), or None, are moved in training and used otherwise.
-    """
-    if has_kernels_for(rows):
-        return on_gpu.batch_norm(rows, running_mean, running_var, weight, bias, training, momentum,
-                                 eps)
-    P = rows.shape[1]
+
+@twin_of(F.batch_norm)
+def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False,
+               momentum=0.1, eps=1e-5):
+    if not isinstance(input, Tensor) or not covered(input.array) or input.array.ndim < 2 or (
+            not (eps >= 0 and 0 <= momentum <= 1)):
+        return NotImplemented
+    x = input.array
+    C = x.shape[1]
+    if not all(fits(x, tensor, (C,)) for tensor in (running_mean, running_var, weight, bias)):
+        return NotImplemented
+    for running in (running_mean, running_var):
+        if running is None and not training or running is not None and (
+                running.requires_grad or not running.array.flags.c_contiguous):
+            return NotImplemented
+    P = x.size // C
+    if training and P < 2:
+        return NotImplemented
+    # (N,C,H,W) -> (C,H,W,N) -> (C,P): a convolution's result already lies like that in memory.
+    order, back = batch_last(x.ndim)
+    x = x.transpose(order)
+    shape = x.shape
+    x = contiguous(x)
+    y = empty_like(x)
+    mean, deviation = array_module(x).empty((2, C), x.dtype)
+    w, b, m, v = (None if tensor is None else contiguous(tensor.array)
+                  for tensor in (weight, bias, running_mean, running_var))
+    training = int(bool(training))
+    launch_rows("batch_norm", C, P, x, w, b, y, mean, deviation, m, v, float(eps), float(momentum),
+                training)
     if training:
-        mean = row_mean(rows)
-        centred = rows - mean[:, None]
-        squares = row_dot(centred, centred)
-        var = squares * (1 / P)
-        if running_mean is not None:
-            blend(running_mean, momentum, mean, momentum)
-        if running_var is not None:
-            blend(running_var, momentum, squares, momentum / (P - 1))  # the unbiased estimate
-    else:
-        centred = rows - running_mean.astype(rows.dtype, copy=False)[:, None]
-        var = running_var.astype(rows.dtype, copy=False)
-    deviation = array_module(rows).sqrt(var + eps)  # (C,)
-    a = (1 if weight is None else weight) / deviation
-    y = centred * a[:, None]
-    if bias is not None:
-        y += bias[:, None]
-    return y, (centred, deviation, a)
+        for running in (running_mean, running_var):
+            if running is not None:
+                running.changed()
+    inputs = tuple([tensor for tensor in (input, weight, bias) if tensor is not None])
+
+    def backward(g):
+        g = contiguous(g.transpose(order))
+        gx = empty_like(x) if input.requires_grad else None
+        gw = None if weight is None else gradient_buffer(weight, inputs)
+        gb = None if bias is None else gradient_buffer(bias, inputs)
+        launch_rows("batch_norm_backward", C, P, g, x, w, mean, deviation, gx, gw, gb, training)
+        return [None if gx is None else gx.transpose(back),
+                *[gw] * (weight is not None), *[gb] * (bias is not None)]
+
+    return node(y.transpose(back), inputs, backward)
 
 
-def blend(running, momentum, value, share):
-    """running = (1 - momentum) * running + share * value, in place."""
-    running *= 1 - momentum
-    running += share * value
+@twin_of(F.layer_norm)
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    if not isinstance(input, Tensor) or not covered(input.array) or not eps >= 0:
+        return NotImplemented
+    x = input.array
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or x.shape[-len(shape):] != shape or not (
+            fits(x, weight, shape) and fits(x, bias, shape)):
+        return NotImplemented
+    x = contiguous(x)
+    P = 1
+    for size in shape:
+        P *= size
+    R = x.size // P
+    y = empty_like(x)
+    mean, scale = array_module(x).empty((2, R), x.dtype)
+    w, b = (None if tensor is None else contiguous(tensor.array) for tensor in (weight, bias))
+    launch_rows("layer_norm", R, P, x, w, b, y, mean, scale, float(eps))
+    inputs = tuple([tensor for tensor in (input, weight, bias) if tensor is not None])
 
+    def backward(g):
+        g = contiguous(g)
+        gx = gw = gb = None
+        if input.requires_grad:
+            gx = empty_like(x)
+            launch_rows("layer_norm_backward", R, P, g, x, w, mean, scale, gx)
+        if weight is not None:
+            gw = gradient_buffer(weight, inputs)
+        if bias is not None:
+            gb = gradient_buffer(bias, inputs)
+        if len(inputs) > 1:
+            launch_columns("layer_norm_backward_affine", R, P, g, x, mean, scale, gw, gb)
+        return [gx, *[gw] * (weight is not None), *[gb] * (bias is not None)]
 
-def batch_norm_backward(g, saved, weight, training, needs_input):
-    """g (C,P) -> the gradients of x (C,P) (or None), of weight (C,) and of bias (C,)."""
-    if has_kernels_for(g):
-        return on_gpu.batch_norm_backward(g, saved, weight, training, needs_input)
-    centred, deviation, a = saved
-    g_sum, g_xhat = row_sum(g), row_dot(g, centred)
-    g_xhat /= deviation
-    gx = None
-    if needs_input:
-        gx = g * a[:, None]
-        if training:  # the formula above, h being g * weight
-            share = a / g.shape[1]
-            gx -= (share * g_sum)[:, None]
-            gx -= centred * (share * g_xhat / deviation)[:, None]
-    return gx, g_xhat, g_sum
-
-
-def layer_norm(rows, weight, bias, eps):
-    """rows (R,P), weight and bias (P,) or None -> y (R,P), and what the backward needs."""
-    if has_kernels_for(rows):
-        return on_gpu.layer_norm(rows, weight, bias, eps)
-    P = rows.shape[1]
-    xhat = rows - row_mean(rows)[:, None]
-    scale = 1 / array_module(rows).sqrt(row_dot(xhat, xhat)[:, None] / P + eps)  # (R,1)
-    xhat *= scale
-    y = xhat * weight if weight is not None else xhat.copy()
-    if bias is not None:
-        y += bias
-    return y, (xhat, scale)
-
-
-def layer_norm_backward(g, saved, weight, needs_input, needs_affine):
-    """g (R,P) -> the gradients of x (R,P), of weight (P,) and of bias (P,), None where not needed."""
-    if has_kernels_for(g):
-        return on_gpu.layer_norm_backward(g, saved, weight, needs_input, needs_affine)
-    xhat, scale = saved
-    gx = g_weight = g_bias = None
-    if needs_input:
-        h = g if weight is None else g * weight
-        gx = h - row_mean(h)[:, None]
-        gx -= xhat * (row_dot(h, xhat)[:, None] / g.shape[1])
-        gx *= scale
-    if needs_affine:
-        g_weight, g_bias = column_sum(g * xhat), column_sum(g)
-    return gx, g_weight, g_bias
+    return node(y, inputs, backward)

@@ -46,6 +46,13 @@ def functions(code):
     return {name: (parameters, body) for name, parameters, body in found}
 
 
+def waits(name, every):
+    """Whether there is a barrier in a function, or in those that it calls."""
+    body = every[name][1]
+    return "__syncthreads" in body or any(
+        waits(called, every) for called in {*re.findall(r"\b(\w+)\(", body)} & {*every} - {name})
+
+
 def parameters_of(text, aliases):
     result = []
     for part in text.split(","):
@@ -76,11 +83,8 @@ class RawModule:
         aliases = {alias: type for type, alias in re.findall(r"typedef ([\w ]+) (\w+);", code)}
         every = functions(code)
         kernel_names = re.findall(r'extern "C" __global__ void (\w+)\(', code)
-        waits = {name for name, (_, body) in every.items() if "__syncthreads" in body}
-        self.kernels = {
-            name: (parameters_of(every[name][0], aliases),
-                   bool(waits & {name, *re.findall(r"\b(\w+)\(", every[name][1])}))
-            for name in kernel_names}
+        self.kernels = {name: (parameters_of(every[name][0], aliases), waits(name, every))
+                        for name in kernel_names}
         entries = [entry_of(name, parameters) for name, (parameters, _) in self.kernels.items()]
         source = "\n".join([f'#include "{SHIM}"', self.code, *entries])
         self.library = ctypes.CDLL(str(built(source, self.options)))

@@ -1,0 +1,10 @@
+"""What makes operations fast: kernels for CPU and GPU from one source, the .cu files here.
+
+Each has a twin in Python, of the same name and signature as the operation in `minigan.functional`
+whose place it takes. Importing this folder registers them.
+"""
+
+from minigan.kernels import activation, linear, loss, normalization, optim
+from minigan.kernels.launch import disabled, status
+
+__all__ = ["activation", "disabled", "linear", "loss", "normalization", "optim", "status"]

@@ -1,0 +1,96 @@
+// What all kernels share. T is float or double; arrays are contiguous, or at least without gaps.
+//
+// Kernels are right for any number of blocks, and of threads that is a power of two: every loop
+// goes over its whole range in steps of the grid or of the block. On a CPU (cpu.h) both are 1.
+
+// Each index from 0 to n - 1, over all threads of the grid.
+#define EACH(i, n)                                                                  \
+    (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < (n);       \
+     i += gridDim.x * (long long)blockDim.x)
+// Each row, over the blocks of the grid, and each of its entries, over the threads of the block.
+#define EACH_ROW(r, R) (long long r = blockIdx.x; r < (R); r += gridDim.x)
+#define EACH_ENTRY(p, P) (long long p = threadIdx.x; p < (P); p += blockDim.x)
+
+#ifdef CPU
+const int MOST_THREADS = 1;  // of a block
+const int LANES = 16;        // so many numbers, or a few times as many, a thread takes at once
+#else
+const int MOST_THREADS = 1024;
+const int LANES = 1;
+#endif
+const int SHORT = 32;  // so many numbers are added in T; longer sums go on in double
+
+// The sum of every thread's value, for all threads of the block. Always added in the same order,
+// so that results do not vary from run to run.
+__device__ double block_sum(double value)
+{
+    __shared__ double parts[MOST_THREADS];
+    __syncthreads();  // some thread may still read the sum before this one
+    parts[threadIdx.x] = value;
+    __syncthreads();
+    for (int half = blockDim.x / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half)
+            parts[threadIdx.x] += parts[threadIdx.x + half];
+        __syncthreads();
+    }
+    return parts[0];
+}
+
+// The sum of f(i) for first <= i < end, for all threads of the block.
+template <class Function> __device__ double sum_of(long long first, long long end, Function f)
+{
+    const long long run = SHORT * LANES * (long long)blockDim.x;
+    double sum = 0;
+    for (long long start = first; start < end; start += run) {
+        const long long stop = start + run;
+        T part = T(0);
+        for (long long i = start + threadIdx.x; i < (stop < end ? stop : end); i += blockDim.x)
+            part += f(i);
+        sum += part;
+    }
+    return block_sum(sum);
+}
+
+// The largest of P numbers, for all threads of the block; nan may be passed over.
+__device__ T largest_of(long long P, const T* row)
+{
+    __shared__ T parts[MOST_THREADS * LANES];
+    const int lanes = blockDim.x * LANES, first = threadIdx.x * LANES;
+    __syncthreads();
+    for (int j = first; j < first + LANES; ++j)
+        parts[j] = j < P ? row[j] : row[0];
+    for (long long start = lanes; start < P; start += lanes)
+        for (int j = first; j < first + LANES && start + j < P; ++j)
+            parts[j] = row[start + j] > parts[j] ? row[start + j] : parts[j];
+    __syncthreads();
+    for (int half = lanes / 2; half > 0; half /= 2) {
+        for (int j = first; j < first + LANES && j < half; ++j)
+            parts[j] = parts[j + half] > parts[j] ? parts[j + half] : parts[j];
+        __syncthreads();
+    }
+    return parts[0];
+}
+
+const int COLUMNS = LANES == 1 ? 1 : 4 * LANES;
+
+// out[p] = the sum of f(r, p) over the rows r < R, for each column p < P. Over all threads of the
+// grid: each adds up columns of its own.
+template <class Function> __device__ void column_sums(long long R, long long P, T* out, Function f)
+{
+    for EACH(tile, (P + COLUMNS - 1) / COLUMNS) {
+        const long long first = tile * COLUMNS;
+        const int width = P - first < COLUMNS ? P - first : COLUMNS;
+        double sum[COLUMNS] = {};
+        for (long long start = 0; start < R; start += SHORT) {
+            const long long stop = start + SHORT < R ? start + SHORT : R;
+            T part[COLUMNS] = {};
+            for (long long r = start; r < stop; ++r)
+                for (int j = 0; j < width; ++j)
+                    part[j] += f(r, first + j);
+            for (int j = 0; j < COLUMNS; ++j)
+                sum[j] += part[j];
+        }
+        for (int j = 0; j < width; ++j)
+            out[first + j] = T(sum[j]);
+    }
+}

@@ -1,0 +1,120 @@
+// CUDA's words for a CPU: one block of one thread. With these constants the loops over threads and
+// blocks of the .cu files become plain loops, which the compiler turns into vector instructions.
+#include <cmath>
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+using namespace std;
+
+#define __global__ __attribute__((noinline))  // compiled once, and not again in its Entry
+#define __device__ static
+#define __shared__
+#define CPU 1
+
+struct Dim3 { unsigned x, y, z; };
+static constexpr Dim3 threadIdx = {0, 0, 0}, blockIdx = {0, 0, 0};
+static constexpr Dim3 blockDim = {1, 1, 1}, gridDim = {1, 1, 1};
+static inline void __syncthreads() {}
+
+// glibc has these for a whole vector at a time, where a loop calls them unconditionally.
+#ifdef HAS_LIBMVEC
+#define OF_VECTORS(name)                                                            \
+    extern "C" __attribute__((simd("notinbranch"))) float name##f(float) noexcept;  \
+    extern "C" __attribute__((simd("notinbranch"))) double name(double) noexcept;
+OF_VECTORS(exp) OF_VECTORS(log) OF_VECTORS(log1p) OF_VECTORS(tanh) OF_VECTORS(erfc)
+#endif
+
+// How Python calls a kernel: as a function of its own, which costs a fraction of a call by ctypes.
+// These are parts of its stable ABI, declared here because its headers are rarely installed.
+struct Object;
+extern "C" {
+long long PyLong_AsLongLong(Object*);
+Object* PyLong_FromLongLong(long long);
+double PyFloat_AsDouble(Object*);
+Object* PyErr_Occurred();
+void PyErr_SetString(Object*, const char*);
+extern Object* PyExc_TypeError;
+void Py_IncRef(Object*);
+void* PyEval_SaveThread();
+void PyEval_RestoreThread(void*);
+}
+typedef Object* Function(Object* self, Object* const* args, ptrdiff_t count);
+struct Method { const char* name; Function* function; int flags; const char* doc; };
+const int METH_FASTCALL = 0x80;
+#define VISIBLE __attribute__((visibility("default")))
+#define EXPORTED extern "C" VISIBLE
+
+static Object* python_none;
+static ptrdiff_t header;  // the size of what every Python object starts with
+
+EXPORTED void prepare(Object* none, ptrdiff_t header_size)
+{
+    python_none = none;
+    header = header_size;
+}
+
+EXPORTED const char* built_by()
+{
+    return BUILT_BY ", version " __VERSION__;
+}
+
+// The address of an array's data, which NumPy keeps right after the header; null for None.
+static inline void* data_of(Object* array)
+{
+    return array == python_none ? nullptr : *(void**)((char*)array + header);
+}
+
+static Object* address(Object*, Object* const* args, ptrdiff_t)
+{
+    return PyLong_FromLongLong((long long)data_of(args[0]));
+}
+
+template <class Type> static inline Type as(Object* argument)
+{
+    if constexpr (is_pointer_v<Type>)
+        return (Type)data_of(argument);
+    else if constexpr (is_floating_point_v<Type>)
+        return (Type)PyFloat_AsDouble(argument);
+    else
+        return (Type)PyLong_AsLongLong(argument);
+}
+
+// About how much work a launch is: the product of its integers, which are sizes.
+template <class Type> static inline double size_in(Type argument)
+{
+    if constexpr (is_integral_v<Type>)
+        return argument > 1 ? (double)argument : 1;
+    return 1;
+}
+
+const double LONG = 20000;  // from this size on, other Python threads may run meanwhile
+
+template <auto kernel> struct Entry;
+template <class... Types, void (*kernel)(Types...)> struct Entry<kernel> {
+    template <size_t... I>
+    static Object* call(Object* const* args, index_sequence<I...>)
+    {
+        const tuple<Types...> values{as<Types>(args[I])...};
+        if (PyErr_Occurred())
+            return nullptr;
+        if ((size_in(get<I>(values)) * ...) < LONG) {
+            kernel(get<I>(values)...);
+        } else {
+            void* thread = PyEval_SaveThread();
+            kernel(get<I>(values)...);
+            PyEval_RestoreThread(thread);
+        }
+        Py_IncRef(python_none);
+        return python_none;
+    }
+
+    static Object* call(Object*, Object* const* args, ptrdiff_t count)
+    {
+        if (count == sizeof...(Types))
+            return call(args, index_sequence_for<Types...>());
+        PyErr_SetString(PyExc_TypeError, "kernel: wrong number of arguments");
+        return nullptr;
+    }
+};

@@ -1,0 +1,139 @@
+// Losses, reduced to one number; formulas as in functional/loss.py. x, t, gx (n,); g: one number.
+//
+// Each block adds up its part of the losses, times `share`, into sums (blocks,); `total` adds up
+// these. On a CPU there is one block, and its sum is the loss.
+
+extern "C" __global__ void total(const T* sums, T* y, long long n)
+{
+    const double sum = sum_of(0, n, [=](long long i) { return sums[i]; });
+    if (threadIdx.x == 0)
+        *y = T(sum);
+}
+
+// The sum of f(i) over this block's part of 0 ... n - 1, times share, into sums.
+template <class Function> __device__ void block_part(long long n, double share, T* sums, Function f)
+{
+    const long long part = (n + gridDim.x - 1) / gridDim.x, first = blockIdx.x * part;
+    const double sum = sum_of(first, first + part < n ? first + part : n, f);
+    if (threadIdx.x == 0)
+        sums[blockIdx.x] = T(sum * share);
+}
+
+// log clamped at -100; nan stays nan
+__device__ T clamped_log(T log)
+{
+    return log < T(-100) ? T(-100) : log;
+}
+
+extern "C" __global__ void binary_cross_entropy(const T* p, const T* t, T* sums, double share,
+                                                long long n)
+{
+    block_part(n, share, sums, [=](long long i) {
+        return (t[i] - T(1)) * clamped_log(log1p(-p[i])) - t[i] * clamped_log(log(p[i]));
+    });
+}
+
+extern "C" __global__ void binary_cross_entropy_backward(const T* g, const T* p, const T* t, T* gp,
+                                                         double share, long long n)
+{
+    const T scale = *g * T(share);
+    for EACH(i, n) {
+        const T slope = p[i] * (T(1) - p[i]);
+        gp[i] = scale * ((p[i] - t[i]) / (slope < T(1e-12) ? T(1e-12) : slope));
+    }
+}
+
+// (1 - t) x + log(1 + e^-x)
+extern "C" __global__ void binary_cross_entropy_with_logits(const T* x, const T* t, T* sums,
+                                                            double share, long long n)
+{
+    block_part(n, share, sums, [=](long long i) {
+        const T size = x[i] < T(0) ? -x[i] : x[i], above = x[i] < T(0) ? -x[i] : T(0);
+        return (T(1) - t[i]) * x[i] + log1p(exp(-size)) + above;
+    });
+}
+
+extern "C" __global__ void binary_cross_entropy_with_logits_backward(
+    const T* g, const T* x, const T* t, T* gx, double share, long long n)
+{
+    const T scale = *g * T(share);
+    for EACH(i, n)
+        gx[i] = scale * (T(1) / (T(1) + exp(-x[i])) - t[i]);
+}
+
+extern "C" __global__ void mse_loss(const T* x, const T* t, T* sums, double share, long long n)
+{
+    block_part(n, share, sums, [=](long long i) { return (x[i] - t[i]) * (x[i] - t[i]); });
+}
+
+extern "C" __global__ void mse_loss_backward(const T* g, const T* x, const T* t, T* gx, double share,
+                                             long long n)
+{
+    const T scale = T(2) * *g * T(share);
+    for EACH(i, n)
+        gx[i] = scale * (x[i] - t[i]);
+}
+
+// x (R,C), class (R,): the logits and the index of each row's class; rows of class `ignored` count
+// for nothing. log_sum (R,): log of the sum of e^x. sums (3,blocks): each block's sum of losses, how
+// many rows counted, and how many classes are out of range.
+extern "C" __global__ void cross_entropy(const T* x, const long long* classes, T* log_sum,
+                                         double* sums, long long ignored, long long R, long long C)
+{
+    double loss = 0, counted = 0, wrong = 0;
+    for EACH_ROW(r, R) {
+        const T* row = x + r * C;
+        const T largest = largest_of(C, row);
+        const T sum = T(sum_of(0, C, [=](long long c) { return exp(row[c] - largest); }));
+        const T log_of_sum = largest + log(sum);
+        if (threadIdx.x == 0) {
+            const long long c = classes[r];
+            log_sum[r] = log_of_sum;
+            if (c == ignored)
+                continue;
+            counted += 1;
+            if (c >= 0 && c < C)
+                loss += log_of_sum - row[c];
+            else
+                wrong += 1;
+        }
+    }
+    if (threadIdx.x == 0) {
+        sums[blockIdx.x] = loss;
+        sums[gridDim.x + blockIdx.x] = counted;
+        sums[2 * gridDim.x + blockIdx.x] = wrong;
+    }
+}
+
+// loss and share, one number each: the sum or the mean of the losses, and what one counts in it.
+extern "C" __global__ void cross_entropy_total(T* loss, T* share, const double* sums, long long mean,
+                                               long long blocks)
+{
+    if (blockIdx.x || threadIdx.x)
+        return;
+    double sum = 0, counted = 0, wrong = 0;
+    for (long long b = 0; b < blocks; ++b) {
+        sum += sums[b];
+        counted += sums[blocks + b];
+        wrong += sums[2 * blocks + b];
+    }
+    // The mean of nothing is nan, but the gradients stay 0.
+    *loss = wrong ? T(0) / T(0) : T(mean ? sum / counted : sum);
+    *share = wrong ? T(0) / T(0) : mean ? T(1 / (counted + (counted == 0))) : T(1);
+}
+
+extern "C" __global__ void cross_entropy_backward(const T* g, const T* x, const T* log_sum,
+                                                  const T* share, const long long* classes, T* gx,
+                                                  long long ignored, long long R, long long C)
+{
+    for EACH_ROW(r, R) {
+        const T* row = x + r * C;
+        T* out = gx + r * C;
+        const long long own = classes[r];
+        const T scale = *g * *share, log_of_sum = log_sum[r];
+        for EACH_ENTRY(c, C) {
+            const T p = exp(row[c] - log_of_sum);
+            out[c] = own == ignored ? T(0) : scale * (c == own ? p - T(1) : p);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+"""Twins of functional/loss.py: losses that are reduced, forward in one launch (on a GPU at most
+two) and backward in one."""
+
+import numpy
+
+from minigan import functional as F
+from minigan.autograd import node, twin_of
+from minigan.device import array_module
+from minigan.kernels.launch import (
+    MOST_THREADS, contiguous, covered, dense, empty_like, in_order_of, launch, launch_each)
+from minigan.tensor import Tensor
+
+MOST_BLOCKS = 256  # of a GPU, for one sum
+
+
+@twin_of(F.mse_loss)
+def mse_loss(input, target, *, reduction="mean"):
+    return reduced("mse_loss", input, target, reduction)
+
+
+@twin_of(F.binary_cross_entropy)
+def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
+    if weight is not None:
+        return NotImplemented
+    result = reduced("binary_cross_entropy", input, target, reduction)
+    if result is not NotImplemented and isinstance(result.array, numpy.ndarray) and (
+            numpy.isnan(result.array)):
+        return NotImplemented  # perhaps no probabilities: that is explained there
+    return result
+
+
+@twin_of(F.binary_cross_entropy_with_logits)
+def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean",
+                                     pos_weight=None):
+    if weight is not None or pos_weight is not None:
+        return NotImplemented
+    return reduced("binary_cross_entropy_with_logits", input, target, reduction)
+
+
+def reduced(kernel, input, target, reduction):
+    """The mean or sum of losses of each element of input and target."""
+    if not isinstance(input, Tensor) or not isinstance(target, Tensor) or (
+            target.requires_grad or reduction not in ("mean", "sum")):
+        return NotImplemented
+    x, t = input.array, target.array
+    if not covered(x) or t.shape != x.shape or t.dtype is not x.dtype or type(t) is not type(x):
+        return NotImplemented
+    x = dense(x)
+    t = in_order_of(x, t)
+    n = x.size
+    share = 1 / n if reduction == "mean" else 1.0
+    blocks = blocks_for(x, n)
+    xp = array_module(x)
+    loss = xp.empty((), x.dtype)
+    sums = loss if blocks == 1 else xp.empty(blocks, x.dtype)
+    launch(kernel, x, blocks, MOST_THREADS, (x, t, sums, share, n))
+    if blocks > 1:
+        launch("total", x, 1, MOST_THREADS, (sums, loss, blocks))
+
+    def backward(g):
+        gx = empty_like(x)
+        launch_each(f"{kernel}_backward", n, g, x, t, gx, share)
+        return gx, None
+
+    return node(loss, (input, target), backward, kernel)
+
+
+def blocks_for(x, n):
+    """How many blocks add up n numbers: on a CPU one."""
+    return 1 if isinstance(x, numpy.ndarray) else min(MOST_BLOCKS, -(-n // MOST_THREADS))
+
+
+@twin_of(F.cross_entropy)
+def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean",
+                  label_smoothing=0.0):
+    if not isinstance(input, Tensor) or not isinstance(target, Tensor) or weight is not None or (
+            label_smoothing != 0 or type(ignore_index) is not int):
+        return NotImplemented
+    x, t = input.array, target.array
+    if reduction not in ("mean", "sum") or not covered(x) or x.ndim != 2 or (
+            t.dtype != "int64" or t.shape != x.shape[:1] or type(t) is not type(x)):
+        return NotImplemented
+    x, t = contiguous(x), contiguous(t)
+    N, C = x.shape
+    xp, blocks = array_module(x), blocks_for(x, N)
+    log_sums, (loss, share) = xp.empty(N, x.dtype), (xp.empty((), x.dtype) for _ in range(2))
+    sums = xp.empty((3, blocks), "float64")
+    launch("cross_entropy", x, blocks, C, (x, t, log_sums, sums, ignore_index, N, C))
+    launch("cross_entropy_total", x, 1, 1, (loss, share, sums, int(reduction == "mean"), blocks))
+    if blocks == 1 and isinstance(x, numpy.ndarray) and sums[2, 0]:
+        return NotImplemented  # an index out of range
+
+    def backward(g):
+        gx = empty_like(x)
+        launch("cross_entropy_backward", x, N, C,
+               (g, x, log_sums, share, t, gx, ignore_index, N, C))
+        return gx, None
+
+    return node(loss, (input, target), backward)

@@ -1,0 +1,119 @@
+// Batch and layer normalization, one block a channel or a row; formulas as in
+// functional/normalization.py. A pointer may be 0 for what is not there.
+
+// x, y (C,P); weight, bias, mean, deviation and the running statistics (C,).
+extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias, T* y, T* mean,
+                                      T* deviation, T* running_mean, T* running_var, double eps,
+                                      double momentum, long long training, long long C, long long P)
+{
+    for EACH_ROW(c, C) {
+        const T* row = x + c * P;
+        T* out = y + c * P;
+        T m, var;
+        if (training) {
+            m = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
+            const double squares = sum_of(0, P, [=](long long p) {
+                return (row[p] - m) * (row[p] - m);
+            });
+            var = T(squares / P);
+            if (threadIdx.x == 0 && running_mean)
+                running_mean[c] = T(1 - momentum) * running_mean[c] + T(momentum) * m;
+            if (threadIdx.x == 0 && running_var)  // the unbiased estimate
+                running_var[c] = T(1 - momentum) * running_var[c] + T(momentum / (P - 1) * squares);
+        } else {
+            m = running_mean[c];
+            var = running_var[c];
+        }
+        const T d = sqrt(var + T(eps));
+        const T a = (weight ? weight[c] : T(1)) / d, b = bias ? bias[c] : T(0);
+        for EACH_ENTRY(p, P)
+            out[p] = (row[p] - m) * a + b;
+        if (threadIdx.x == 0) {
+            mean[c] = m;
+            deviation[c] = d;
+        }
+    }
+}
+
+// g, x, gx (C,P); the others (C,).
+extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* weight,
+                                               const T* mean, const T* deviation, T* gx,
+                                               T* g_weight, T* g_bias, long long training,
+                                               long long C, long long P)
+{
+    for EACH_ROW(c, C) {
+        const T *g_row = g + c * P, *row = x + c * P;
+        const T m = mean[c], d = deviation[c];
+        const T g_sum = T(sum_of(0, P, [=](long long p) { return g_row[p]; }));
+        const T g_xhat = T(sum_of(0, P, [=](long long p) { return g_row[p] * (row[p] - m); })) / d;
+        if (threadIdx.x == 0 && g_weight)
+            g_weight[c] = g_xhat;
+        if (threadIdx.x == 0 && g_bias)
+            g_bias[c] = g_sum;
+        if (!gx)
+            continue;
+        T* out = gx + c * P;
+        const T a = (weight ? weight[c] : T(1)) / d;
+        // Without training the statistics do not depend on x.
+        const T shift = training ? a / T(P) * g_sum : T(0);
+        const T scale = training ? a / T(P) * g_xhat / d : T(0);
+        for EACH_ENTRY(p, P)
+            out[p] = g_row[p] * a - shift - (row[p] - m) * scale;
+    }
+}
+
+// x, y (R,P); weight, bias (P,); mean and scale (R,).
+extern "C" __global__ void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean,
+                                      T* scale, double eps, long long R, long long P)
+{
+    for EACH_ROW(r, R) {
+        const T* row = x + r * P;
+        T* out = y + r * P;
+        const T m = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
+        const T var = T(sum_of(0, P, [=](long long p) {
+            return (row[p] - m) * (row[p] - m);
+        }) / P);
+        const T s = T(1) / sqrt(var + T(eps));
+        for EACH_ENTRY(p, P)
+            out[p] = (row[p] - m) * s * (weight ? weight[p] : T(1)) + (bias ? bias[p] : T(0));
+        if (threadIdx.x == 0) {
+            mean[r] = m;
+            scale[r] = s;
+        }
+    }
+}
+
+// g, x, gx (R,P); weight (P,); mean and scale (R,).
+extern "C" __global__ void layer_norm_backward(const T* g, const T* x, const T* weight,
+                                               const T* mean, const T* scale, T* gx, long long R,
+                                               long long P)
+{
+    for EACH_ROW(r, R) {
+        const T *g_row = g + r * P, *row = x + r * P;
+        T* out = gx + r * P;
+        const T m = mean[r], s = scale[r];
+        const T h_mean = T(sum_of(0, P, [=](long long p) {
+            return weight ? g_row[p] * weight[p] : g_row[p];
+        }) / P);
+        const T h_xhat = T(sum_of(0, P, [=](long long p) {
+            return (weight ? g_row[p] * weight[p] : g_row[p]) * (row[p] - m);
+        }) / P) * s;
+        for EACH_ENTRY(p, P) {
+            const T h = weight ? g_row[p] * weight[p] : g_row[p];
+            out[p] = (h - h_mean - (row[p] - m) * s * h_xhat) * s;
+        }
+    }
+}
+
+// The sums over rows: g, x (R,P); g_weight, g_bias (P,) or 0; mean and scale (R,).
+extern "C" __global__ void layer_norm_backward_affine(const T* g, const T* x, const T* mean,
+                                                      const T* scale, T* g_weight, T* g_bias,
+                                                      long long R, long long P)
+{
+    if (g_weight)
+        column_sums(R, P, g_weight, [=](long long r, long long p) {
+            return g[r * P + p] * ((x[r * P + p] - mean[r]) * scale[r]);
+        });
+    if (g_bias)
+        column_sums(R, P, g_bias, [=](long long r, long long p) { return g[r * P + p]; });
+}

@@ -1,0 +1,101 @@
+"""Steps of optimisers, twins of their `update`: all parameters in one launch."""
+
+import operator
+import weakref
+from itertools import chain
+
+import numpy
+
+from minigan.autograd import twin_of
+from minigan.device import array_module
+from minigan.hooks import hooks
+from minigan.kernels.launch import THREADS, address, covered, launch
+from minigan.optim import SGD, Adam
+
+BLOCKS = 64  # of a GPU, for each parameter: every block works out the step size for itself
+
+
+@twin_of(Adam.update)
+def adam(self, group, params, grads, steps, exp_avgs, exp_avg_sqs):
+    def options():
+        return group["lr"], *group["betas"], group["eps"], group["weight_decay"]
+
+    return step("adam", self, group, (params, grads, exp_avgs, exp_avg_sqs, steps), options)
+
+
+@twin_of(SGD.update)
+def sgd(self, group, params, grads, steps, buffers):
+    def options():
+        return (group["lr"], group["momentum"], group["dampening"], group["weight_decay"],
+                group["nesterov"])
+
+    return step("sgd", self, group, (params, grads, buffers, steps), options,
+                counts=bool(group["momentum"]))
+
+
+def step(kernel, optimiser, group, columns, options, counts=True):
+    """A step of all parameters. columns: their arrays, as the kernel's table has them."""
+    arrays = [*chain(*columns)]
+    known = tables.setdefault(optimiser, {})
+    table = known.get(id(group))
+    if table is None or not table.holds(arrays):
+        table = Table(arrays, len(columns)) if takes(columns) else None
+        if table is None:
+            return NotImplemented
+        known[id(group)] = table
+    elif not covered(arrays[0]):
+        return NotImplemented
+    table.set_options(options())
+    if hooks.capture is not None:  # the recorded launch reads the options anew
+        hooks.capture.before_replay.append(lambda: table.set_options(options()))
+    count, first = len(columns[0]), arrays[0]
+    if counts and not isinstance(first, numpy.ndarray):
+        launch("count_step", first, 1, count, (table.addresses[-2], count))
+    launch(kernel, first, BLOCKS, THREADS, (table.addresses, table.options, count), grid_rows=count)
+    return None
+
+
+def takes(columns):
+    """Whether the kernels take these arrays: of one dtype and device, each in one piece."""
+    first = columns[0][0]
+    *values, steps = columns
+    return covered(first) and all(
+        x.dtype is first.dtype and type(x) is type(first) and x.flags.c_contiguous and x.size
+        for x in chain(*values)) and all(
+        x.dtype == "int64" and type(x) is type(first) for x in steps)
+
+
+# {optimiser: {id of a group: Table}}; where an optimiser is copied or pickled its tables stay here.
+tables = weakref.WeakKeyDictionary()
+
+
+class Table:
+    """The addresses of arrays, and the options of a step, where a kernel can read them.
+
+    arrays     kept, so that the addresses stay good
+    addresses  (columns + 1, parameters) of integers; the last row holds the parameters' sizes
+    options    (5,) of float64
+    """
+
+    def __init__(self, arrays, columns):
+        self.arrays = arrays
+        xp = array_module(arrays[0])
+        count = len(arrays) // columns
+        rows = [*map(address, arrays), *[x.size for x in arrays[:count]]]
+        self.addresses = xp.asarray(numpy.array(rows, "int64").reshape(columns + 1, count))
+        self.options = xp.empty(5, "float64")
+        self.known = None  # the options that are there
+
+    def holds(self, arrays):
+        """Whether these are its arrays, the very same."""
+        return len(arrays) == len(self.arrays) and all(map(operator.is_, arrays, self.arrays))
+
+    def set_options(self, options):
+        """Write the options if they are others than before."""
+        if options != self.known:
+            values = numpy.array(options, "float64")
+            if isinstance(self.options, numpy.ndarray):
+                self.options[...] = values
+            else:
+                self.options.set(values)
+            self.known = options
