@@ -56,6 +56,7 @@ from engines.in_numpy import SIZES, operations
 from engines.machine import available_cores, cpu_name, gpu_name, versions
 from engines.worker import Worker, WorkerFailed, search_path
 from engines.workloads import WORKLOADS
+from minigan import kernels
 from minigan.training import ArgumentParser, positive_int, run
 
 AGAINST = ("torch", "torch-compile", "jax")
@@ -290,7 +291,8 @@ def describe_machine(args, cores, names):
         machine["gpu"] = gpu_name()
         print(f"{machine['gpu']}; products in {'TF32' if args.tf32 else 'float32'}", flush=True)
     else:
-        print("\n".join(blas_report()), flush=True)
+        machine["kernels"] = kernels.status()
+        print("\n".join([*blas_report(), f"minigan's {machine['kernels']}"]), flush=True)
     return machine
 
 

@@ -36,7 +36,7 @@ def test_a_short_run(tmp_path):
     result = run("--workload", "cnn-1", "--turns", 3, "--json", "times.json", cwd=tmp_path,
                  script="benchmark.py")
     finished(result)
-    assert "NumPy's products: " in result.stdout
+    assert "NumPy's products: " in result.stdout and "minigan's CPU kernels: " in result.stdout
     rows = [line for line in result.stdout.splitlines() if line.startswith("cnn-1")]
     assert [line[12:29].strip() for line in rows] == ["minigan", "minigan textbook"]
     found = json.loads((tmp_path / "times.json").read_text())
