@@ -26,7 +26,7 @@ def test_every_operation(name):
     assert max(map(len, text.splitlines())) <= 100
     assert functional.__dict__[name].__doc__.strip().splitlines()[0] in text
     assert f"def {name}(" in text
-    if name == "argmax":  # whole numbers have no gradient
+    if name == "argmax":  # integers have no gradient
         assert "backward" not in text
         return
     assert text.count("-------- backward -") == 1

@@ -44,7 +44,7 @@ class Work:
             inputs = [(images, None, labels_for(range(self.batch)))]
         else:
             # Twice other seeds: from the same ones a compiler would draw images only once.
-            seeds = random.standard_normal((2, self.batch, cgan.SEED_SIZE), dtype="float32")
+            seeds = random.standard_normal((2, self.batch, cgan.LATENT_SIZE), dtype="float32")
             ones = numpy.ones((self.batch, 1), "float32")
             inputs = []
             for number, (x, target) in enumerate(zip((images, *seeds), (ones, 0 * ones, ones))):
@@ -69,7 +69,7 @@ class Work:
         D_first, D = forward_operations(first, (shape[0] + labels, *shape[1:]))
         if self.kind == "cnn":
             return self.batch * (3 * D - D_first)
-        G_first, G = forward_operations(others[0], (cgan.SEED_SIZE + labels,))
+        G_first, G = forward_operations(others[0], (cgan.LATENT_SIZE + labels,))
         on_real = 3 * D - D_first
         on_fake = G + on_real
         on_drawn = 3 * G - G_first + 2 * D
