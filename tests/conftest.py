@@ -8,7 +8,7 @@ import contextlib
 import functools
 import getpass
 import importlib
-import shutil
+import os
 import tempfile
 from pathlib import Path
 
@@ -91,25 +91,13 @@ def seed():
     minigan.manual_seed(0)
 
 
-def load_kernels():
-    """Load the CPU's kernels, from a folder that is kept: to compile them takes some seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = Path(tempfile.gettempdir()) / f"minigan-tests-{getpass.getuser()}"
-        patch.setenv("MINIGAN_CACHE", str(folder))
-        for char in "fd":
-            launch.load(char)
-
-
-load_kernels()
-
-
-def share_kernels(cache):
-    """Put the kernels into a cache folder, for a process that a test starts with it."""
-    folder = Path(cache) / "kernels"
-    if not folder.exists():
-        folder.mkdir(0o700, parents=True)
-        for library in filter(None, launch.switch.libraries.values()):
-            shutil.copy(library.path, folder)
+# To compile the kernels takes some seconds, so that all tests, and the processes that they start,
+# use one folder of them, which is kept.
+if not launch.switched_off():
+    os.environ["MINIGAN_KERNELS"] = str(
+        Path(tempfile.gettempdir()) / f"minigan-tests-{getpass.getuser()}")
+    for char in "fd":
+        launch.load(char)
 
 
 @pytest.fixture(autouse=True)

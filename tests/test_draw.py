@@ -90,11 +90,12 @@ def test_names_are_quoted():
 
 def game_loss():
     """The loss of the generator in a step of the conditional GAN, and names for its leaves."""
-    game = cgan.Game(1e-4)
-    labels, seeds = cgan.random_labels(1), cgan.random_seeds(1)
+    gan = cgan.ConditionalGAN(1e-4)
+    labels, noise = cgan.sample_labels(1), cgan.sample_noise(1)
     real = minigan.ones(1, 1)
-    loss = game.loss_function(game.judge(game.draw(labels, seeds), labels), real)
-    return loss, {"D": game.discriminator, "G": game.generator, "labels": labels, "real": real}
+    images = cgan.generate(gan.generator, noise, labels)
+    loss = gan.loss_function(gan.discriminate(images, labels), real)
+    return loss, {"D": gan.discriminator, "G": gan.generator, "labels": labels, "real": real}
 
 
 def test_the_generators_loss(form):

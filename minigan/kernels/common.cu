@@ -39,14 +39,21 @@ __device__ double block_sum(double value)
 // The sum of f(i) for first <= i < end, for all threads of the block.
 template <class Function> __device__ double sum_of(long long first, long long end, Function f)
 {
-    const long long run = SHORT * LANES * (long long)blockDim.x;
+    const long long step = LANES * (long long)blockDim.x;
     double sum = 0;
-    for (long long start = first; start < end; start += run) {
-        const long long stop = start + run;
-        T part = T(0);
-        for (long long i = start + threadIdx.x; i < (stop < end ? stop : end); i += blockDim.x)
-            part += f(i);
-        sum += part;
+    for (long long start = first; start < end; start += SHORT * step) {
+        const long long stop = start + SHORT * step < end ? start + SHORT * step : end;
+        T part[LANES] = {};
+        long long i = start + threadIdx.x * LANES;
+        for (; i + LANES <= stop; i += step)
+            for (int j = 0; j < LANES; ++j)
+                part[j] += f(i + j);
+        for (int j = 0; i + j < stop; ++j)
+            part[j] += f(i + j);
+        for (int half = LANES / 2; half > 0; half /= 2)
+            for (int j = 0; j < half; ++j)
+                part[j] += part[j + half];
+        sum += part[0];
     }
     return block_sum(sum);
 }

@@ -31,10 +31,9 @@ FOLDER = Path(__file__).parent
 TYPES = {"f": "float", "d": "double"}  # by NumPy's letter for the dtype
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(')
 
-# Roots and comparisons are vectorised only if they need not set errno or trap; sums only if their
-# order may change. -ffast-math would go further and forget nan and infinity.
-FLAGS = ("-std=c++17 -O3 -fPIC -shared -fvisibility=hidden -fno-math-errno -fno-trapping-math "
-         "-fassociative-math -fno-signed-zeros").split()
+# Roots and comparisons are vectorised only if they need not set errno or trap. Nothing else of
+# -ffast-math: sums keep their order, nan and infinity stay what they are.
+FLAGS = "-std=c++17 -O3 -fPIC -shared -fvisibility=hidden -fno-math-errno -fno-trapping-math".split()
 if sys.platform == "darwin":
     FLAGS += ["-undefined", "dynamic_lookup"]  # of what Python defines
 # The first is taken that works. libmvec is glibc's library of functions of vectors.
@@ -174,7 +173,8 @@ def cpu():
 
 def own_folder():
     """The folder for libraries, made if it is not there; nobody else may write to it."""
-    folder = cache_folder() / "kernels"
+    named = os.environ.get("MINIGAN_KERNELS", "")
+    folder = Path(named) if named else cache_folder() / "kernels"
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     check_owner(folder, stat.S_ISDIR)

@@ -43,13 +43,13 @@ extern "C" __global__ void binary_cross_entropy_backward(const T* g, const T* p,
     }
 }
 
-// (1 - t) x + log(1 + e^-x)
+// (1 - t) x + log(1 + e^-x) = max(x, 0) - t x + log(1 + e^-|x|), in which nothing large cancels
 extern "C" __global__ void binary_cross_entropy_with_logits(const T* x, const T* t, T* sums,
                                                             double share, long long n)
 {
     block_part(n, share, sums, [=](long long i) {
-        const T size = x[i] < T(0) ? -x[i] : x[i], above = x[i] < T(0) ? -x[i] : T(0);
-        return (T(1) - t[i]) * x[i] + log1p(exp(-size)) + above;
+        const T size = x[i] < T(0) ? -x[i] : x[i], above = x[i] < T(0) ? T(0) : x[i];
+        return above - t[i] * x[i] + log1p(exp(-size));
     });
 }
 
@@ -75,25 +75,25 @@ extern "C" __global__ void mse_loss_backward(const T* g, const T* x, const T* t,
 }
 
 // x (R,C), class (R,): the logits and the index of each row's class; rows of class `ignored` count
-// for nothing. log_sum (R,): log of the sum of e^x. sums (3,blocks): each block's sum of losses, how
+// for nothing. largest, log_sum (R,): the largest logit m, and log of the sum of e^(x - m). sums (3,blocks): each block's sum of losses, how
 // many rows counted, and how many classes are out of range.
-extern "C" __global__ void cross_entropy(const T* x, const long long* classes, T* log_sum,
-                                         double* sums, long long ignored, long long R, long long C)
+extern "C" __global__ void cross_entropy(const T* x, const long long* classes, T* largest,
+                                         T* log_sum, double* sums, long long ignored, long long R, long long C)
 {
     double loss = 0, counted = 0, wrong = 0;
     for EACH_ROW(r, R) {
         const T* row = x + r * C;
-        const T largest = largest_of(C, row);
-        const T sum = T(sum_of(0, C, [=](long long c) { return exp(row[c] - largest); }));
-        const T log_of_sum = largest + log(sum);
+        const T m = largest_of(C, row);
+        const T log_of_sum = log(T(sum_of(0, C, [=](long long c) { return exp(row[c] - m); })));
         if (threadIdx.x == 0) {
             const long long c = classes[r];
+            largest[r] = m;
             log_sum[r] = log_of_sum;
             if (c == ignored)
                 continue;
             counted += 1;
             if (c >= 0 && c < C)
-                loss += log_of_sum - row[c];
+                loss += log_of_sum - (row[c] - m);
             else
                 wrong += 1;
         }
@@ -122,17 +122,18 @@ extern "C" __global__ void cross_entropy_total(T* loss, T* share, const double* 
     *share = wrong ? T(0) / T(0) : mean ? T(1 / (counted + (counted == 0))) : T(1);
 }
 
-extern "C" __global__ void cross_entropy_backward(const T* g, const T* x, const T* log_sum,
-                                                  const T* share, const long long* classes, T* gx,
+extern "C" __global__ void cross_entropy_backward(const T* g, const T* x, const T* largest,
+                                                  const T* log_sum, const T* share,
+                                                  const long long* classes, T* gx,
                                                   long long ignored, long long R, long long C)
 {
     for EACH_ROW(r, R) {
         const T* row = x + r * C;
         T* out = gx + r * C;
         const long long own = classes[r];
-        const T scale = *g * *share, log_of_sum = log_sum[r];
+        const T scale = *g * *share, m = largest[r], log_of_sum = log_sum[r];
         for EACH_ENTRY(c, C) {
-            const T p = exp(row[c] - log_of_sum);
+            const T p = exp(row[c] - m - log_of_sum);
             out[c] = own == ignored ? T(0) : scale * (c == own ? p - T(1) : p);
         }
     }

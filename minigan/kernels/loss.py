@@ -83,9 +83,10 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     x, t = contiguous(x), contiguous(t)
     N, C = x.shape
     xp, blocks = array_module(x), blocks_for(x, N)
-    log_sums, (loss, share) = xp.empty(N, x.dtype), (xp.empty((), x.dtype) for _ in range(2))
+    largest, log_sum = (xp.empty(N, x.dtype) for _ in range(2))
+    loss, share = (xp.empty((), x.dtype) for _ in range(2))
     sums = xp.empty((3, blocks), "float64")
-    launch("cross_entropy", x, blocks, C, (x, t, log_sums, sums, ignore_index, N, C))
+    launch("cross_entropy", x, blocks, C, (x, t, largest, log_sum, sums, ignore_index, N, C))
     launch("cross_entropy_total", x, 1, 1, (loss, share, sums, int(reduction == "mean"), blocks))
     if blocks == 1 and isinstance(x, numpy.ndarray) and sums[2, 0]:
         return NotImplemented  # an index out of range
@@ -93,7 +94,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     def backward(g):
         gx = empty_like(x)
         launch("cross_entropy_backward", x, N, C,
-               (g, x, log_sums, share, t, gx, ignore_index, N, C))
+               (g, x, largest, log_sum, share, t, gx, ignore_index, N, C))
         return gx, None
 
     return node(loss, (input, target), backward)

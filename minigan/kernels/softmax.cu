@@ -6,11 +6,10 @@ extern "C" __global__ void softmax(const T* x, T* y, long long R, long long P)
         const T* row = x + r * P;
         T* out = y + r * P;
         const T largest = largest_of(P, row);
-        const T sum = T(sum_of(0, P, [=](long long p) {
-            const T e = exp(row[p] - largest);
-            out[p] = e;
-            return e;
-        }));
+        for EACH_ENTRY(p, P)
+            out[p] = exp(row[p] - largest);
+        __syncthreads();
+        const T sum = T(sum_of(0, P, [=](long long p) { return out[p]; }));
         for EACH_ENTRY(p, P)
             out[p] /= sum;
     }
