@@ -1,32 +1,39 @@
-"""How long training steps take, beside PyTorch's and JAX's if they are installed.
+"""How long a training step takes, beside PyTorch and JAX if they are installed.
 
-    python examples/benchmark.py                            minigan alone
-    python examples/benchmark.py --against torch jax        and these, in turns
-    python examples/benchmark.py --work cnn-1 cgan-1 --against torch
+    python examples/benchmark.py                                    minigan alone
+    python examples/benchmark.py --against torch torch-compile jax  and these, in turns
+    python examples/benchmark.py --workload cnn-1 cgan-1 --against torch
     python examples/benchmark.py --device cuda --against torch      on a GPU
-    python examples/benchmark.py --profile --work cnn-1     where minigan's time goes
-    python examples/benchmark.py --imports                  how long importing it takes
-    python examples/benchmark.py --help                     everything else
+    python examples/benchmark.py --profile --workload cnn-1         where minigan's time goes
+    python examples/benchmark.py --imports                          how long importing it takes
+    python examples/benchmark.py --help                             everything else
 
-A step is forward pass, loss, backward pass and Adam, on the networks of the examples. Every engine
-runs in a process of its own, pinned to the same cores, while the others are stopped. They take
-turns, so that a machine that slows down does so for all, and the ratio is the median over the
-turns. They start from the same weights, and their first losses are compared: a benchmark of two
-different things is none. Nor is one on a busy machine: from times that scatter no figure is given,
-and the exit status is 1.
+A step is forward pass, loss, backward pass and Adam, on the networks of the examples. In a GAN's
+step the discriminator is frozen while the generator learns, in every engine. Each engine runs in a
+process of its own, pinned to the same cores, while the others are stopped. They take turns, so that
+a machine that slows down does so for all, and the ratio is the median over the turns. They start
+from the same weights, and the losses of their first two steps are compared: measuring two different
+computations would say nothing. Neither would a busy machine: if times scatter, no figure is
+printed, and the exit status is 1.
 
-PyTorch stands there twice: as everyone writes it, and with Adam(fused=True), its fastest setting.
-JAX has the whole step in one compiled function.
+The rows:
 
-On a GPU minigan's step is recorded (minigan.capture) and launched as one CUDA graph; "no graph" is
-minigan launch by launch, and "torch graph" PyTorch's step as a CUDA graph, with the fused Adam. All
-multiply in float32, or with --tf32 all in TF32.
+    minigan           as the examples run it, with its compiled kernels
+    minigan textbook  without them (MINIGAN_KERNELS=off): NumPy alone
+    torch             PyTorch as everyone writes it
+    torch fused       with Adam(fused=True)
+    torch compiled    and with the forward and backward passes under torch.compile, which needs a
+                      C++ compiler; compiling is not counted, and may take two minutes
+    jax               the whole step in one function, compiled by jax.jit
+    minigan captured, torch captured    on a GPU: the step as one CUDA graph, by minigan.capture
+                      and by torch.cuda.graph with the fused Adam
 
-The columns: microseconds a step; images a second; how many times minigan's step that is, with the
-lowest and the highest turn; which share it is of the rate of a product of two large matrices (by
-NumPy; on a GPU by CuPy) in the same turns, where what counts is a step's matrix products; peak
-memory of the process, and how much of that came after importing the engine. On a GPU it is the
-memory that the engine's pools hold on it.
+The columns: microseconds per step; images per second; how many times minigan's step that is, with
+the lowest and the highest turn; the share of the machine's rate that the step's matrix products
+reach, where the rate is that of a product of two large matrices (by NumPy; on a GPU by CuPy) in the
+same turns; peak memory of the process, and how much of that came after importing the engine. On a
+GPU it is the memory that the engine's pools hold there. All compute in float32, or with --tf32
+multiply in TF32.
 """
 
 import importlib.util
@@ -38,27 +45,30 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from contextlib import ExitStack
 
 import minigan
 from engines import ENGINES
-from engines.blas import blas, blas_in_words
+from engines.blas import blas, blas_report
 from engines.in_numpy import SIZES, operations
 from engines.machine import available_cores, cpu_name, gpu_name, versions
 from engines.worker import Worker, WorkerFailed, search_path
-from engines.works import WORKS
+from engines.workloads import WORKLOADS
+from minigan import kernels
 from minigan.training import ArgumentParser, positive_int, run
 
-AGAINST = ("torch", "jax")
-SECONDS_A_TURN = 0.5
-FIRST_STEPS = 5  # do what only first steps do, such as to record a graph
-# How far apart the engines' first losses may be, in parts of them.
+AGAINST = ("torch", "torch-compile", "jax")
+SECONDS_PER_TURN = 0.5
+FIRST_STEPS = 5  # for what only first steps do, such as recording a graph
+COMPILE_SECONDS = 120  # for an engine that may fail, to begin
+# How far the engines' first losses may be apart, relative to minigan's.
 TOLERANCE, TF32_TOLERANCE = 1e-3, 2e-2
-# How far the quarters of an engine's turns may lie apart, over their median. On a quiet machine
-# it is a few hundredths.
-TOO_SCATTERED = 0.25
-HEADLINE = (f"{'work':11} {'engine':11} {'us a step':>10} {'images/s':>9} "
+# How far apart the quartiles of an engine's turns may be, relative to their median. On a quiet
+# machine it is a few hundredths.
+MOST_SCATTER = 0.25
+HEADLINE = (f"{'workload':11} {'engine':16} {'us per step':>11} {'images/s':>9} "
             f"{'times minigan':>21} {'share':>6} {'peak MB':>8} {'steps MB':>9}")
 
 
@@ -68,15 +78,15 @@ class LossesDiffer(Exception):
 
 # Measuring
 
-def tell(text):
-    """A line on stderr, written over the one before; on a terminal only."""
+def show_progress(text):
+    """A line on stderr that overwrites the one before; on a terminal only."""
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns - 1
         sys.stderr.write("\r" + text[:width].ljust(width) + ("" if text else "\r"))
         sys.stderr.flush()
 
 
-def check_first_losses(losses, tolerance=1e-3):
+def check_first_losses(losses, tolerance=TOLERANCE):
     """LossesDiffer unless all engines have minigan's."""
     for name, theirs in losses.items():
         ours = losses["minigan"]
@@ -86,48 +96,57 @@ def check_first_losses(losses, tolerance=1e-3):
             raise LossesDiffer(f"first losses differ: minigan {ours}, {name} {theirs}")
 
 
-def measure(work, names, cores, turns, device="cpu", tf32=False):
-    """{engine: seconds a step in each turn} and {engine: (its peak memory, that of its import)}."""
-    task = WORKS[work].task(device, tf32)
+def measure(workload, names, cores, turns, device="cpu", tf32=False):
+    """{engine: seconds per step in each turn}, {engine: (its peak memory, that of its import)}, and
+    {engine: why it failed} of those that may fail."""
+    task = WORKLOADS[workload].task(device, tf32)
+    workers, imported, losses, steps, failures = {}, {}, {}, {}, {}
     with ExitStack() as stack:
-        workers, imported, losses, steps = {}, {}, {}, {}
         for name in names:
-            tell(f"{work}: {name}, first steps")
-            worker = workers[name] = stack.enter_context(Worker(name, cores))
-            loaded = worker.ask("load")
-            imported[name] = loaded if device == "cpu" else 0  # on a GPU nothing is there yet
-            losses[name] = worker.ask("begin", task)
-            worker.ask("time", FIRST_STEPS)
-            steps[name] = max(1, round(SECONDS_A_TURN / worker.ask("time", 2)))
-        check_first_losses({name: losses[name] for name in names if name != "product"},
+            show_progress(f"{workload}: {name}, first steps")
+            worker = stack.enter_context(Worker(name, cores))
+            limit = {"limit": COMPILE_SECONDS} if ENGINES[name].may_fail else {}
+            try:
+                loaded = worker.call("load")
+                first = worker.call("begin", task, **limit)
+            except WorkerFailed as error:
+                if not ENGINES[name].may_fail:
+                    raise
+                failures[name] = textwrap.shorten(str(error), 200, placeholder=" ...")
+                continue
+            worker.call("time", FIRST_STEPS)
+            steps[name] = max(1, round(SECONDS_PER_TURN / worker.call("time", 2)))
+            workers[name], losses[name] = worker, first
+            imported[name] = loaded if device == "cpu" else 0  # a GPU holds nothing yet
+        check_first_losses({name: losses[name] for name in losses if name != "product"},
                            TF32_TOLERANCE if tf32 else TOLERANCE)
-        seconds = {name: [] for name in names}
+        seconds = {name: [] for name in workers}
         start = time.perf_counter()
         for turn in range(turns):
-            left = (f", {(turns - turn) * (time.perf_counter() - start) / turn:.0f} s left for it"
-                    if turn else "")
+            left = (turns - turn) * (time.perf_counter() - start) / turn if turn else None
             for name, worker in workers.items():
-                tell(f"{work}: turn {turn + 1} of {turns}, {name}{left}")
-                seconds[name].append(worker.ask("time", steps[name]))
-        tell("")
-        return seconds, {name: (worker.ask("memory"), imported[name])
-                         for name, worker in workers.items()}
+                show_progress(f"{workload}: turn {turn + 1} of {turns}, {name}"
+                              + (f", {left:.0f} s left" if turn else ""))
+                seconds[name].append(worker.call("time", steps[name]))
+        show_progress("")
+        memory = {name: (worker.call("memory"), imported[name]) for name, worker in workers.items()}
+    return seconds, memory, failures
 
 
-def profile(work, cores):
+def profile(workload, cores):
     """Where the time of minigan's step goes, as a table."""
     with Worker("minigan", cores) as worker:
-        worker.ask("load")
-        worker.ask("begin", WORKS[work].task())
-        seconds = min(worker.ask("time", 1) for _ in range(3))
-        return worker.ask("profile", max(1, round(SECONDS_A_TURN / seconds)))
+        worker.call("load")
+        worker.call("begin", WORKLOADS[workload].task())
+        seconds = min(worker.call("time", 1) for _ in range(3))
+        return worker.call("profile", max(1, round(SECONDS_PER_TURN / seconds)))
 
 
 def imports(turns):
-    """{module: milliseconds of a Python process that imports it}, medians of turns."""
+    """{module: milliseconds of a Python process that imports it}, medians over the turns."""
     times = {"numpy": [], "minigan": []}
     with tempfile.TemporaryDirectory() as folder:
-        # In the first turn, which does not count, bytecode is compiled and kept there.
+        # The first turn compiles the bytecode into this folder, and does not count.
         env = {**os.environ, "PYTHONPATH": search_path(), "PYTHONPYCACHEPREFIX": folder}
         env.pop("PYTHONDONTWRITEBYTECODE", None)
         for turn in range(turns + 1):
@@ -141,130 +160,126 @@ def imports(turns):
 
 # Figures
 
-def spread(values):
-    """How far the quarters of the values lie apart, in parts of their median."""
+def scatter(values):
+    """The interquartile range of the values, relative to their median."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return (high - low) / middle
 
 
 def scattered(seconds):
-    """The engines whose turns scatter: nothing that rests on them may be quoted."""
-    return {name for name, values in seconds.items() if spread(values) > TOO_SCATTERED}
+    """The engines whose turns scatter: no figure that rests on them is printed."""
+    return {name for name, values in seconds.items() if scatter(values) > MOST_SCATTER}
 
 
-def figures(work, name, seconds, memory, device="cpu"):
-    """{figure: value} of one engine; None where times scatter or the system does not tell."""
+def figures(workload, name, seconds, memory, device="cpu"):
+    """{figure: value} of one engine; None where times scatter or the system cannot say."""
     busy = scattered(seconds)
     values = seconds[name]
     ratios = [theirs / ours for theirs, ours in zip(values, seconds["minigan"])]
-    shares = [WORKS[work].operations() / operations(device) * product / own
+    shares = [WORKLOADS[workload].operations() / operations(device) * product / own
               for own, product in zip(values, seconds["product"])]
     peak, imported = memory[name]
-    quoted = name not in busy
+    quiet = name not in busy
     step = statistics.median(values)
     return {
-        "seconds a step": step if quoted else None,
-        "images a second": WORKS[work].batch / step if quoted else None,
+        "seconds per step": step if quiet else None,
+        "images per second": WORKLOADS[workload].batch / step if quiet else None,
         "times minigan": ([statistics.median(ratios), min(ratios), max(ratios)]
-                          if quoted and "minigan" not in busy else None),
-        "share": statistics.median(shares) if quoted and "product" not in busy else None,
+                          if quiet and "minigan" not in busy else None),
+        "share": statistics.median(shares) if quiet and "product" not in busy else None,
         "peak bytes": peak,
         "bytes after import": None if peak is None else peak - imported}
 
 
-def line(work, name, found):
-    """The table's line of one engine."""
+def row(workload, name, found):
+    """The table's row of one engine; `found` is empty for one that failed."""
     def cell(key, width, form):
-        return f"{'-' if found[key] is None else form(found[key]):>{width}}"
+        value = found.get(key)
+        return f"{'-' if value is None else form(value):>{width}}"
 
     return " ".join([
-        f"{work:11} {name:11}",
-        cell("seconds a step", 10, lambda seconds: f"{1e6 * seconds:.0f}"),
-        cell("images a second", 9, lambda rate: f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"),
+        f"{workload:11} {name:16}",
+        cell("seconds per step", 11, lambda seconds: f"{1e6 * seconds:.0f}"),
+        cell("images per second", 9, lambda rate: f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"),
         cell("times minigan", 21, lambda ratio: "{:.2f} ({:.2f} to {:.2f})".format(*ratio)),
         cell("share", 6, lambda share: f"{share:.0%}"),
         cell("peak bytes", 8, lambda count: f"{count / 1e6:.0f}"),
         cell("bytes after import", 9, lambda count: f"{count / 1e6:.0f}")])
 
 
-def installed(name):
-    return importlib.util.find_spec(name) is not None
+# The program
 
-
-def engines_of(libraries, device):
+def engines_of(choices, device):
     return [name for name, engine in ENGINES.items()
-            if engine.library in libraries and device in engine.devices]
+            if engine.choice in choices and device in engine.devices]
 
 
 def check_device(parser, args):
-    """Ends the program if the device is not there, or something else asked for is not for it."""
-    for name in args.work:
-        if args.device not in WORKS[name].devices:
-            parser.error(f"--work {name}: it is too large for --device {args.device}")
+    """End the program if the device is missing, or if another option does not go with it."""
+    for name in args.workload:
+        if args.device not in WORKLOADS[name].devices:
+            parser.error(f"--workload {name}: it is too large for --device {args.device}")
     if args.device == "cpu":
         if args.tf32:
-            parser.error("--tf32: only a GPU has it; --device cuda")
+            parser.error("--tf32: only a GPU has it; use --device cuda")
         return
     if args.profile or args.imports:
-        parser.error("--profile and --imports are of the CPU: no --device cuda")
+        parser.error("--profile and --imports measure the CPU: no --device cuda")
     try:
         minigan.set_device("cuda")
     except RuntimeError as error:
         parser.error(str(error))
-    minigan.set_device("cpu")  # here only the tasks are prepared
+    minigan.set_device("cpu")  # this process only prepares the tasks
 
 
-def parsed():
+def parse_arguments():
+    """The arguments, and the cores to measure on."""
     parser = ArgumentParser(__doc__.partition("\n")[0])
     parser.add_argument("--against", nargs="+", choices=AGAINST, default=[],
-                        help="run this too, in turns")
+                        help="measure this too, in turns")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--tf32", action="store_true", help="on a GPU, multiply in TF32")
-    parser.add_argument("--work", nargs="+", choices=list(WORKS), metavar="NAME",
-                        help="some of " + ", ".join(WORKS))
-    parser.add_argument("--threads", type=positive_int, help="cores for each engine")
+    parser.add_argument("--workload", nargs="+", choices=list(WORKLOADS), metavar="NAME",
+                        help="some of " + ", ".join(WORKLOADS))
+    parser.add_argument("--threads", type=positive_int, help="number of cores for each engine")
     parser.add_argument("--turns", type=positive_int, default=11)
     parser.add_argument("--profile", action="store_true",
-                        help="instead, where the time of minigan's steps goes")
+                        help="instead, show where the time of minigan's steps goes")
     parser.add_argument("--imports", action="store_true",
-                        help="instead, how long `import minigan` takes beside `import numpy`")
+                        help="instead, measure `import minigan` beside `import numpy`")
     parser.add_argument("--json", metavar="FILE",
                         help="also write all times and figures to this file")
     args = parser.parse_args()
     cores = available_cores()
-    if args.imports and (args.work or args.threads):
-        parser.error("--imports: no --work, no --threads; it imports, and nothing else")
+    if args.imports and (args.workload or args.threads):
+        parser.error("--imports: it only imports; no --workload, no --threads")
     args.threads = args.threads or 1
-    args.work = args.work or [name for name in WORKS if args.device in WORKS[name].devices]
+    args.workload = args.workload or [
+        name for name in WORKLOADS if args.device in WORKLOADS[name].devices]
     if args.threads > len(cores):
         parser.error(f"--threads {args.threads}: this process may use {len(cores)} cores")
     if args.turns < 3:
-        parser.error("--turns: expected at least 3, for a median and its spread")
+        parser.error("--turns: expected at least 3, for a median and its scatter")
     if (args.profile or args.imports) and (args.against or args.json):
-        parser.error("--profile and --imports are of minigan alone, and printed: no --against, "
-                     "no --json")
+        parser.error("--profile and --imports measure minigan alone and print the result: no "
+                     "--against, no --json")
     check_device(parser, args)
-    for name in args.against:
-        if not installed(name):
-            parser.error(f"--against {name}: it is not installed")
-        if not engines_of([name], args.device):
-            parser.error(f"--against {name}: it is not compared on {args.device}")
+    for choice in args.against:
+        names = engines_of([choice], args.device)
+        if not names:
+            parser.error(f"--against {choice}: it is not compared on {args.device}")
+        if importlib.util.find_spec(ENGINES[names[0]].library) is None:
+            parser.error(f"--against {choice}: {ENGINES[names[0]].library} is not installed")
     if args.json:
         try:
-            open(args.json, "a").close()  # told now, not after the measurement
+            open(args.json, "a").close()  # an error is reported now, not after the measurement
         except OSError as error:
             parser.error(f"--json {args.json}: {error.strerror}")
     return args, cores[-args.threads:]
 
 
-def main():
-    args, cores = parsed()
-    if args.imports:
-        took = imports(args.turns)
-        print(f"import numpy {took['numpy']:.0f} ms, import minigan {took['minigan']:.0f} ms: "
-              f"{took['minigan'] / took['numpy']:.2f} times")
-        return
-    names = engines_of(["minigan", "numpy", *args.against], args.device)
+def describe_machine(args, cores, names):
+    """What the measurement ran on, printed and as a dict."""
     libraries = dict.fromkeys(ENGINES[name].library for name in names)
     if args.device == "cuda":
         libraries["cupy-cuda12x"] = None
@@ -276,36 +291,53 @@ def main():
         machine["gpu"] = gpu_name()
         print(f"{machine['gpu']}; products in {'TF32' if args.tf32 else 'float32'}", flush=True)
     else:
-        print("\n".join(blas_in_words()), flush=True)
+        machine["kernels"] = kernels.status()
+        print("\n".join([*blas_report(), f"minigan's {machine['kernels']}"]), flush=True)
+    return machine
+
+
+def main():
+    args, cores = parse_arguments()
+    if args.imports:
+        took = imports(args.turns)
+        print(f"import numpy {took['numpy']:.0f} ms, import minigan {took['minigan']:.0f} ms: "
+              f"{took['minigan'] / took['numpy']:.2f} times")
+        return
+    names = engines_of(["minigan", "numpy", *args.against], args.device)
+    machine = describe_machine(args, cores, names)
     try:
         if args.profile:
-            for work in args.work:
-                print(f"\n{work}\n{profile(work, cores)}", flush=True)
+            for workload in args.workload:
+                print(f"\n{workload}\n{profile(workload, cores)}", flush=True)
             return
         results, products, busy = {}, [], set()
         print(HEADLINE)
-        for work in args.work:
-            seconds, memory = measure(work, names, cores, args.turns, args.device, args.tf32)
+        for workload in args.workload:
+            seconds, memory, failures = measure(workload, names, cores, args.turns, args.device,
+                                                args.tf32)
             products += seconds["product"]
-            results[work] = {name: {"seconds of turns": seconds[name],
-                                    **figures(work, name, seconds, memory, args.device)}
-                             for name in names}
-            for name in names:
+            busy.update(f"{name} ({workload})" for name in scattered(seconds))
+            results[workload] = {name: {"failed": failures[name]} if name in failures else
+                                 {"seconds of turns": seconds[name],
+                                  **figures(workload, name, seconds, memory, args.device)}
+                                 for name in names}
+            for name, found in results[workload].items():
                 if name != "product":
-                    print(line(work, name, results[work][name]), flush=True)
-            busy.update(f"{name} ({work})" for name in scattered(seconds))
+                    print(row(workload, name, found), flush=True)
+            for reason in failures.values():
+                print(f"{workload:11} {reason}", flush=True)
     except (WorkerFailed, LossesDiffer) as error:
         sys.exit(f"benchmark: {error}")
     size, maker = SIZES[args.device], "NumPy" if args.device == "cpu" else "CuPy"
     print(f"{maker}'s product of two {size} x {size} matrices: "
           f"{operations(args.device) / statistics.median(products) / 1e9:.0f} billion operations "
-          f"a second")
+          f"per second")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine, "works": results}, file, indent=1)
+            json.dump({"machine": machine, "workloads": results}, file, indent=1)
     if busy:
-        sys.exit("benchmark: the machine was busy, these times scatter and are not quoted: "
-                 + ", ".join(sorted(busy)))
+        sys.exit("benchmark: the machine was busy; these times scatter, and nothing is printed "
+                 "for them: " + ", ".join(sorted(busy)))
 
 
 if __name__ == "__main__":

@@ -1,29 +1,30 @@
 """A DCGAN learns to draw colour pictures, 128 x 128 pixels, like those it is shown.
 
     python examples/dcgan.py --channels 32          on faces that minigan draws, for a CPU
-    python examples/dcgan.py                        at full width; for a GPU, or much patience
+    python examples/dcgan.py                        at full width: for a GPU, or much patience
     python examples/dcgan.py --data pictures.h5     on pictures of your own, see
                                                     python -m minigan.data pack --help
+    python examples/evaluate.py runs/dcgan          how different the pictures of a run are
     python examples/dcgan.py --help                 everything else
 
-The generator turns a seed of 100 random numbers into a picture, by transposed convolutions that
-double its size three times; the discriminator turns a picture into one number, 1 for a real one,
-by convolutions that halve it. Each learns from the other's mistakes.
+The generator turns noise, 100 random numbers, into a picture by transposed convolutions that double
+its size three times; the discriminator turns a picture into one number, 1 for a real one, by
+convolutions that halve it. Each learns from the other. (A. Radford, L. Metz and S. Chintala,
+Unsupervised representation learning with deep convolutional generative adversarial networks, 2015)
 
-The folder of the run gets the losses, a grid of pictures from the same seeds as the training goes
-on, all of them as an animation, the generator, report.html with all of it, and a checkpoint:
-interrupt it, and --resume goes on.
+The run's folder gets pictures from the same noise as the training goes on, the generator, losses,
+report.html with all pictures, and checkpoints: interrupt the run, and --resume continues it.
 """
 
 import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, ImageDataset, ReadAhead
 from minigan.training import (
-    ArgumentParser, discriminator_warning, generator_warning, plot_sample_grid, positive_int, run,
-    save_animation, spread_ratio)
+    ArgumentParser, check_gan, plot_sample_grid, positive_int, run, save_animation, spread_ratio)
 
-SEED_SIZE = 100
-MOST_FRAMES = 40  # of the animation
+LATENT_SIZE = 100
+SHOWN = 24        # pictures in a grid
+MAX_FRAMES = 40   # of the animation
 
 
 def make_activation(name):
@@ -33,29 +34,29 @@ def make_activation(name):
 def make_discriminator(channels, activation):
     """From pictures (N,3,128,128) to (N,1), each between 0 and 1."""
     return nn.Sequential(
-        nn.Conv2d(3, channels, 8, stride=2),         # (N,channels,61,61)
+        nn.Conv2d(3, channels, 8, stride=2),                      # (N,channels,61,61)
         nn.BatchNorm2d(channels),
         make_activation(activation),
 
-        nn.Conv2d(channels, channels, 8, stride=2),  # (N,channels,27,27)
+        nn.Conv2d(channels, channels, 8, stride=2),               # (N,channels,27,27)
         nn.BatchNorm2d(channels),
         make_activation(activation),
 
-        nn.Conv2d(channels, 3, 8, stride=2),         # (N,3,10,10)
+        nn.Conv2d(channels, 3, 8, stride=2),                      # (N,3,10,10)
         make_activation(activation),
 
-        nn.View(300),
-        nn.Linear(300, 1),
+        nn.View(300),                                             # (N,300)
+        nn.Linear(300, 1),                                        # (N,1)
         nn.Sigmoid(),
     )
 
 
 def make_generator(channels, activation):
-    """From seeds (N,100) to pictures (N,3,128,128), each value between 0 and 1."""
+    """From noise (N,100) to pictures (N,3,128,128), each value between 0 and 1."""
     return nn.Sequential(
-        nn.Linear(SEED_SIZE, 3 * 11 * 11),
+        nn.Linear(LATENT_SIZE, 3 * 11 * 11),                      # (N,363)
         make_activation(activation),
-        nn.View(3, 11, 11),
+        nn.View(3, 11, 11),                                       # (N,3,11,11)
 
         nn.ConvTranspose2d(3, channels, 8, stride=2),             # (N,channels,28,28)
         nn.BatchNorm2d(channels),
@@ -71,12 +72,12 @@ def make_generator(channels, activation):
     )
 
 
-def random_seeds(count):
-    return minigan.randn(count, SEED_SIZE)
+def sample_noise(count):
+    return minigan.randn(count, LATENT_SIZE)
 
 
-class Game:
-    """Both networks, their optimisers and the three parts of a training step."""
+class DCGAN:
+    """Both networks, their optimisers and the training step."""
 
     def __init__(self, channels, activation, lr):
         self.discriminator = make_discriminator(channels, activation)
@@ -85,100 +86,91 @@ class Game:
         self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
         self.loss_function = nn.BCELoss()
 
-    def step(self, images, fake_seeds, drawn_seeds):
+    def train_step(self, images, fake_noise, noise_for_g):
         """One step on real pictures (N,3,128,128): the losses of its three parts.
 
-        The generator draws from seeds (N,100) that come from outside: a recorded step
-        (minigan.capture) would draw the same numbers every time.
+        The generator's noise (N,100) comes from outside: a captured step (minigan.capture) would
+        use the same random numbers every time.
         """
-        count = len(images)
-        real, fake = minigan.ones(count, 1), minigan.zeros(count, 1)
+        real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
 
-        # 1. The discriminator looks at real pictures: its answer should be 1.
-        on_real = self.loss_function(self.discriminator(images), real)
+        # 1. The discriminator sees real pictures: its answer should be 1.
+        self.discriminator.requires_grad_(True)
+        loss_real = self.loss_function(self.discriminator(images), real)
         self.discriminator_optimiser.zero_grad()
-        on_real.backward()
+        loss_real.backward()
         self.discriminator_optimiser.step()
 
-        # 2. It looks at drawn ones: its answer should be 0. detach() cuts the graph: here the
-        #    pictures are given, and only the discriminator learns.
-        drawn = self.generator(fake_seeds).detach()
-        on_fake = self.loss_function(self.discriminator(drawn), fake)
+        # 2. It sees generated pictures: its answer should be 0. detach() cuts the graph between
+        #    the networks: only the discriminator learns here.
+        fakes = self.generator(fake_noise).detach()
+        loss_fake = self.loss_function(self.discriminator(fakes), fake)
         self.discriminator_optimiser.zero_grad()
-        on_fake.backward()
+        loss_fake.backward()
         self.discriminator_optimiser.step()
 
-        # 3. The generator draws anew, and should make the discriminator say 1. The gradient comes
-        #    to it through the discriminator, which itself is not changed.
-        drawn = self.generator(drawn_seeds)
-        on_drawn = self.loss_function(self.discriminator(drawn), real)
+        # 3. The generator makes other pictures, and should make the discriminator answer 1. Its
+        #    gradient comes through the discriminator, which is frozen meanwhile: the gradients of
+        #    its own weights are not needed here, and skipping them is faster.
+        self.discriminator.requires_grad_(False)
+        loss_g = self.loss_function(self.discriminator(self.generator(noise_for_g)), real)
         self.generator_optimiser.zero_grad()
-        on_drawn.backward()
+        loss_g.backward()
         self.generator_optimiser.step()
 
-        return {"D on real": on_real, "D on fake": on_fake, "G": on_drawn}
+        return {"D on real": loss_real, "D on fake": loss_fake, "G": loss_g}
 
 
 @minigan.no_grad()
-def draw(generator, seeds, batch_size):
-    """Pictures from seeds (S,100), as the training makes them: (S,3,128,128).
+def generate(generator, noise, batch_size):
+    """Pictures (S,3,128,128) from noise (S,100), as the training makes them.
 
-    The generator stays in training mode, and draws in batches of the training's size: its
-    batch-norms then normalize by each batch's own statistics, which is what the discriminator was
-    shown. With eval() they would use running averages, under which nothing was trained; at batch
-    1 the pictures come out grey. The drawing does move these averages, but nobody reads them.
+    The generator stays in training mode, and in batches of the training's size: its batch-norms
+    then normalize by each batch's own statistics, as in the pictures that the discriminator was
+    shown. With eval() they would use running averages, under which nothing was trained; at batch 1
+    the pictures come out grey. Generating does move these averages, but nothing reads them.
     """
-    return minigan.cat([generator(seeds[start:start + batch_size])
-                        for start in range(0, len(seeds), batch_size)])
+    return minigan.cat([generator(noise[start:start + batch_size])
+                        for start in range(0, len(noise), batch_size)])
 
 
-def train(game, dataset, args, training):
-    """All epochs, or --steps, within a Run; draws pictures from the same seeds on the way."""
-    folder = training.folder
+def train(gan, dataset, args, training):
+    """All epochs, or --steps, of a Run; saves pictures and the generator on the way."""
     loader = DataLoader(dataset, args.batch_size, shuffle=True, seed=args.seed)
-    real = dataset.batch(slice(0, 24))
-    # A multiple of the batch size: a smaller last batch would be normalized unlike the others.
-    fixed_seeds = random_seeds(-(-24 // args.batch_size) * args.batch_size)
-    training.keep(loader, discriminator=game.discriminator, generator=game.generator,
-                  discriminator_optimiser=game.discriminator_optimiser,
-                  generator_optimiser=game.generator_optimiser)
+    training.register(loader, discriminator=gan.discriminator, generator=gan.generator,
+                      discriminator_optimiser=gan.discriminator_optimiser,
+                      generator_optimiser=gan.generator_optimiser)
+    # Whole batches: a smaller last one would be normalized unlike the others.
+    fixed_noise = sample_noise(-(-SHOWN // args.batch_size) * args.batch_size)
+    real = dataset.batch(slice(0, SHOWN))
 
     def show():
-        pictures = draw(game.generator, fixed_seeds, args.batch_size)[:24]
-        plot_sample_grid(pictures, folder / "samples" / f"step_{training.step:06d}.png", rows=4,
-                         title=f"step {training.step}")
-        minigan.save(game.generator, folder / "generator.npz")
+        pictures = generate(gan.generator, fixed_noise, args.batch_size)[:SHOWN]
+        plot_sample_grid(pictures, training.folder / f"samples/step_{training.step:06d}.png",
+                         rows=4, title=f"step {training.step}")
+        minigan.save(gan.generator, training.folder / "generator.npz")
         return spread_ratio(pictures, real, pairs=200)
 
-    # On a GPU the step is recorded and launched as a whole. What is recorded has a fixed shape, so
-    # the last batch of an epoch, if it is smaller, goes step by step.
-    recorded = minigan.capture(game.step)
+    train_step = training.capture(gan.train_step)
     for _ in training.epochs(args.epochs, args.steps):
         for images in training.batches(ReadAhead):
             if training.step % args.show_every == 0:
                 spread = show()
                 if training.step:  # at first all pictures are grey
-                    training.measure({"spread": spread})
-                    training.warn(generator_warning(spread))
-                training.warn(discriminator_warning({
-                    name: values for name, values in training.history.losses.items()
-                    if name != "G"}))
-            count = len(images)
-            learn = recorded if count == args.batch_size else game.step
-            training.record(learn(images, random_seeds(count), random_seeds(count)), count)
-    steps, seconds = training.step, training.seconds
-    print(f"{steps} steps of {args.batch_size} in {seconds:.0f} s: "
-          f"{1000 * seconds / steps:.0f} ms a step, pictures included")
+                    check_gan(training, spread)
+            n = len(images)
+            training.log(train_step(images, sample_noise(n), sample_noise(n)), n)
+    print(f"{training.step} steps of {args.batch_size} in {training.seconds:.0f} s: "
+          f"{1000 * training.seconds / training.step:.0f} ms a step, pictures included")
     spread = show()
-    shown = sorted((folder / "samples").glob("step_*.png"))
-    apart = -(-len(shown) // MOST_FRAMES)
-    print(save_animation(shown[::-apart][::-1], folder / "samples.gif"))  # the last one is in it
+    grids = sorted(training.folder.glob("samples/step_*.png"))
+    apart = -(-len(grids) // MAX_FRAMES)
+    print(save_animation(grids[::-apart][::-1], training.folder / "samples.gif"))  # the last too
     print(f"spread: the pictures are {spread:.2f} times as far from each other as real ones (near "
           f"0: the generator has collapsed)")
 
 
-def prepare():
-    """The arguments, the pictures and the Run to train in; what is wrong is told here."""
+def main():
     parser = ArgumentParser(__doc__)
     parser.add_argument("--data", default="faces",
                         help="faces (drawn by minigan) or an HDF5 file of pictures")
@@ -189,29 +181,21 @@ def prepare():
     parser.add_argument("--activation", choices=("gelu", "leaky_relu"), default="gelu",
                         help="between the layers")
     parser.add_argument("--show-every", type=positive_int, default=100, metavar="STEPS",
-                        help="how often pictures are drawn on the way")
+                        help="how often pictures are saved on the way")
     args = parser.parse_training()
-    try:
-        minigan.set_device(args.device)
-        minigan.manual_seed(args.seed)
+    with parser.report_errors():
         dataset = ImageDataset(args.data, device="cpu")
         if len(dataset) < max(2, args.batch_size):
             raise ValueError(f"--data {args.data}, --batch-size {args.batch_size}: there are only "
                              f"{len(dataset)} pictures")
-        few = dataset.batch(slice(0, 24))
+        few = dataset.batch(slice(0, SHOWN))
         spread_ratio(few, few)  # pictures that are all the same are an error
-        return args, dataset, parser.start_run(args)
-    except (OSError, RuntimeError, ValueError) as error:
-        parser.error(str(error))
-
-
-def main():
-    args, dataset, training = prepare()
+        training = parser.start_run(args)
     with training:
-        game = Game(args.channels, args.activation, args.lr)
-        for name, network in (("discriminator", game.discriminator), ("generator", game.generator)):
+        gan = DCGAN(args.channels, args.activation, args.lr)
+        for name, network in (("discriminator", gan.discriminator), ("generator", gan.generator)):
             print(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters")
-        train(game, dataset, args, training)
+        train(gan, dataset, args, training)
 
 
 if __name__ == "__main__":

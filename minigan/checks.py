@@ -213,7 +213,7 @@ def check_batch_norm(x, running_mean, running_var, weight, bias, training, momen
         if value is not None and value.shape != x.shape[1:2]:
             raise ValueError(f"batch_norm: {argument} must have shape {x.shape[1:2]}, "
                              f"got {value.shape}")
-    if training and x.size < 2 * x.shape[1]:
+    if training and x.size == x.shape[1] > 0:
         raise ValueError(f"batch_norm: training needs more than one value a channel, "
                          f"got input of shape {x.shape}")
     if not training and (running_mean is None or running_var is None):
@@ -226,8 +226,6 @@ def check_layer_norm(x, shape, weight, bias, eps):
         raise ValueError(f"layer_norm: eps must be at least 0, got {describe(eps)}")
     if not shape or x.shape[-len(shape):] != shape:
         raise ValueError(f"layer_norm: input of shape {x.shape} does not end in {shape}")
-    if not all(shape):
-        raise ValueError(f"layer_norm: normalized_shape {shape} holds no element")
     check_affine("layer_norm", x, shape, weight, bias)
 
 
@@ -241,7 +239,9 @@ def check_target(name, x, t):
                         f"got {x.dtype} and {t.dtype}")
 
 
-def check_reduction(name, reduction):
+def check_reduction(name, reduction, size_average=None, reduce=None):
+    check_options(name, {"size_average": size_average, "reduce": reduce},
+                  {"size_average": (None,), "reduce": (None,)})
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
                          f"got {describe(reduction)}")
@@ -284,14 +284,14 @@ def check_constant(name, argument, value, shape):
                          f"{shape}")
 
 
-def check_probabilities(name, p, loss):
-    """Probabilities in 0..1. Outside, a logarithm is nan, and so is the loss: only then is a
-    closer look worth it, and on a GPU, which it would make wait, not even then."""
-    if not isinstance(p, numpy.ndarray) or (loss == loss).all() or ((p >= 0) & (p <= 1)).all():
+def check_probabilities(name, argument, p):
+    """Numbers in 0..1; on a GPU, which a look would make wait, they are not checked."""
+    if not isinstance(p, numpy.ndarray) or ((p >= 0) & (p <= 1)).all():
         return
     if numpy.isnan(p).any():
-        raise NotFiniteError(f"{name}: input must lie in 0..1, got nan")
-    raise ValueError(f"{name}: input must lie in 0..1, got values from {p.min():g} to {p.max():g}")
+        raise NotFiniteError(f"{name}: {argument} must lie in 0..1, got nan")
+    raise ValueError(f"{name}: {argument} must lie in 0..1, got values from {p.min():g} to "
+                     f"{p.max():g}")
 
 
 LONGEST = 300  # characters of an explanation

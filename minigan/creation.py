@@ -37,8 +37,9 @@ def as_array(data, dtype=None, device=None):
         data = array
     if data.dtype.kind not in "biuf":
         raise TypeError(f"tensor: expected numbers, got {describe(data)}")
-    # To the machine's own byte order: files often hold the other one.
-    dtype = numpy.dtype(dtype or data.dtype).newbyteorder("=")
+    # By its type: in the machine's byte order, as files often have the other one, and NumPy's own
+    # object, which the kernels look for.
+    dtype = numpy.dtype(numpy.dtype(dtype or data.dtype).type)
     return device_module(device).array(to_device(data, device), dtype=dtype, order="C")
 
 

@@ -126,7 +126,9 @@ def set_device(name):
     _default = device(name)
 
 
-set_default_device = set_device  # PyTorch's name for it
+def set_default_device(device):
+    """PyTorch's name for `set_device`."""
+    set_device(device)
 
 
 def default_device():

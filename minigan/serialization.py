@@ -115,7 +115,7 @@ def _read_npz(path):
             with zipfile.ZipFile(file) as archive:
                 names, damaged = archive.namelist(), archive.testzip()
             if damaged is not None:
-                raise DamagedFileError(f"{path}: entry {damaged!r:.80}: expected an .npy array with "
+                raise DamagedFileError(f"{path}: entry {damaged!r:.80}: expected an .npy array of "
                                        f"the CRC-32 in the archive, found a damaged one")
             if len({name.removesuffix(".npy") for name in names}) < len(names):
                 raise ValueError("several entries have the same name")
@@ -178,8 +178,8 @@ def _check_seal(content):
         raise DamagedFileError(f"byte 0: expected a file written by minigan, which begins with "
                                f"{TITLE.decode()!r}, found {content[:20]!r}")
     if lines[1:2] != [b"format %d" % FORMAT]:
-        raise DamagedFileError(f"line 2: expected 'format {FORMAT}', the only one that this version "
-                               f"of minigan reads, found {b''.join(lines[1:2])!r:.60}")
+        raise DamagedFileError(f"line 2: expected 'format {FORMAT}', the only one this version of "
+                               f"minigan reads, found {b''.join(lines[1:2])!r:.60}")
     body = memoryview(content)[SEAL:]
     if _make_seal(body) != content[:SEAL]:
         expected = b", ".join(lines[2:4]).decode("ascii", "replace")

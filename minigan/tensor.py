@@ -235,16 +235,18 @@ class Tensor:
                 raise RuntimeError(f"backward: only a tensor of one element needs no gradient; "
                                    f"this one has shape {array.shape} and needs one of that shape")
             return array_module(array).ones_like(array)
+        if isinstance(gradient, (int, float)) and array.size == 1:
+            return array_module(array).full(array.shape, gradient, array.dtype)
         gradient = getattr(gradient, "array", gradient)
         try:
             gradient = array_module(array).asarray(gradient, dtype=array.dtype)
         except (TypeError, ValueError):
             raise TypeError(f"backward: gradient must be a Tensor, an array or numbers, "
                             f"got {describe(gradient)}") from None
-        if gradient.shape != array.shape and gradient.size * array.size != 1:
+        if gradient.shape != array.shape:
             raise ValueError(f"backward: expected a gradient of shape {array.shape}, "
                              f"got {gradient.shape}")
-        return gradient.reshape(array.shape)
+        return gradient
 
     # Tensors that share this one's memory
 
@@ -302,8 +304,8 @@ class Tensor:
     def cpu(self):
         return self.to("cpu")
 
-    def cuda(self, non_blocking=False):
-        return self.to("cuda")
+    def cuda(self, device=None, non_blocking=False):
+        return self.to("cuda" if device is None else device)
 
     def half(self):
         return self.to(dtype="float16")
@@ -337,7 +339,7 @@ class Tensor:
     def __reduce__(self):
         if self.node is not None:
             raise RuntimeError("pickle: only a leaf can be pickled; use detach() first")
-        return unpickled, (type(self), self.array, self._requires_grad, self._grad)
+        return unpickled, (type(self), self.array, self._requires_grad)
 
     # Reading the numbers
 
@@ -435,8 +437,11 @@ class Tensor:
     def __setitem__(self, index, value):
         self._assign("item assignment", index, value)
 
-    def copy_(self, source):
-        return self._assign("copy_", ..., source)
+    def copy_(self, src, non_blocking=False):
+        if len(getattr(src, "shape", ())) > self.ndim:
+            raise ValueError(f"copy_: expected at most {self.ndim} dimensions, "
+                             f"got {describe(src)}")
+        return self._assign("copy_", ..., src)
 
     def fill_(self, value):
         return self._assign("fill_", ..., value)
@@ -519,10 +524,11 @@ def plain_array(array):
     return array
 
 
-def unpickled(cls, array, requires_grad, grad):
+def unpickled(cls, array, requires_grad):
+    """A leaf without its gradient, as PyTorch's."""
     result = Tensor.__new__(cls)
     Tensor.__init__(result, array)
-    result._requires_grad, result._grad = requires_grad, grad
+    result._requires_grad = requires_grad
     return result
 
 

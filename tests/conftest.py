@@ -8,7 +8,7 @@ import contextlib
 import functools
 import getpass
 import importlib
-import shutil
+import os
 import tempfile
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 import minigan
 import standin
-from minigan import data
+from minigan import data, kernels
 from minigan.kernels import blas, launch
 
 devices = importlib.import_module("minigan.device")  # `minigan.device` is the class
@@ -67,6 +67,18 @@ def device(request):
         yield "cpu" if request.param == "cpu" else "cuda"
 
 
+@pytest.fixture(params=["textbook", "kernels"])
+def form(request, device):
+    """Each form of operations in turn: NumPy's or CuPy's formulas alone, and kernels as well."""
+    if request.param == "textbook":
+        with kernels.disabled():
+            yield "textbook"
+    elif launch.covered(minigan.ones(1, device=device).array):
+        yield "kernels"
+    else:
+        pytest.skip(kernels.status())
+
+
 @pytest.fixture(params=GPUS)
 def gpu(request):
     """As `device`, without the CPU."""
@@ -79,25 +91,13 @@ def seed():
     minigan.manual_seed(0)
 
 
-def load_kernels():
-    """Load the CPU's kernels, from a folder that is kept: to compile them takes some seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = Path(tempfile.gettempdir()) / f"minigan-tests-{getpass.getuser()}"
-        patch.setenv("MINIGAN_CACHE", str(folder))
-        for char in "fd":
-            launch.load(char)
-
-
-load_kernels()
-
-
-def share_kernels(cache):
-    """Put the kernels into a cache folder, for a process that a test starts with it."""
-    folder = Path(cache) / "kernels"
-    if not folder.exists():
-        folder.mkdir(0o700, parents=True)
-        for library in filter(None, launch.switch.libraries.values()):
-            shutil.copy(library.path, folder)
+# To compile the kernels takes some seconds, so that all tests, and the processes that they start,
+# use one folder of them, which is kept.
+if not launch.switched_off():
+    os.environ["MINIGAN_KERNELS"] = str(
+        Path(tempfile.gettempdir()) / f"minigan-tests-{getpass.getuser()}")
+    for char in "fd":
+        launch.load(char)
 
 
 @pytest.fixture(autouse=True)

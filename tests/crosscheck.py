@@ -3,7 +3,7 @@
 import numpy
 
 import minigan
-from minigan.gradcheck.cases import all_cases, prepared
+from minigan.gradcheck.cases import all_cases, prepare
 
 DTYPES = ("float32", "float64")
 # It draws from its device's own random numbers.
@@ -41,7 +41,7 @@ def computed(case, dtype, device):
     """{what: NumPy arrays} of a case."""
     minigan.set_device(device)
     try:
-        function, inputs = prepared(case, device, dtype)
+        function, inputs = prepare(case, device, dtype)
         outputs, gradients = walked(function, inputs)
         results = {"forward": outputs}
         if gradients:

@@ -1,14 +1,14 @@
-"""Throw damaged files at everything in minigan that reads files, and tell how it takes them.
+"""Fuzz everything in minigan that reads files with damaged ones, and count the outcomes.
 
     python tests/fuzz_files.py                              2000 files of each kind
     python tests/fuzz_files.py --kind idx csv --count 10000
     python tests/fuzz_files.py --kind hdf5 --file FILE      one file again, in this process
 
 A damaged file is a good one with bits flipped, bytes lost, inserted, zeroed or moved, and numbers
-replaced by extreme ones; which, is decided by the seed. It may be read to its end, or refused by a
+replaced by extreme ones, as the seed determines. It may be read to its end, or refused with a
 DamagedFileError that begins with its path. Anything else is a failure: another error, a crash, more
-time or memory than LIMITS. Files are read in a child process, and a new one where it died. What
-failed is kept, and the exit status is 1.
+time or memory than LIMITS. Files are read in a child process, which is replaced if it dies. Files
+that fail are kept, and the exit status is 1.
 """
 
 import collections
@@ -32,8 +32,8 @@ from minigan.data.sandbox import limit_memory
 from minigan.training import ArgumentParser, Checkpoint, Progress, positive_int, run
 from minigan.training.checkpoint import write_checkpoint
 
-# For one file. The time is more than the sandbox takes for a hopeless one, the memory is beyond what
-# the process has.
+# For one file. The time is longer than the sandbox waits; the memory is what the process may grow
+# by.
 LIMITS = SimpleNamespace(seconds=60, megabytes=200)
 FAILURES = ("another error", "crash", "time", "memory")
 INTEGERS = (0, 1, 127, 128, 255, 2**15 - 1, 2**15, 2**16 - 1, 2**20, 2**31 - 1, 2**31, 2**32 - 1,
@@ -62,7 +62,7 @@ def write_csv_files(folder):
 
 
 def write_hdf5_files(folder):
-    """In the forms that people have: as `pack` writes them, as the faces are, packed by others."""
+    """As `pack` writes them, as the faces are stored, and as other programs write them."""
     values = numpy.random.default_rng(0).integers(0, 256, (20, 6, 8, 3)).astype(numpy.uint8)
     forms = {
         "plain": (values, {}),
@@ -89,7 +89,7 @@ def read_images(path):
 
 def write_states(ending):
     def write(folder):
-        arrays = {"0.weight": numpy.arange(24.0).reshape(2, 3, 4), "0.bias": numpy.ones(2, "float32"),
+        arrays = {"0.weight": numpy.arange(24.0).reshape(2, 3, 4), "0.bias": numpy.ones(2, "f4"),
                   "1.num_batches_tracked": numpy.array(3), "empty": numpy.zeros((0, 2), bool)}
         minigan.save(arrays, folder / f"state{ending}")
         if ending == ".npz":
@@ -118,7 +118,7 @@ KINDS = {
 
 
 def damaged(content, other, chance):
-    """The bytes, changed in one place or a few; some come from another file's bytes."""
+    """The bytes with one or a few changes; some are taken from the other file's bytes."""
     content = bytearray(content)
     for _ in range(chance.choice((1, 1, 2, 3, 8))):
         size = len(content)
@@ -155,7 +155,7 @@ def damaged(content, other, chance):
 # The child process
 
 def outcome(read, path):
-    """What reading this file comes to, and the words of the error if there is one."""
+    """The outcome of reading this file, and the error's text if there is one."""
     try:
         read(path)
     except Exception as error:
@@ -169,14 +169,14 @@ def outcome(read, path):
 
 
 def causes(error):
-    """The error and those that it was made of."""
+    """The error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def answer(connection, read, megabytes):
-    """Say the outcome for each path that comes in. The process may not grow beyond the limit."""
+    """Send the outcome for each path that is received. The process may not outgrow the limit."""
     limit_memory(megabytes)
     connection.send("ready")
     while True:
@@ -184,7 +184,7 @@ def answer(connection, read, megabytes):
 
 
 class Child:
-    """A process that reads files, started anew after one that it did not survive."""
+    """A process that reads files, restarted after one that it did not survive."""
 
     def __init__(self, read, limits):
         self.read, self.limits, self.process = read, limits, None
@@ -224,11 +224,11 @@ class Child:
 def fuzz(name, write, read, count, seed, keep, advance=lambda: None, limits=LIMITS):
     """Counts of the outcomes for damaged files, and lines about failures, whose files are kept.
 
-    name    the kind's
-    write   makes a few good files in a folder
+    name    of the kind
+    write   writes a few good files into a folder
     read    reads all of a file
-    count   how many damaged files, a number from which and the seed all about each follows
-    keep    the folder for the files that fail, made where there are any
+    count   how many damaged files; each follows from its number and the seed
+    keep    the folder for files that fail, created if there are any
 
     RuntimeError if a good file is not read.
     """
@@ -264,11 +264,11 @@ def fuzz(name, write, read, count, seed, keep, advance=lambda: None, limits=LIMI
 
 
 def main():
-    parser = ArgumentParser("Throw damaged files at everything in minigan that reads files.")
+    parser = ArgumentParser("Fuzz everything in minigan that reads files with damaged ones.")
     parser.add_argument("--kind", nargs="+", choices=KINDS, default=list(KINDS),
                         help="the kinds of files")
     parser.add_argument("--count", type=positive_int, default=2000, help="files of each kind")
-    parser.add_argument("--seed", type=int, default=0, help="decides the damage")
+    parser.add_argument("--seed", type=int, default=0, help="determines the damage")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-failures"),
                         help="the folder for files that fail")
     parser.add_argument("--file", type=Path, help="read only this file, in this process")

@@ -98,7 +98,7 @@ def new_folder():
 def run():
     """A run that is under way."""
     made = training.Run(new_folder())
-    made.keep(loader(), model=network())
+    made.register(loader(), model=network())
     made._progress = progress()
     return made
 
@@ -108,14 +108,14 @@ def epochs(self, count, steps):
     try:
         return next(self.epochs(count, steps), None)
     finally:
-        self._listen_no_more()
+        self._restore_handlers()
 
 
 def checkpoint():
     path = Path("run/checkpoint.h5")
     if not path.exists():
         made = training.Run("run")
-        made.keep(loader(), model=network())
+        made.register(loader(), model=network())
         made.save()
     return path
 
@@ -392,6 +392,8 @@ GOOD = {
     training.frechet_distance: lambda: dict(a=x(4, 3), b=x(5, 3)),
     training.mean_distance: lambda: dict(samples=x(), pairs=2, seed=0),
     training.spread_ratio: lambda: dict(generated=x(), real=x(), pairs=2, seed=0),
+    training.spread_within_labels: lambda: dict(
+        generated=[x(), x()], real=x(4, 3), labels=[0, 0, 1, 1], pairs=2, seed=0),
     training.plot_losses: lambda: dict(losses=[3.0, 1.0], path="losses.png", every=1, title="a",
                                        log=False),
     training.plot_history: lambda: dict(series={"a": [1.0]}, path="history.png",
@@ -407,18 +409,20 @@ GOOD = {
                                           seconds=0.5),
     training.discriminator_warning: lambda: dict(losses={"real": [0.5] * 100}),
     training.generator_warning: lambda: dict(spread=0.5),
+    training.check_gan: lambda: dict(run=run(), spread=0.5),
     training.Every: lambda: dict(steps=10, seconds=1.0),
     training.Checkpoint: lambda: dict(path=checkpoint()),
     training.Checkpoint.restore: lambda: dict(
         self=training.Checkpoint(checkpoint()), parts={"model": network()}),
     training.Run: lambda: dict(
         folder=new_folder(), settings={"a": 1}, checkpoint=None, every=training.Every(steps=1),
-        command="python train.py", script="train.py", detect=False,
-        log=False),
-    training.Run.keep: lambda: dict(self=run(), loader=loader(), model=network()),
+        command="python train.py", script="train.py",
+        detect_anomaly=False, log_scale=False),
+    training.Run.register: lambda: dict(self=run(), loader=loader(), model=network()),
     epochs: lambda: dict(self=run(), count=1, steps=2),
-    training.Run.record: lambda: dict(self=run(), losses={"a": loss()}, count=1),
-    training.Run.measure: lambda: dict(self=run(), figures={"a": 0.5}),
+    training.Run.log: lambda: dict(self=run(), losses={"a": loss()}, count=1),
+    training.Run.log_metrics: lambda: dict(self=run(), figures={"a": 0.5}),
+    training.Run.capture: lambda: dict(self=run(), step=functional.exp),
     training.Run.warn: lambda: dict(self=run(), text="a"),
 }
 
@@ -702,7 +706,7 @@ TAKES = {
     (training.Every, "steps"): at_least(0, number),
     (training.Every, "seconds"): at_least(0, number),
     (training.Run, "every"): lambda value: isinstance(value, training.Every),
-    (training.Run.record, "count"): at_least(0, finite),
+    (training.Run.log, "count"): at_least(0, finite),
     (epochs, "count"): size,
     (epochs, "steps"): optional(size),
     (data.TensorDataset, "tensors"): tensor,

@@ -1,11 +1,11 @@
-"""All that is needed to judge minigan on a GPU, in one text: run it once on a machine with one.
+"""Everything needed to judge minigan on a GPU, in one report: run it once on a machine with one.
 
     python tests/gpu_report.py                     prints it
     python tests/gpu_report.py --out report.txt    and writes it to a file
 
 The parts: the machine and versions; the tests on the GPU; how far CuPy's results are from NumPy's;
-the benchmark, beside PyTorch where it is installed with CUDA. A part that fails does not keep the
-others from running; the exit status is 1 then, and 2 where there is no GPU.
+the benchmark, beside PyTorch if it is installed with CUDA. If a part fails, the others run all the
+same, and the exit status is 1. Without a GPU it is 2.
 """
 
 import platform
@@ -29,29 +29,29 @@ ALLOWED = {"float32": 1e-5, "float64": 1e-13}
 
 
 def machine():
-    """Lines about the machine, and whether it has what is needed."""
-    yield f"{gpu_name()}"
+    """Lines about the machine and the versions of the libraries."""
+    yield gpu_name()
     yield f"{cpu_name()}, {platform.platform()}"
     libraries = ["minigan", "numpy", "cupy-cuda12x", "torch"]
     yield ", ".join(f"{name} {version}" for name, version in versions(libraries).items())
 
 
 def command(*arguments):
-    """The lines that a command of this Python prints, and whether it ended well."""
+    """The lines that a command of this Python prints, and whether it succeeded."""
     result = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return result.stdout.splitlines(), result.returncode == 0
 
 
 def tests():
-    """The tests marked `cuda`: their counts, those that failed, and whether all is well."""
+    """The tests marked `cuda`: those that failed, the counts, and whether they succeeded."""
     lines, good = command("-m", "pytest", "-m", "cuda", "--tb=line", "-v")  # setup.cfg has -q
     counts = dict((kind, int(count)) for count, kind in re.findall(
         r"(\d+) (passed|failed|errors?|skipped)", "\n".join(lines[-3:])))
-    told = [line for line in lines if line.startswith(("FAILED", "ERROR"))] + [lines[-1]]
+    report = [line for line in lines if line.startswith(("FAILED", "ERROR"))] + [lines[-1]]
     if not counts.get("passed"):
-        told.append("NO TEST RAN ON THE GPU: nothing below is to be believed")
-    return told, good and bool(counts.get("passed"))
+        report.append("NO TEST RAN ON THE GPU: nothing below can be trusted")
+    return report, good and bool(counts.get("passed"))
 
 
 def errors():
@@ -70,7 +70,7 @@ def benchmark(*arguments):
 
 
 def torch_has_cuda():
-    """Asked in a process of its own: PyTorch's libraries and CuPy's may be of different CUDAs."""
+    """In a process of its own: PyTorch and CuPy may bring the libraries of different CUDAs."""
     code = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     return subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == 0
 
@@ -80,30 +80,30 @@ PARTS = {
     "Tests on the GPU (pytest -m cuda)": tests,
     "CuPy against NumPy, largest difference over largest number": errors,
     "Training steps in float32 (examples/benchmark.py --device cuda)": benchmark,
-    "The large DCGAN in TF32": lambda: benchmark("--tf32", "--work", "dcgan-256x64"),
+    "The large DCGAN in TF32": lambda: benchmark("--tf32", "--workload", "dcgan-256x64"),
 }
 
 
-def report(tell):
-    """Tells all parts, line by line; whether all of them went well."""
+def report(write):
+    """Write all parts, line by line. Whether all of them succeeded."""
     all_good = True
     for number, (title, part) in enumerate(PARTS.items(), 1):
         print(f"part {number} of {len(PARTS)}: {title} ...", file=sys.stderr, flush=True)
         start = time.perf_counter()
         try:
             lines, good = part()
-        except Exception as error:  # told, and the other parts go on
+        except Exception as error:  # reported, and the other parts run
             lines, good = [f"{type(error).__name__}: {error}"], False
         seconds = time.perf_counter() - start
         for line in ["", f"## {title} ({'done' if good else 'FAILED'}, {seconds:.0f} s)", *lines]:
-            tell(line)
+            write(line)
         all_good = all_good and good
     return all_good
 
 
 def main():
     parser = ArgumentParser(__doc__.partition("\n")[0])
-    parser.add_argument("--out", metavar="FILE", help="also write it to this file")
+    parser.add_argument("--out", metavar="FILE", help="also write the report to this file")
     args = parser.parse_args()
     try:
         minigan.set_device("cuda")
@@ -112,12 +112,12 @@ def main():
     except (RuntimeError, OSError) as error:
         parser.error(str(error))
 
-    def tell(line):
+    def write(line):
         print(line, flush=True)
         if file:
             print(line, file=file, flush=True)
 
-    good = report(tell)
+    good = report(write)
     if file:
         file.close()
     sys.exit(0 if good else 1)

@@ -4,8 +4,8 @@
     python tests/kill_test.py --kills 20 --script dcgan --seed 1
 
 Each script is run once undisturbed. Then it is run, killed with SIGKILL, resumed, killed, and so
-on; when it comes to its end the folders of both are compared: weights, the optimisers' moments,
-losses and pictures, bit by bit. A run that has ended is begun anew until there were enough kills.
+on; when it has finished, the folders of both are compared: weights, the optimisers' moments,
+losses and pictures, bit by bit. A finished run is started anew until there were enough kills.
 The exit status is 1 if anything differs.
 """
 
@@ -32,7 +32,7 @@ from minigan.training import ArgumentParser, Progress, positive_int, run  # noqa
 
 SCRIPTS = {
     "mnist_cnn": ["--data", "few-digits", "--epochs", 4, "--batch-size", 8],
-    "cgan": ["--data", "few-digits", "--epochs", 3, "--batch-size", 8, "--measure"],
+    "cgan": ["--data", "few-digits", "--epochs", 3, "--batch-size", 8],
     "dcgan": ["--data", "pictures.h5", "--channels", 2, "--batch-size", 3, "--epochs", 4,
               "--show-every", 10],
 }
@@ -66,7 +66,7 @@ class Runner:
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def begin(self, out):
-        """Begin a run, or go on with it where there is one."""
+        """Start a run, or resume it if there is one."""
         if (self.folder / out / "checkpoint.h5").exists():
             return self.start(out, "--resume")
         return self.start(out, *SCRIPTS[self.script], "--device", "cpu",
@@ -74,14 +74,14 @@ class Runner:
 
 
 def ended(process):
-    """Wait for a process; RuntimeError if it did not end well."""
-    _, told = process.communicate()
+    """Wait for a process; RuntimeError if it failed."""
+    _, stderr = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{process.args}: exit status {process.returncode}\n{told}")
+        raise RuntimeError(f"{process.args}: exit status {process.returncode}\n{stderr}")
 
 
 def killed(process, seconds):
-    """Whether the process still ran after these seconds, and was killed then."""
+    """Whether the process was still running after these seconds, and was killed."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -121,7 +121,7 @@ def differences(one, other):
 
 
 def kill_and_compare(script, kills, folder, chance, progress=None):
-    """Kill a script so often; what differs in the end, as lines, and how many runs it took."""
+    """Kill a script `kills` times: (what differs in the end, as lines, the number of runs)."""
     runner = Runner(script, folder)
     start = time.monotonic()
     ended(runner.begin(f"{script} undisturbed"))
@@ -147,9 +147,9 @@ def kill_and_compare(script, kills, folder, chance, progress=None):
 
 def main():
     parser = ArgumentParser(__doc__)
-    parser.add_argument("--kills", type=positive_int, default=50, help="how many in all")
+    parser.add_argument("--kills", type=positive_int, default=50, help="number of kills in all")
     parser.add_argument("--script", choices=SCRIPTS, nargs="+", default=list(SCRIPTS))
-    parser.add_argument("--seed", type=int, default=0, help="decides the moments")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     args = parser.parse_args()
     chance = random.Random(args.seed)
     all_found = []

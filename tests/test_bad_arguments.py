@@ -275,7 +275,8 @@ NOT_IN_THE_TABLE = {
     "a base class, see its subclasses": {optim.Optimizer},
     "a base class, without arguments of its own": {nn.Module, data.Dataset},
     "for the command line, which hands on text": {
-        training.ArgumentParser, training.positive_int, training.positive_float, training.run},
+        training.ArgumentParser, training.folder_or_name, training.positive_int,
+        training.positive_float, training.run},
     "draws for as long as it is asked to, and checks as draw_faces does": {data.open_faces},
     "its errors tell the file, see test_data, test_images and test_training": {
         data.ImageDataset, data.MnistDataset, data.write_idx, data.crop_center,

@@ -153,7 +153,7 @@ def test_one_hot():
         with pytest.raises(ValueError, match=f"0 to 9, got {wrong}"):
             data.one_hot([3, wrong])
     for wrong in ([1.0], [True], ["1"]):
-        with pytest.raises(TypeError, match="whole numbers"):
+        with pytest.raises(TypeError, match="must be integers"):
             data.one_hot(wrong)
 
 

@@ -31,13 +31,14 @@ def classifier_step(optimiser_of):
 
 
 def game_step():
-    game = cgan.Game(1e-3)
+    gan = cgan.ConditionalGAN(1e-3)
 
     def inputs():
-        return minigan.rand(3, 784), cgan.random_labels(3), *cgan.random_inputs(3)
+        return (minigan.rand(3, 784), cgan.sample_labels(3), cgan.sample_labels(3),
+                cgan.sample_noise(3), cgan.sample_labels(3), cgan.sample_noise(3))
 
-    return (game.step, [game.discriminator, game.generator],
-            [game.discriminator_optimiser, game.generator_optimiser], inputs)
+    return (gan.train_step, [gan.discriminator, gan.generator],
+            [gan.discriminator_optimiser, gan.generator_optimiser], inputs)
 
 
 MAKES = {

@@ -25,8 +25,9 @@ def shell(line, cwd, *arguments, **environment):
 
 def train_digits(folder, line, *options, python=(), **environment):  # noqa: F811
     """mnist_cnn.py on few images, next to their folder."""
-    return shell(line, folder.parent, *python, ROOT / "examples" / "mnist_cnn.py", "--device", "cpu",
-                 "--data", folder, "--epochs", "1", "--batch-size", "20", *options, **environment)
+    return shell(line, folder.parent, *python, ROOT / "examples" / "mnist_cnn.py",
+                 "--device", "cpu", "--data", folder, "--epochs", "1", "--batch-size", "20", *options,
+                 **environment)
 
 
 # Output that cannot be written
@@ -93,7 +94,7 @@ def test_a_folder_may_have_any_name(folder, name, environment):  # noqa: F811
 def test_the_command_to_resume_can_be_typed_again(folder):  # noqa: F811
     result = train_digits(folder, '"$@"', "--out=-x", "--lr", "1e38")
     assert result.returncode == 1
-    command = result.stderr.decode().strip().rpartition("is the first: ")[2]
+    command = result.stderr.decode().strip().rpartition("that went wrong: ")[2]
     python, *arguments = shlex.split(command)
     assert python == "python"
     resumed = shell('"$@"', folder.parent, *arguments)
@@ -106,8 +107,8 @@ def test_the_command_for_the_previous_checkpoint_can_be_typed_again(folder):  # 
     checkpoint.write_bytes(b"damaged")
     result = train_digits(folder, '"$@"', "--resume", "--out=-x")
     assert result.returncode == 2
-    option = result.stderr.decode().partition("of step ")[2].partition(": ")[2].partition(
-        " goes on from there")[0]
+    message = result.stderr.decode()
+    option = message.partition("undamaged: ")[2].partition(" continues from there")[0]
     resumed = train_digits(folder, '"$@"', *shlex.split(option))
     assert resumed.returncode == 0, resumed.stderr.decode()
 

@@ -1,4 +1,4 @@
-"""Making tensors, their dtypes and devices, and the random streams."""
+"""Creating tensors, their dtypes and devices, and the random generators."""
 
 import importlib
 import sys
@@ -19,6 +19,7 @@ from minigan import tensor
 def test_dtypes(data, dtype):
     x = tensor(data)
     assert x.dtype == numpy.dtype(dtype) and x.dtype.isnative
+    assert x.dtype is numpy.dtype(dtype)  # the kernels look for this very object
     assert x.shape == numpy.shape(data)
 
 
@@ -104,7 +105,7 @@ def test_pytorchs_short_names_of_dtypes():
     assert minigan.tensor([0.0, 2.0]).bool().tolist() == [False, True]
 
 
-def test_random_streams(device):
+def test_random_generators(device):
     minigan.manual_seed(5)
     a, b = minigan.rand(4, 5), minigan.randn((4, 5))
     minigan.manual_seed(5)
@@ -117,7 +118,7 @@ def test_random_streams(device):
     assert abs(uniform.mean().item() - 0.5) < 0.02
 
 
-@pytest.mark.parametrize("call, error, named", [
+@pytest.mark.parametrize("call, error, message", [
     (lambda: tensor("abc"), TypeError, "tensor: "),
     (lambda: tensor([[1, 2], [3]]), ValueError, "tensor: "),
     (lambda: tensor(None), TypeError, "tensor: "),
@@ -139,8 +140,8 @@ def test_random_streams(device):
     (lambda: minigan.device("tpu"), ValueError, "device: .*'tpu'"),
     (lambda: minigan.set_device("gpu"), ValueError, "device: .*'gpu'"),
     (lambda: tensor([1.0]).to("mps"), ValueError, "device: .*'mps'")])
-def test_errors(call, error, named):
-    with pytest.raises(error, match=named):
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
         call()
 
 
@@ -155,7 +156,7 @@ def test_to():
     assert x.to(y).dtype == "float64"
 
 
-def without_a_gpu():
+def raise_without_libraries():
     raise RuntimeError("libnvrtc.so.12: cannot open shared object file")
 
 
@@ -164,7 +165,7 @@ NO_CUDA = {
     "no driver": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)),
                   "no working NVIDIA driver or GPU; .*ubuntu-drivers install"),
     "no libraries": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True),
-                                     ones=lambda n: without_a_gpu()),
+                                     ones=lambda n: raise_without_libraries()),
                      r"cannot use its CUDA libraries .*libnvrtc.*pip install \"cupy-cuda12x\[ctk\]\""),
 }
 
@@ -180,8 +181,8 @@ def test_a_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("missing", NO_CUDA)
-def test_what_is_missing_for_a_gpu_is_told_in_one_line(missing, monkeypatch):
-    module, said = NO_CUDA[missing]
+def test_what_is_missing_for_a_gpu_is_reported_in_one_line(missing, monkeypatch):
+    module, message = NO_CUDA[missing]
     monkeypatch.setattr(importlib.import_module("minigan.device"), "_cupy", None)
     monkeypatch.setitem(sys.modules, "cupy", module)
     for use in (lambda: minigan.set_device("cuda"), lambda: minigan.zeros(2).cuda(),
@@ -190,7 +191,7 @@ def test_what_is_missing_for_a_gpu_is_told_in_one_line(missing, monkeypatch):
                 lambda: minigan.cuda.get_device_name(0),
                 lambda: minigan.set_default_tensor_type(minigan.cuda.FloatTensor),
                 lambda: minigan.set_default_tensor_type("torch.cuda.FloatTensor")):
-        with pytest.raises(RuntimeError, match=said) as error:
+        with pytest.raises(RuntimeError, match=message) as error:
             use()
         assert "cuda" in str(error.value) and len(str(error.value).splitlines()) == 1
     assert not minigan.cuda.is_available() and minigan.cuda.device_count() == 0
@@ -207,7 +208,7 @@ def test_moving_to_the_gpu_and_back(gpu):
     assert x.grad.tolist() == [2, 4] and x.grad.device == "cpu"
 
 
-def test_the_gpu_as_lessons_ask_for_it(gpu):
+def test_the_gpu_as_lessons_use_it(gpu):
     minigan.set_default_device("cpu")
     assert minigan.cuda.is_available() and minigan.cuda.device_count() == 1
     assert minigan.cuda.get_device_name(0) == minigan.cuda.get_device_name("cuda:0") != ""

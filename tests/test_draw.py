@@ -13,9 +13,9 @@ import cgan
 import minigan
 from minigan import nn, tensor
 from minigan.inspect import dot, draw
-from minigan.inspect.graph import MOST_NODES, graph_of
+from minigan.inspect.graph import MOST_NODES, build_graph
 from minigan.inspect.layout import layout, spread
-from minigan.inspect.picture import picture
+from minigan.inspect.picture import draw_graph
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -49,7 +49,7 @@ def labelled(text):
     return sorted((nodes[source], nodes[target], not dashed) for source, target, dashed in edges)
 
 
-def test_a_linear_layer_and_a_loss():
+def test_a_linear_layer_and_a_loss(form):
     layer, x, target = nn.Linear(3, 2), minigan.ones(4, 3), minigan.zeros(4, 2)
     loss = nn.MSELoss()(layer(x), target)
     assert labelled(dot(loss, {"L": layer, "images": x})) == [
@@ -62,7 +62,7 @@ def test_a_linear_layer_and_a_loss():
 def test_shared_tensors_are_one_node():
     x = tensor([1.0, 2.0], requires_grad=True)
     y = x * x
-    nodes, edges = graph_of("dot", (y + y).sum(), {"x": x})
+    nodes, edges = build_graph("dot", (y + y).sum(), {"x": x})
     assert [(node.kind, node.title) for node in nodes] == [
         ("parameter", "x"), ("operation", "mul"), ("operation", "add"), ("operation", "sum")]
     assert [(edge.source, edge.target) for edge in edges] == [
@@ -72,13 +72,13 @@ def test_shared_tensors_are_one_node():
 def test_leaves_of_all_kinds():
     x = tensor([1.0, 2.0], requires_grad=True)
     loss = ((x * 0.5 + minigan.ones(2)) ** 2).sum()
-    nodes, edges = graph_of("dot", loss, None)
+    nodes, edges = build_graph("dot", loss, None)
     kinds = {(node.kind, node.title, node.shape) for node in nodes if node.kind != "operation"}
     assert kinds == {("parameter", "leaf", "(2,)"), ("constant", "0.5", "()"),
                      ("constant", "2", "()"), ("data", "data", "(2,)")}
     colours = re.findall(r'fillcolor="(#\w+)"', dot(loss))
     assert len(set(colours)) == 4
-    assert [edge.needs for edge in edges] == [True, False, True, False, True, False, True]
+    assert [edge.has_gradient for edge in edges] == [True, False, True, False, True, False, True]
 
 
 def test_names_are_quoted():
@@ -90,14 +90,15 @@ def test_names_are_quoted():
 
 def game_loss():
     """The loss of the generator in a step of the conditional GAN, and names for its leaves."""
-    game = cgan.Game(1e-4)
-    labels, seeds = cgan.random_labels(1), cgan.random_seeds(1)
+    gan = cgan.ConditionalGAN(1e-4)
+    labels, noise = cgan.sample_labels(1), cgan.sample_noise(1)
     real = minigan.ones(1, 1)
-    loss = game.loss_function(game.judge(game.draw(labels, seeds), labels), real)
-    return loss, {"D": game.discriminator, "G": game.generator, "labels": labels, "real": real}
+    images = cgan.generate(gan.generator, noise, labels)
+    loss = gan.loss_function(gan.discriminate(images, labels), real)
+    return loss, {"D": gan.discriminator, "G": gan.generator, "labels": labels, "real": real}
 
 
-def test_the_generators_loss():
+def test_the_generators_loss(form):
     loss, names = game_loss()
     nodes, edges = parsed(dot(loss, names))
     assert len(nodes) == 27 and len(edges) == 26
@@ -154,7 +155,7 @@ def test_sensible_sizes(tmp_path):
 
 def test_texts_lie_within_their_boxes_and_boxes_apart():
     loss, names = game_loss()
-    figure = picture(*graph_of("draw", loss, names))
+    figure = draw_graph(*build_graph("draw", loss, names))
     axes, = figure.axes
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [patch.get_window_extent(renderer) for patch in axes.patches

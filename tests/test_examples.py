@@ -11,13 +11,11 @@ import numpy
 import pytest
 
 import minigan
-from conftest import share_kernels
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(*arguments, cwd, script="mnist_cnn.py", **environment):
-    share_kernels(cwd / "cache")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error",
                    "MINIGAN_CACHE": str(cwd / "cache"), **environment}
     command = [sys.executable, ROOT / "examples" / script, *map(str, arguments)]
@@ -47,7 +45,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("batch_size, epochs, least", [(1, 3, 60), (7, 1, 0)])
-def test_mnist_cnn_trains_and_tells(folder, tmp_path, batch_size, epochs, least):
+def test_mnist_cnn_trains_and_evaluates(folder, tmp_path, batch_size, epochs, least):
     out = tmp_path / "new" / "out"
     result = run("--data", folder, "--epochs", epochs, "--batch-size", batch_size,
                  "--device", "cpu", "--out", out, cwd=tmp_path)
@@ -123,7 +121,7 @@ def test_mnist_cnn_refuses_a_foreign_file(folder, tmp_path):
     assert path.name in result.stderr
 
 
-def test_mnist_cnn_tells_when_mnist_cannot_be_downloaded(tmp_path):
+def test_mnist_cnn_says_when_mnist_cannot_be_downloaded(tmp_path):
     nowhere = "http://127.0.0.1:9"  # the port of a service that no one runs
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere)
     result = run("--data", "mnist", "--out", "out", cwd=tmp_path, no_proxy="", NO_PROXY="",

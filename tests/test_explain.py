@@ -1,4 +1,4 @@
-"""python -m minigan.explain: every operation, in numbers computed by hand, and unknown ones."""
+"""python -m minigan.explain: every operation, numbers computed by hand, and unknown names."""
 
 import os
 import re
@@ -12,6 +12,7 @@ import pytest
 import minigan
 from minigan import functional
 from minigan.explain import explanation, listing
+from minigan.kernels import launch
 
 
 def run(*args):
@@ -25,12 +26,13 @@ def test_every_operation(name):
     text = "\n".join(explanation(name))
     assert max(map(len, text.splitlines())) <= 100
     assert functional.__dict__[name].__doc__.strip().splitlines()[0] in text
-    assert f"def {name}(" in text
-    if name == "argmax":  # whole numbers have no gradient
+    assert f"def {name}(" in text and "minigan/functional/" in text
+    assert "minigan/kernels" not in text and not launch.switch.disabled
+    if name == "argmax":  # integers have no gradient
         assert "backward" not in text
         return
     assert text.count("-------- backward -") == 1
-    # The source between the rules is what was recorded: a function or a lambda of g.
+    # Between the rules is the source of the recorded backward: a function or a lambda of g.
     marked = text.partition("-------- backward -")[2].partition("\n")[2].partition("\n---")[0]
     assert re.search(r"\(g\):|lambda g|\(whole\):", marked)
     errors = [float(line[-10:]) for line in text.splitlines()
@@ -47,7 +49,7 @@ def test_conv2d_shows_the_columns_and_the_product():
     assert "@ columns = [ 34   44   54   74   84   94  114  124  134]" in text
 
 
-def test_conv_transpose2d_shows_the_scatter():
+def test_conv_transpose2d_shows_where_col2im_adds():
     text = "\n".join(explanation("conv_transpose2d"))
     x, w = numpy.arange(1.0, 10).reshape(3, 3), numpy.array([[1.0, 2], [3, 4]])
     y = numpy.zeros((4, 4))

@@ -1,4 +1,4 @@
-"""The built-in faces: what they look like in numbers, and where they are kept."""
+"""The built-in faces: what they look like in numbers, and where they are cached."""
 
 import itertools
 
@@ -58,7 +58,7 @@ def test_faces_are_centred_upright_and_of_one_scale(faces):
     assert redness[89:93, 58:70].mean() > redness[76:80, 58:70].mean() + 10
 
 
-def test_drawn_faces_are_kept_and_read_again(cache, capsys):
+def test_faces_are_cached(cache, capsys):
     drawn = data.open_faces(8, seed=2)
     assert sorted(drawn["faces"]) == [f"{number}.png" for number in range(8)]
     for number, image in enumerate(data.draw_faces(8, seed=2)):
@@ -74,7 +74,7 @@ def test_drawn_faces_are_kept_and_read_again(cache, capsys):
     assert len(data.open_faces(9, seed=2)["faces"]) == 9
 
 
-def test_damaged_faces_in_the_cache_are_drawn_again(cache):
+def test_damaged_faces_in_the_cache_are_generated_again(cache):
     first = data.open_faces(4)["faces/0.png"][()]
     path, = cache.iterdir()
     path.write_bytes(path.read_bytes()[:-1])
@@ -87,7 +87,7 @@ def test_faces_need_no_cache(cache, capsys):
     cache.write_text("a file where the folder should be")
     file = data.open_faces(3)
     assert len(file["faces"]) == 3 and file["faces/2.png"].shape[2] == 3
-    assert capsys.readouterr().err.count("faces: not kept for the next run: ") == 1
+    assert capsys.readouterr().err.count("faces: not cached for the next run: ") == 1
     assert not [path for path in cache.parent.iterdir() if path.name != "cache"]
 
 

@@ -1,4 +1,4 @@
-"""Damaged files of each kind are read or refused, and what throws them sees every failure."""
+"""Damaged files of each kind are read or refused, and the fuzzer sees every failure."""
 
 import os
 import random
@@ -24,7 +24,7 @@ def test_damaged_files_are_read_or_refused(tmp_path, name):
     assert lines == [] and set(counts) == {"read", "refused"} and counts.total() == 300
 
 
-# A reader that does what the file says, after which the next file is read as ever.
+# A reader that does what the file says; after a failure the next file is read as usual.
 
 GOOD = b"reads"
 
@@ -127,7 +127,7 @@ def test_wrong_arguments(monkeypatch, capsys, arguments, said):
 
 
 def test_failures_of_the_command(monkeypatch, capsys, tmp_path):
-    """They are told, the exit status is 1, and a kept file fails again."""
+    """They are printed, the exit status is 1, and a kept file fails again."""
     monkeypatch.setattr(fuzz_files, "KINDS", {"kind": (write, raises_unless_good)})
     monkeypatch.setattr("sys.argv", ["fuzz_files.py", "--count", "3", "--keep", str(tmp_path)])
     with pytest.raises(SystemExit, match="1"):

@@ -1,5 +1,6 @@
 """The two GAN scripts, run as a reader runs them, in a tiny setting on the built-in data."""
 
+import json
 import re
 
 import h5py
@@ -27,7 +28,7 @@ def files_of(folder):
 def cgan_run(tmp_path_factory):
     """A short run on the built-in digits: (the process, its working folder)."""
     cwd = tmp_path_factory.mktemp("cgan")
-    return run("--epochs", 2, "--batch-size", 400, "--measure", "--device", "cpu", cwd=cwd,
+    return run("--epochs", 2, "--batch-size", 400, "--device", "cpu", cwd=cwd,
                script="cgan.py"), cwd
 
 
@@ -36,39 +37,78 @@ def test_cgan_runs_to_the_end(cgan_run):
     assert result.returncode == 0, result.stderr
     out = cwd / "runs" / "cgan"
     assert files_of(out) == OF_EVERY_RUN | {
-        "history.png", "samples.gif", "generator.npz", "label_7.png", "samples/epoch_01.png",
-        "samples/epoch_02.png"}
-    shares = re.findall(r"label share ([\d.]+) %", result.stdout)
-    assert len(shares) == 3 and all(0 <= float(share) <= 100 for share in shares)
-    recognised = float(re.search(r"([\d.]+) % of real test images", result.stdout).group(1))
-    assert recognised > 97
+        "samples.gif", "samples/epoch_001.png", "samples/epoch_002.png", "generators/epoch_001.npz",
+        "generators/epoch_002.npz"}
     assert "D on real" in result.stderr and "epoch 2/2  100% 12000/12000" in result.stderr
 
 
-def test_cgan_draws_from_what_was_learned(cgan_run):
+def test_cgan_samples_from_what_was_learned(cgan_run):
     _, cwd = cgan_run
     picture = cwd / "runs" / "cgan" / "label_3.png"
-    result = run("--label", 3, "--from", "runs/cgan", "--device", "cpu", cwd=cwd, script="cgan.py")
+    result = run("--label", 3, "--device", "cpu", cwd=cwd, script="cgan.py")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "runs/cgan/label_3.png" and picture.stat().st_size > 1000
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (("--label", 3), "--from"), (("--label", 11, "--from", "x"), "--label"),
-    (("--label", 3, "--from", "nowhere"), "generator.npz"), (("--epochs", 0), "--epochs"),
+def test_samples_of_a_cgan_are_evaluated(cgan_run):
+    _, cwd = cgan_run
+    result = run("runs/cgan", "--device", "cpu", cwd=cwd, script="evaluate.py")
+    assert result.returncode == 0, result.stderr
+    text = result.stdout
+    shares = re.findall(r"epoch [12]: label share ([\d.]+) %", text)
+    assert len(shares) == 2 and all(0 <= float(share) <= 100 for share in shares)
+    recognised = float(re.search(r"recognises ([\d.]+) % of the test images", text).group(1))
+    assert recognised > 97
+    assert "classifier  100% 36000/36000" in result.stderr
+    saved = json.loads((cwd / "runs" / "cgan" / "evaluation.json").read_text())
+    assert [len(values) for values in saved["figures"].values()] == [2, 2, 2]
+    assert (cwd / "runs" / "cgan" / "evaluation.png").exists()
+
+
+def test_samples_of_a_dcgan_are_evaluated(tmp_path, pictures):
+    run("--data", pictures, "--channels", 2, "--epochs", 1, "--device", "cpu", "--out", "out",
+        cwd=tmp_path, script="dcgan.py")
+    result = run("out", "--device", "cpu", cwd=tmp_path, script="evaluate.py")
+    assert result.returncode == 0, result.stderr
+    spread = float(re.search(r"are ([\d.]+) times as far", result.stdout).group(1))
+    saved = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert saved["figures"] == {"spread": [pytest.approx(spread, abs=0.005)]}
+
+
+def test_what_cannot_be_evaluated_is_refused(cgan_run, tmp_path):
+    whole = (cgan_run[1] / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
+    cases = {"nowhere": "settings.json", "classifier": "got one of mnist_cnn.py",
+             "no generators": "holds no generators", "damaged": "epoch_002.npz", "no JSON": ""}
+    for name, script in (("classifier", "mnist_cnn.py"), ("no generators", "cgan.py"),
+                         ("damaged", "cgan.py"), ("no JSON", None)):
+        (tmp_path / name / "generators").mkdir(parents=True)
+        (tmp_path / name / "settings.json").write_text(
+            json.dumps({"script": script, "settings": {"data": "digits"}}) if script else "{")
+    (tmp_path / "damaged" / "generators" / "epoch_002.npz").write_bytes(whole[:len(whole) // 2])
+    for name, message in cases.items():
+        result = run(name, cwd=tmp_path, script="evaluate.py")
+        assert result.returncode == 2 and message in result.stderr, result.stderr
+        assert len(result.stderr.splitlines()) == 1 and not result.stdout
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("--label", 3), "runs/cgan"), (("--label", 11, "--out", "x"), "--label"),
+    (("--label", 3, "--out", "nowhere"), "nowhere: holds no generators"),
+    (("--epochs", 0), "--epochs"),
     (("--device", "tpu"), "tpu"), (("--data", "nowhere"), "nowhere"), (("--lr", "x"), "--lr")])
-def test_cgan_refuses_bad_arguments(tmp_path, arguments, said):
+def test_cgan_refuses_bad_arguments(tmp_path, arguments, message):
     result = run(*arguments, cwd=tmp_path, script="cgan.py")
-    assert result.returncode == 2 and said in result.stderr
+    assert result.returncode == 2 and message in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_cgan_refuses_a_damaged_generator(cgan_run, tmp_path):
     _, cwd = cgan_run
-    whole = (cwd / "runs" / "cgan" / "generator.npz").read_bytes()
-    (tmp_path / "generator.npz").write_bytes(whole[:len(whole) // 2])
-    result = run("--label", 3, "--from", tmp_path, cwd=tmp_path, script="cgan.py")
-    assert result.returncode == 2 and "generator.npz" in result.stderr
+    whole = (cwd / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
+    (tmp_path / "generators").mkdir()
+    (tmp_path / "generators" / "epoch_002.npz").write_bytes(whole[:len(whole) // 2])
+    result = run("--label", 3, "--out", tmp_path, cwd=tmp_path, script="cgan.py")
+    assert result.returncode == 2 and "epoch_002.npz" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -101,12 +141,12 @@ def test_dcgan_runs_on_a_file_of_pictures(tmp_path, pictures, activation):
     assert "3 steps of 1" in result.stdout
 
 
-@pytest.mark.parametrize("arguments, said", [
+@pytest.mark.parametrize("arguments, message", [
     (("--data", "nowhere.h5"), "nowhere.h5"), (("--channels", 0), "--channels"),
     (("--activation", "relu"), "--activation"), (("--steps", -1), "--steps")])
-def test_dcgan_refuses_bad_arguments(tmp_path, arguments, said):
+def test_dcgan_refuses_bad_arguments(tmp_path, arguments, message):
     result = run(*arguments, cwd=tmp_path, script="dcgan.py")
-    assert result.returncode == 2 and said in result.stderr
+    assert result.returncode == 2 and message in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -122,13 +162,13 @@ def test_more_pictures_in_a_batch_than_there_are(tmp_path, pictures):
     assert result.returncode == 2 and "--batch-size 4" in result.stderr
 
 
-@pytest.mark.parametrize("count, said", [(1, "only 1 pictures"), (3, "all the same")])
-def test_pictures_that_nothing_can_be_learned_from(tmp_path, count, said):
+@pytest.mark.parametrize("count, message", [(1, "only 1 pictures"), (3, "all the same")])
+def test_pictures_that_nothing_can_be_learned_from(tmp_path, count, message):
     with h5py.File(tmp_path / "same.h5", "w") as file:
         for i in range(count):
             file[f"a/{i}.png"] = numpy.full((130, 130, 3), 7, "uint8")
     result = run("--data", "same.h5", "--channels", 2, cwd=tmp_path, script="dcgan.py")
-    assert result.returncode == 2 and said in result.stderr
+    assert result.returncode == 2 and message in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -155,7 +195,7 @@ def test_generators_make_what_discriminators_take():
     assert crop_center(numpy.zeros((140, 131, 3)), 128, 128).shape == (128, 128, 3)
 
 
-# The same game in PyTorch: from the same weights and random numbers, the same losses
+# The same training in PyTorch: from the same weights and random numbers, the same losses
 
 def learn(loss, optimiser):
     optimiser.zero_grad()
@@ -169,33 +209,34 @@ def step_in_torch(torch, networks, optimisers, real, fakes):
     discriminator, generator = networks
     loss_function = torch.nn.BCELoss()
 
-    def judge(images, labels):
+    def discriminate(images, labels):
         return discriminator(images if labels is None else torch.cat((images, labels), -1))
 
-    def draw(seeds, labels):
-        return generator(seeds if labels is None else torch.cat((seeds, labels), -1))
+    def generate(noise, labels):
+        return generator(noise if labels is None else torch.cat((noise, labels), -1))
 
     losses = []
     for number, (given, labels) in enumerate((real, *fakes)):
-        images = given if number == 0 else draw(given, labels)
-        answer = judge(images.detach() if number == 1 else images, labels)
+        images = given if number == 0 else generate(given, labels)
+        answer = discriminate(images.detach() if number == 1 else images, labels)
         target = torch.zeros_like(answer) if number == 1 else torch.ones_like(answer)
         loss = loss_function(answer, target)
         losses.append(learn(loss, optimisers[1 if number == 2 else 0]))
     return losses
 
 
-def deviations(game, torch, steps, batches):
+def deviations(gan, torch, steps, batches):
     """|a - b| / (1e-3 + |b|) of all losses of all steps: (steps, 3)."""
-    networks = [in_torch(m, torch) for m in (game.discriminator, game.generator)]
+    networks = [in_torch(m, torch) for m in (gan.discriminator, gan.generator)]
     optimisers = [torch.optim.Adam(m.parameters(), lr=1e-4) for m in networks]
     result = []
     for _ in range(steps):
         real, labels, fakes = batches()
         if labels is None:
-            ours = game.step(real, *[seeds for seeds, _ in fakes])
+            ours = gan.train_step(real, *[noise for noise, _ in fakes])
         else:
-            ours = game.step(real, labels, *[x for seeds, asked in fakes for x in (asked, seeds)])
+            ours = gan.train_step(real, labels, *[
+                x for noise, asked in fakes for x in (asked, noise)])
         both = [None if x is None else torch.tensor(x.numpy()) for x in (real, labels)]
         others = [[None if x is None else torch.tensor(x.numpy()) for x in pair]
                   for pair in fakes]
@@ -217,7 +258,7 @@ def test_cgan_losses_follow_pytorch():
             images = minigan.rand(N, 784) * (minigan.rand(N, 784) > 0.8)
             return images, labels(), [(minigan.randn(N, 100), labels()) for _ in range(2)]
 
-        apart = deviations(cgan.Game(1e-4), torch, 100, batches)
+        apart = deviations(cgan.ConditionalGAN(1e-4), torch, 100, batches)
         first.append(apart[0].max())
         worst.append(apart.max())
     assert max(first) <= 1e-4
@@ -269,9 +310,9 @@ def test_dcgan_losses_follow_pytorch():
     minigan.manual_seed(0)
 
     def batches():
-        seeds = [(minigan.randn(2, 100), None) for _ in range(2)]
-        return minigan.rand(2, 3, 128, 128), None, seeds
+        noise = [(minigan.randn(2, 100), None) for _ in range(2)]
+        return minigan.rand(2, 3, 128, 128), None, noise
 
-    apart = deviations(dcgan.Game(8, "gelu", 1e-4), torch, 6, batches)
+    apart = deviations(dcgan.DCGAN(8, "gelu", 1e-4), torch, 6, batches)
     assert apart[0].max() <= 1e-4
     assert apart.max() <= 1e-2

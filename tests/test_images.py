@@ -1,4 +1,4 @@
-"""Colour images from HDF5 files: which are read, how, and what is said of those that cannot be."""
+"""Colour images from HDF5 files: which are read, how, and how the others are refused."""
 
 import gc
 import zlib
@@ -153,7 +153,7 @@ def test_an_image_of_another_form_is_named(tmp_path, bad, found):
     assert "\n" not in str(caught.value)
 
 
-def test_a_bad_image_far_behind_is_named_when_it_is_read(tmp_path):
+def test_a_bad_image_after_the_first_thousand_is_named_when_it_is_read(tmp_path):
     images = {f"{number}.png": pixels(1, 1, 3) for number in range(1500)}
     dataset = data.ImageDataset(written(tmp_path / "long.h5", {**images, "1400.png": pixels(1, 1)}),
                                 size=1)
@@ -193,7 +193,7 @@ def test_damaged_pixels_are_named(tmp_path):
         dataset[1]
 
 
-def test_images_are_read_when_they_are_asked_for(odd, monkeypatch):
+def test_images_are_read_on_demand(odd, monkeypatch):
     read = []
     plain = h5py.Dataset.__getitem__
 
@@ -303,7 +303,8 @@ def test_no_other_file_is_opened(tmp_path):
             data.ImageDataset(tmp_path / "links.h5", size=8, group="c")
     with h5py.File(tmp_path / "virtual.h5", "w") as file:
         file.create_virtual_dataset("0.png", layout)
-    with pytest.raises(minigan.DamagedFileError, match="virtual.h5, /0.png: .*not in the file itself"):
+    with pytest.raises(minigan.DamagedFileError,
+                       match="virtual.h5, /0.png: .*not in the file itself"):
         data.ImageDataset(tmp_path / "virtual.h5", size=8)
 
 

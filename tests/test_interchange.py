@@ -89,7 +89,7 @@ class Elsewhere:
         return 8, 0  # Metal
 
 
-@pytest.mark.parametrize("call, error, said", [
+@pytest.mark.parametrize("call, error, message", [
     (lambda: minigan.from_numpy([1.0]), TypeError, "from_numpy: .*list"),
     (lambda: minigan.from_numpy(numpy.array(["a"])), TypeError, "from_numpy: "),
     (lambda: minigan.from_numpy(numpy.ones(2, ">f4")), TypeError, "from_numpy: .*>f4"),
@@ -98,6 +98,6 @@ class Elsewhere:
     (lambda: minigan.from_dlpack([1.0]), TypeError, "from_dlpack: .*__dlpack__"),
     (lambda: minigan.from_dlpack(numpy.ones(1, complex)), TypeError, "from_dlpack: .*complex"),
     (lambda: minigan.from_dlpack(Elsewhere()), ValueError, "from_dlpack: .*device type 8")])
-def test_refusals(call, error, said):
-    with pytest.raises(error, match=f"^{said}"):
+def test_refusals(call, error, message):
+    with pytest.raises(error, match=f"^{message}"):
         call()

@@ -48,18 +48,18 @@ def checkpoints(process, path, step):
     raise AssertionError(process.communicate()[1])
 
 
-@pytest.mark.parametrize("number, status, said", [
+@pytest.mark.parametrize("number, status, message", [
     (signal.SIGINT, 130, "stopped by Ctrl-C"), (signal.SIGTERM, 143, "stopped by SIGTERM")])
-def test_a_stopped_script_says_how_to_go_on(folder, number, status, said):
+def test_a_stopped_script_reports_how_to_resume(folder, number, status, message):
     out = f"stopped by {number}"
     runner = Runner("mnist_cnn", folder)
     process = runner.begin(out)
     checkpoints(process, folder / out / "checkpoint.h5", 7)
     process.send_signal(number)
-    _, told = process.communicate()
+    _, stderr = process.communicate()
     assert process.returncode == status
-    last = told.strip().splitlines()[-1]
-    assert last.startswith(said) and f"--resume --out '{out}'" in last and "Traceback" not in told
+    last = stderr.strip().splitlines()[-1]
+    assert last.startswith(message) and f"--resume --out '{out}'" in last and "Traceback" not in stderr
     ended(runner.start(out, "--resume"))
     assert differences(folder / "undisturbed", folder / out) == []
 
@@ -83,9 +83,9 @@ def test_a_limit_for_files_leaves_the_checkpoint_good(folder):
     process.communicate()
     before = (folder / out / "checkpoint.h5").read_bytes()
     process = start_limited(runner, len(before) // 2, out, "--resume")
-    _, told = process.communicate()
-    assert process.returncode == 1 and "Traceback" not in told
-    assert "the checkpoint could not be written: [Errno 27] File too large" in told
+    _, stderr = process.communicate()
+    assert process.returncode == 1 and "Traceback" not in stderr
+    assert "the checkpoint could not be written: [Errno 27] File too large" in stderr
     assert (folder / out / "checkpoint.h5").read_bytes() == before
     ended(runner.start(out, "--resume"))
     assert differences(folder / "undisturbed", folder / out) == []
@@ -93,35 +93,35 @@ def test_a_limit_for_files_leaves_the_checkpoint_good(folder):
 
 def test_a_run_that_cannot_write_at_all_ends_at_once(folder):
     process = start_limited(Runner("mnist_cnn", folder), 1000, "tiny", *SCRIPTS["mnist_cnn"])
-    _, told = process.communicate()
+    _, stderr = process.communicate()
     assert process.returncode == 1
-    assert told.startswith("mnist_cnn.py: error: ") and "File too large" in told
-    assert len(told.splitlines()) == 1
+    assert stderr.startswith("mnist_cnn.py: error: ") and "File too large" in stderr
+    assert len(stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("options, status, said", [
-    (["--out", "undisturbed"], 2, "undisturbed: holds a run already; --resume goes on with it"),
+@pytest.mark.parametrize("options, status, message", [
+    (["--out", "undisturbed"], 2, "undisturbed: holds a run already; --resume continues it"),
     (["--resume", "--out", "nowhere"], 2, "nowhere: holds no run to resume"),
-    (["--resume", "--out", "undisturbed", "--lr", "1"], 2, "--lr: the run goes on with what it was"),
-    (["--resume", "undisturbed/checkpoint.h5", "--out", "out"], 2, "goes on in its own folder"),
+    (["--resume", "--out", "undisturbed", "--lr", "1"], 2, "--lr: the run was started with 0.001, and cannot"),
+    (["--resume", "undisturbed/checkpoint.h5", "--out", "out"], 2, "continues in its own folder"),
     (["--out", ""], 2, "folder must have a name"),
     (["--resume", "undisturbed/losses.csv"], 2, "undisturbed/losses.csv: byte 0: expected a file"),
     (["--resume", "--out", "undisturbed", "--data", "nowhere"], 2, "nowhere"),
     (["--checkpoint-every", "0"], 2, "expected steps or a time above 0"),
     (["--checkpoint-every", "5x"], 2, "expected steps or a time above 0"),
     (["--checkpoint-every", "5,6"], 2, "expected steps or a time above 0")])
-def test_wrong_arguments_of_runs(folder, options, status, said):
+def test_wrong_arguments_of_runs(folder, options, status, message):
     process = Runner("mnist_cnn", folder).start("out", *options)
-    _, told = process.communicate()
-    assert process.returncode == status and said in told and len(told.splitlines()) == 1, told
+    _, stderr = process.communicate()
+    assert process.returncode == status and message in stderr and len(stderr.splitlines()) == 1, stderr
     assert not (folder / "out").exists()
 
 
 def test_a_run_of_another_script(folder):
     before = (folder / "undisturbed" / "settings.json").read_bytes()
     process = Runner("cgan", folder).start("undisturbed", "--resume")
-    _, told = process.communicate()
-    assert process.returncode == 2 and "undisturbed holds a run of mnist_cnn.py" in told
+    _, stderr = process.communicate()
+    assert process.returncode == 2 and "undisturbed holds a run of mnist_cnn.py" in stderr
     assert (folder / "undisturbed" / "settings.json").read_bytes() == before
 
 
@@ -138,16 +138,16 @@ def test_the_same_seed_gives_the_same_bits(folder):
 
 
 @pytest.mark.parametrize("script, lr", [("mnist_cnn", "1e38"), ("cgan", "1e20")])
-def test_divergence_is_told_and_explained(folder, script, lr):
+def test_divergence_is_reported_and_explained(folder, script, lr):
     runner = Runner(script, folder)
     out = f"diverged {script}"
     process = runner.start(out, *SCRIPTS[script], "--device", "cpu", "--lr", lr)
-    _, told = process.communicate()
-    last = told.strip().splitlines()[-1]
+    _, stderr = process.communicate()
+    last = stderr.strip().splitlines()[-1]
     assert process.returncode == 1 and last.startswith("training diverged: ")
     assert f"the last good checkpoint is {out}/checkpoint.h5, of step" in last
-    assert "Traceback" not in told and last.endswith("--detect-anomaly")
+    assert "Traceback" not in stderr and last.endswith("--detect-anomaly")
     process = runner.start(out, "--resume", "--detect-anomaly")
-    _, told = process.communicate()
-    last = told.strip().splitlines()[-1]
+    _, stderr = process.communicate()
+    last = stderr.strip().splitlines()[-1]
     assert process.returncode == 1 and "detect_anomaly: " in last and "in step" in last

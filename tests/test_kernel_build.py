@@ -35,6 +35,7 @@ def sources(tmp_path, monkeypatch):
     monkeypatch.setattr(compiler, "FOLDER", folder)
     monkeypatch.setattr(launch, "switch", launch.Switch())
     monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.delenv("MINIGAN_KERNELS", raising=False)
     return folder
 
 

@@ -68,7 +68,7 @@ def test_gradient_in_evaluation_is_that_of_a_fixed_scale():
 
 def test_a_large_offset_keeps_its_digits():
     x = 1e4 + normal(2, 3, 8, 8)
-    y = F.batch_norm(tensor(x, dtype="float32"), training=True)
+    y = F.batch_norm(tensor(x, dtype="float32"), None, None, training=True)
     expected, _, _ = reference.batch_norm(x.astype("float32").astype("float64"), training=True)
     assert abs(plain(y) - expected).max() < 5e-3
 
@@ -77,7 +77,7 @@ def test_non_contiguous_inputs():
     x = normal(5, 4, 2, 6)[::2, ::-1, :, ::3]
     expected, _, _ = reference.batch_norm(x, training=True)
     moved = tensor(x.transpose(3, 2, 1, 0)).permute(3, 2, 1, 0)
-    numpy.testing.assert_allclose(plain(F.batch_norm(moved, training=True)), expected, rtol=1e-10)
+    numpy.testing.assert_allclose(plain(F.batch_norm(moved, None, None, training=True)), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("shape, normalized_shape", [
@@ -110,15 +110,15 @@ def test_precision_is_kept(dtype):
 
 
 @pytest.mark.parametrize("call, said", [
-    (lambda: F.batch_norm(minigan.ones(3), training=True), ["(3,)"]),
-    (lambda: F.batch_norm(minigan.ones(1, 3), training=True), ["more than one", "(1, 3)"]),
-    (lambda: F.batch_norm(minigan.ones(2, 3)), ["running_mean"]),
-    (lambda: F.batch_norm(minigan.ones(2, 3), weight=minigan.ones(2), training=True),
+    (lambda: F.batch_norm(minigan.ones(3), None, None, training=True), ["(3,)"]),
+    (lambda: F.batch_norm(minigan.ones(1, 3), None, None, training=True), ["more than one", "(1, 3)"]),
+    (lambda: F.batch_norm(minigan.ones(2, 3), None, None), ["running_mean"]),
+    (lambda: F.batch_norm(minigan.ones(2, 3), None, None, weight=minigan.ones(2), training=True),
      ["weight", "(3,)", "(2,)"]),
     (lambda: F.batch_norm(minigan.ones(2, 3), minigan.ones(4), minigan.ones(3)),
      ["running_mean", "(3,)", "(4,)"]),
-    (lambda: F.batch_norm(tensor([[1], [2]]), training=True), ["int64"]),
-    (lambda: F.batch_norm(minigan.ones(2, 3), weight=minigan.ones(3, dtype="float64"),
+    (lambda: F.batch_norm(tensor([[1], [2]]), None, None, training=True), ["int64"]),
+    (lambda: F.batch_norm(minigan.ones(2, 3), None, None, weight=minigan.ones(3, dtype="float64"),
                           training=True), ["float64", "float32"]),
     (lambda: F.layer_norm(minigan.ones(2, 3), 4), ["(2, 3)", "(4,)"]),
     (lambda: F.layer_norm(minigan.ones(2, 3), (3,), minigan.ones(2)), ["weight", "(2,)"]),

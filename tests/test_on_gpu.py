@@ -7,6 +7,7 @@ import pytest
 
 import cgan
 import dcgan
+import evaluate
 import minigan
 import mnist_cnn
 import standin
@@ -17,7 +18,7 @@ from minigan.data import DataLoader, MnistDataset
 from minigan.training import Progress, Run, runs
 from standin.memory import memory
 from standin.streams import no_host_reads
-from test_replay import MAKES
+from test_capture import MAKES
 
 
 @pytest.fixture
@@ -47,9 +48,9 @@ def test_the_cross_check_sees_an_operation_that_differs(gpu, monkeypatch):
 
 
 def dcgan_step():
-    game = dcgan.Game(2, "gelu", 1e-3)
-    return (game.step, None, None,
-            lambda: (minigan.rand(2, 3, 128, 128), dcgan.random_seeds(2), dcgan.random_seeds(2)))
+    gan = dcgan.DCGAN(2, "gelu", 1e-3)
+    return (gan.train_step, None, None,
+            lambda: (minigan.rand(2, 3, 128, 128), dcgan.sample_noise(2), dcgan.sample_noise(2)))
 
 
 STEPS = {**MAKES, "DCGAN": dcgan_step}
@@ -162,9 +163,10 @@ def test_the_classifiers_script(digits, gpu, tmp_path, monkeypatch, capsys):
 
 def test_the_conditional_gans_script(digits, gpu, tmp_path, monkeypatch, capsys):
     run_in_process(monkeypatch, cgan, "--device", "cuda", "--data", digits, "--out",
-                   tmp_path / "out", "--batch-size", 16, "--epochs", 2, "--measure")
+                   tmp_path / "out", "--batch-size", 16, "--epochs", 2)
+    run_in_process(monkeypatch, evaluate, "--device", "cuda", tmp_path / "out")
     assert "label share" in capsys.readouterr().out
-    run_in_process(monkeypatch, cgan, "--device", "cuda", "--label", 7, "--from", tmp_path / "out")
+    run_in_process(monkeypatch, cgan, "--device", "cuda", "--label", 7, "--out", tmp_path / "out")
     assert (tmp_path / "out" / "label_7.png").exists()
 
 

@@ -33,7 +33,7 @@ def dataset(tmp_path):
 
 
 class Counted:
-    """Whole numbers, and how many of them were asked for; `enough` is set at so many."""
+    """Integers; counts how many were asked for, and sets `enough` at a given number."""
 
     def __init__(self, until, enough_at=None):
         self.until = until
@@ -78,7 +78,7 @@ def test_tensors_in_tuples_are_moved_and_others_left(device):
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
-def test_no_more_is_prepared_than_there_is_room_for(ahead):
+def test_no_more_items_are_prepared_than_asked_for(ahead):
     numbers = Counted(50, enough_at=ahead + 1)
     items = iter(data.ReadAhead(numbers, ahead=ahead))
     assert next(items) == 0
@@ -105,7 +105,7 @@ def test_an_error_comes_after_the_items_before_it():
         list(data.ReadAhead(5))
 
 
-def test_a_bad_image_is_told_in_the_loop(tmp_path):
+def test_a_bad_image_is_reported_in_the_loop(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for number in range(1100):
             file[f"{number}.png"] = numpy.zeros((1, 1, 3 + (number == 1050)), "uint8")
@@ -145,8 +145,8 @@ def test_python_exits_while_a_loop_is_half_way(tmp_path, end, status):
 
 
 @pytest.mark.parametrize("ahead", [0, -1, 1.5, None])
-def test_ahead_is_a_whole_number(ahead):
-    with pytest.raises(ValueError, match="ahead must be a whole number of at least 1"):
+def test_ahead_must_be_an_integer(ahead):
+    with pytest.raises(ValueError, match="ahead must be an integer of at least 1"):
         data.ReadAhead([], ahead=ahead)
 
 

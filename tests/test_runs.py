@@ -1,4 +1,4 @@
-"""Runs: what they keep, how they go on, and what they tell when something is wrong."""
+"""Runs: checkpoints, resuming, and what is reported when something goes wrong."""
 
 import csv
 import json
@@ -37,10 +37,10 @@ def train(folder, epochs=3, stop_after=None, resume=False, seed=5, wrong=None, *
     model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     optimiser = optim.Adam(model.parameters(), lr=0.01)
     loader = DataLoader(Points(), batch_size=BATCH, shuffle=True, seed=seed)
-    checkpoint = runs.checkpoint_of(folder) if resume else None
+    checkpoint = runs.find_checkpoint(folder) if resume else None
     options.setdefault("every", Every(steps=1))
     with Run(folder, {"lr": 0.01}, checkpoint, **options) as run:
-        run.keep(loader, model=model, optimiser=optimiser)
+        run.register(loader, model=model, optimiser=optimiser)
         for epoch in run.epochs(epochs):
             for points in run.batches(ReadAhead if epoch % 2 else lambda loader: loader):
                 if run.step == stop_after:
@@ -50,8 +50,8 @@ def train(folder, epochs=3, stop_after=None, resume=False, seed=5, wrong=None, *
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                run.record({"loss": loss}, len(points))
-            run.measure({"mean": output.mean().item(), "epoch": epoch})
+                run.log({"loss": loss}, len(points))
+            run.log_metrics({"mean": output.mean().item(), "epoch": epoch})
     return run, model
 
 
@@ -65,7 +65,7 @@ def assert_same(ours, theirs):
         numpy.testing.assert_array_equal(value, weights(other_model)[name])
     assert run.history.steps == other_run.history.steps
     assert run.history.losses == other_run.history.losses
-    assert run.measures == other_run.measures
+    assert run.metrics == other_run.metrics
     names = "losses.csv", "losses.png"
     assert all((run.folder / n).read_bytes() == (other_run.folder / n).read_bytes() for n in names)
 
@@ -168,7 +168,7 @@ def test_a_table_that_cannot_be_written_does_not_keep_checkpoints_from_it(tmp_pa
     (tmp_path / "losses.csv").mkdir()
     train(tmp_path, epochs=2)
     train(tmp_path, resume=True)
-    assert runs.checkpoint_of(tmp_path).facts["step"] == 21
+    assert runs.find_checkpoint(tmp_path).facts["step"] == 21
     assert "the losses could not be written" in capsys.readouterr().err
 
 
@@ -196,20 +196,20 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(tmp_path):
         train(tmp_path / "b", stop_after=9)
     path = tmp_path / "b" / "checkpoint.h5"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DamagedFileError, match="checkpoint.h5: from byte 512.* of step 8: --resume "
-                                               ".*checkpoint.previous.h5"):
+    with pytest.raises(DamagedFileError, match="checkpoint.h5: from byte 512.* of step 8, is "
+                                               "undamaged: --resume .*checkpoint.previous.h5"):
         train(tmp_path / "b", resume=True)
-    previous = runs.checkpoint_of(tmp_path / "b" / "checkpoint.previous.h5")
+    previous = runs.find_checkpoint(tmp_path / "b" / "checkpoint.previous.h5")
     assert previous.facts["step"] == 8
     # Going on from there does not make the damaged file the one before.
     with Run(tmp_path / "b", checkpoint=previous) as run:
         model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
-        run.keep(DataLoader(Points(), BATCH, shuffle=True, seed=5), model=model,
+        run.register(DataLoader(Points(), BATCH, shuffle=True, seed=5), model=model,
                  optimiser=optim.Adam(model.parameters()))
         for _ in run.epochs(3, steps=8):
             pass
         run.save()
-    assert runs.checkpoint_of(tmp_path / "b" / "checkpoint.previous.h5").facts["step"] == 8
+    assert runs.find_checkpoint(tmp_path / "b" / "checkpoint.previous.h5").facts["step"] == 8
 
 
 def test_both_damaged_and_none_at_all(tmp_path):
@@ -225,27 +225,29 @@ def test_both_damaged_and_none_at_all(tmp_path):
 def test_a_state_that_is_no_checkpoint(tmp_path):
     minigan.save(nn.Linear(1, 1), tmp_path / "checkpoint.h5")
     with pytest.raises(DamagedFileError, match="expected a checkpoint of format 1, found 'state'"):
-        runs.checkpoint_of(tmp_path)
+        runs.find_checkpoint(tmp_path)
 
 
-def test_what_does_not_fit_is_told(tmp_path):
+def test_a_checkpoint_that_does_not_match_is_refused(tmp_path):
     train(tmp_path, epochs=1)
-    checkpoint = runs.checkpoint_of(tmp_path)
+    checkpoint = runs.find_checkpoint(tmp_path)
     model = nn.Linear(3, 1)
-    with pytest.raises(RunEnded, match="does not fit: load_state_dict: Linear") as caught, Run(
+    with pytest.raises(RunEnded, match="does not match: load_state_dict: Linear") as caught, Run(
             tmp_path, checkpoint=checkpoint) as run:
-        run.keep(DataLoader(Points(), batch_size=BATCH), model=model)
+        run.register(DataLoader(Points(), batch_size=BATCH), model=model)
         list(run.epochs(2))
     assert caught.value.status == 2
     with pytest.raises(RunEnded, match="had 7 batches, now there are 20"), Run(
             tmp_path, checkpoint=checkpoint) as run:
-        run.keep(DataLoader(Points()), model=model)
+        run.register(DataLoader(Points()), model=model)
         list(run.epochs(2))
 
 
 def test_what_killed_writers_left_is_removed(tmp_path):
     (tmp_path / "samples").mkdir()
-    left = [".checkpoint.h5.partial-0123abcd", "samples/.step_01.png.partial-0123abcd.png"]
+    (tmp_path / "generators").mkdir()
+    left = [".checkpoint.h5.partial-0123abcd", "samples/.step_01.png.partial-0123abcd.png",
+            "generators/.epoch_01.npz.partial-0123abcd"]
     others = [".hidden", ".bashrc.20240101", "other/.checkpoint.h5.partial-0123abcd"]
     (tmp_path / "other").mkdir()
     (tmp_path / ".a.partial-01234567").mkdir()
@@ -269,35 +271,36 @@ def test_a_disk_that_is_full_for_a_while(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "write_checkpoint", sometimes)
     run, _ = train(tmp_path)
     assert failing == [5, 6, 7, 8] and run.state == "finished"
-    told = capsys.readouterr().err
-    assert "the checkpoint could not be written: [Errno 28]" in told and "of step 4" in told
-    assert runs.checkpoint_of(tmp_path).facts["step"] == 21
+    error = capsys.readouterr().err
+    assert "the checkpoint could not be written: [Errno 28]" in error and "of step 4" in error
+    assert runs.find_checkpoint(tmp_path).facts["step"] == 21
 
 
-def test_other_data_is_told(tmp_path, monkeypatch, capsys):
+def test_other_data_is_reported(tmp_path, monkeypatch, capsys):
     train(tmp_path, epochs=1)
     monkeypatch.setattr(Points, "__getitem__", lambda self, i: minigan.tensor([i + 0.5, 1.0]))
     train(tmp_path, epochs=2, resume=True)
-    assert "warning: the data is not what the run was started with" in capsys.readouterr().err
+    assert "warning: the data is not that which the run was started with" in capsys.readouterr().err
 
 
 def test_an_older_checkpoint_does_not_cost_the_newest(tmp_path):
     train(tmp_path, epochs=2)
-    newest = runs.checkpoint_of(tmp_path).facts["step"]
+    newest = runs.find_checkpoint(tmp_path).facts["step"]
     model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
-    with Run(tmp_path, checkpoint=runs.checkpoint_of(tmp_path / "checkpoint.previous.h5")) as run:
-        run.keep(DataLoader(Points(), BATCH, shuffle=True, seed=5), model=model,
+    with Run(tmp_path, checkpoint=runs.find_checkpoint(tmp_path / "checkpoint.previous.h5")) as run:
+        run.register(DataLoader(Points(), BATCH, shuffle=True, seed=5), model=model,
                  optimiser=optim.Adam(model.parameters()))
         for _ in run.epochs(3, steps=0):
             pass
         run.save()
-    assert runs.checkpoint_of(tmp_path / "checkpoint.previous.h5").facts["step"] == newest
+    assert runs.find_checkpoint(tmp_path / "checkpoint.previous.h5").facts["step"] == newest
 
 
 # Signals
 
-@pytest.mark.parametrize("number, said", [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
-def test_a_signal_ends_the_run_after_the_step(tmp_path, number, said, monkeypatch):
+@pytest.mark.parametrize("number, message", [
+    (signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_ends_the_run_after_the_step(tmp_path, number, message, monkeypatch):
     whole = train(tmp_path / "a")
     handler = signal.getsignal(number)
 
@@ -309,39 +312,39 @@ def test_a_signal_ends_the_run_after_the_step(tmp_path, number, said, monkeypatc
         return item(self, index)
 
     monkeypatch.setattr(Points, "__getitem__", ringing)
-    with pytest.raises(RunEnded, match=f"stopped by {said} after step .* of 21, saved in "
-                                       f".*checkpoint.h5; go on by: again") as caught:
+    with pytest.raises(RunEnded, match=f"stopped by {message} after step .* of 21, saved in "
+                                       f".*checkpoint.h5; resume by: again") as caught:
         train(tmp_path / "b", every=Every(), command="again")
     monkeypatch.undo()
     assert caught.value.status == 128 + number
     assert signal.getsignal(number) is handler
-    assert runs.checkpoint_of(tmp_path / "b").facts["step"] > 0
+    assert runs.find_checkpoint(tmp_path / "b").facts["step"] > 0
     assert_same(train(tmp_path / "b", resume=True), whole)
 
 
 def test_a_second_signal_stops_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt), Run(tmp_path, every=Every()) as run:
-        run.keep(DataLoader(Points()), model=nn.Linear(1, 1))
+        run.register(DataLoader(Points()), model=nn.Linear(1, 1))
         for _ in run.epochs(1):
             for _ in run.batches():
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGINT)
-    assert runs.checkpoint_of(tmp_path).facts["step"] == 0
+    assert runs.find_checkpoint(tmp_path).facts["step"] == 0
 
 
 # Training that went wrong
 
 def test_a_loss_that_is_nan_ends_the_run(tmp_path):
     with pytest.raises(RunEnded, match=(
-            "training diverged: loss 'loss' is nan in step 10; not finite by now: model.0.weight, .*"
+            "training diverged: loss 'loss' is nan in step 10; no longer finite: model.0.weight, .*"
             "the last good checkpoint is .*checkpoint.h5, of step 9; .* again --detect-anomaly")):
         train(tmp_path, wrong=9, command="again")
-    assert runs.checkpoint_of(tmp_path).facts["step"] == 9
+    assert runs.find_checkpoint(tmp_path).facts["step"] == 9
 
 
 def test_the_operation_that_made_it_is_named(tmp_path):
     with pytest.raises(RunEnded, match="training diverged: in step 10: detect_anomaly: mul made nan"):
-        train(tmp_path, wrong=9, detect=True)
+        train(tmp_path, wrong=9, detect_anomaly=True)
 
 
 def test_weights_that_are_infinite_are_not_saved(tmp_path):
@@ -349,18 +352,18 @@ def test_weights_that_are_infinite_are_not_saved(tmp_path):
             tmp_path) as run:
         model = nn.Linear(2, 2)
         model.weight.data[0, 0] = math.inf
-        run.keep(DataLoader(Points()), model=model)
+        run.register(DataLoader(Points()), model=model)
         list(run.epochs(1))
     assert not (tmp_path / "checkpoint.h5").exists()
 
 
-@pytest.mark.parametrize("real, fake, said", [
+@pytest.mark.parametrize("real, fake, message", [
     (0.001, 0.002, "hardly ever wrong.*on real 0.001, on fake 0.002"),
     (9.0, 8.0, "nearly always wrong"), (0.5, 0.001, ""), (0.69, 0.69, "")])
-def test_a_discriminator_that_dies(real, fake, said):
+def test_a_discriminator_that_dies(real, fake, message):
     losses = {"on real": [0.7] * 50 + [real] * 100, "on fake": [fake] * 150}
     warning = discriminator_warning(losses)
-    assert re.search(said, warning) if said else not warning
+    assert re.search(message, warning) if message else not warning
     assert discriminator_warning({name: values[-99:] for name, values in losses.items()}) == ""
 
 
@@ -373,9 +376,9 @@ def test_a_warning_is_given_once(tmp_path, capsys):
         for spread in (0.05, 0.5, 0.04):
             run.warn(generator_warning(spread))
         run._report()
-    assert capsys.readouterr().err.count("warning: after step 0: the generator draws nearly") == 1
+    assert capsys.readouterr().err.count("warning: after step 0: the generator has collapsed") == 1
     assert len(run.warnings) == 1
-    assert "the generator draws nearly" in (tmp_path / "report.html").read_text()
+    assert "the generator has collapsed" in (tmp_path / "report.html").read_text()
 
 
 # The report
@@ -399,7 +402,7 @@ def test_the_report_shows_what_is_there(tmp_path):
 
 def test_wrong_use(tmp_path):
     with Run(tmp_path) as run:
-        with pytest.raises(RuntimeError, match="keep"):
+        with pytest.raises(RuntimeError, match="register"):
             list(run.epochs(1))
-        with pytest.raises(TypeError, match="keep: model must be a Module or an Optimizer, got int 3"):
-            run.keep(DataLoader(Points()), model=3)
+        with pytest.raises(TypeError, match="register: model must be a Module or an Optimizer, got int 3"):
+            run.register(DataLoader(Points()), model=3)

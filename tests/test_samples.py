@@ -1,4 +1,4 @@
-"""Pictures of samples, of epochs and of a GAN's losses: whole files that show what they should."""
+"""Grids of samples, animations and plots of epochs: complete files that show the right things."""
 
 import numpy
 import pytest
@@ -34,7 +34,7 @@ def middles(path, count_down, count_across, height, width):
              for column in range(count_across)] for row in range(count_down)]
 
 
-def test_grey_images_are_drawn_row_after_row_with_black_for_1(tmp_path):
+def test_grey_images_are_shown_row_after_row_with_black_for_1(tmp_path):
     values = numpy.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     images = numpy.ones((6, 28, 28)) * values[:, None, None]
     path = tmp_path / "new" / "grid.png"
@@ -61,7 +61,7 @@ def test_colour_images_are_cut_off_at_0_and_1(tmp_path):
         [[1, 0, 0], [0, 1, 0], [0, 0, 1]], [white, pytest.approx([0.2, 0.4, 0.6]), white]]
 
 
-def test_a_nan_is_drawn_like_a_half(tmp_path):
+def test_a_nan_is_shown_like_a_half(tmp_path):
     path = plot_sample_grid(numpy.full((1, 8, 8), numpy.nan, "float32"), tmp_path / "grid.png")
     assert middles(path, 1, 1, 8, 8)[0][0] == pytest.approx([0.5] * 3, abs=0.01)
 
@@ -144,9 +144,9 @@ def test_an_animation_has_a_frame_for_each_picture(tmp_path, grey):
 
 def test_animations_refuse(tmp_path, grey):
     saved = [grey("a", 0.5)]
-    for pictures, seconds, said in (([], 1, "at least one"), (saved, 0, "seconds"),
+    for pictures, seconds, message in (([], 1, "at least one"), (saved, 0, "seconds"),
                                     ([*saved, grey("b", 0.5, title="x")], 1, "of one size")):
-        with pytest.raises(ValueError, match=f"save_animation: .*{said}"):
+        with pytest.raises(ValueError, match=f"save_animation: .*{message}"):
             save_animation(pictures, tmp_path / "epochs.gif", seconds)
     with pytest.raises(OSError):
         save_animation([tmp_path / "none.png"], tmp_path / "epochs.gif")

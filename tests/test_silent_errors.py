@@ -1244,7 +1244,10 @@ def test_gradients(expression, values, expected, device):
 
 @pytest.mark.parametrize("expression, expected", VALUES)
 def test_values(expression, expected, device):
-    if expected == "error":
+    if expected == "error" and device == "cuda" and "entropy" in expression:
+        # A GPU cannot raise an error without being waited for; a nan stands for it.
+        assert numpy.isnan(value_of(minigan, expression))
+    elif expected == "error":
         with pytest.raises((TypeError, ValueError, NotImplementedError)):
             value_of(minigan, expression)
     else:

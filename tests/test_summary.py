@@ -1,4 +1,4 @@
-"""summary: against numbers worked out by hand, and that it leaves the model as it was."""
+"""summary: against numbers computed by hand, and that it restores the model's state."""
 
 import copy
 
@@ -12,7 +12,7 @@ from minigan import nn, optim
 from minigan.nn import functional as F
 from minigan.hooks import hooks
 
-pytestmark = pytest.mark.usefixtures("device")
+pytestmark = pytest.mark.usefixtures("form")  # and device
 
 
 def columns(table, *names):
@@ -28,14 +28,14 @@ def test_a_small_network_by_hand():
     assert columns(table, "path", "kind", "output_shape") == [
         ("0", "Linear", (5, 4)), ("1", "Sigmoid", (5, 4)), ("2", "Linear", (5, 1))]
     assert columns(table, "parameters", "multiply_adds") == [(16, 60), (0, 0), (5, 20)]
-    # Kept are the results, float32; the next backward needs them, and the last is the caller's.
+    # The results, float32: the next backward needs them, and the last is the caller's.
     assert columns(table, "memory") == [(80,), (80,), (20,)]
     assert (table.trainable, table.not_trainable) == (21, 0)
     assert (table.multiply_adds, table.memory) == (80, 180)
     lines = str(table).splitlines()
     assert lines[0].split("  ")[0] == "layer" and len(set(map(len, lines[:-2]))) == 1
     assert lines[2].split() == ["0", "(Linear)", "(5,", "4)", "16", "60", "80"]
-    assert lines[-3].split() == ["in", "all", "21", "80", "180"]
+    assert lines[-3].split() == ["total", "21", "80", "180"]
     assert lines[-2] == "parameters: 21 trainable, 0 not trainable"
     assert lines[-1] == "memory for backward: 180 B"
     assert repr(table) == str(table)
@@ -55,12 +55,13 @@ def test_the_convolutional_network():
     assert table.trainable == 3720
 
 
-def test_memory_of_convolutions(device):
+def test_memory_of_convolutions(form):
     table = minigan.summary(nn.Conv2d(3, 8, 4, stride=2), (2, 3, 10, 10))
-    # Results (2,8,4,4), and on a CPU columns of 3 * 16 numbers for each of 2 * 16 places.
-    kept = 4 * (2 * 8 * 16 + (3 * 16 * 2 * 16 if device == "cpu" else 0))
-    assert columns(table, "layer", "parameters", "multiply_adds", "memory") == [
-        ("Conv2d", 8 * 48 + 8, 2 * 8 * 16 * 48, kept)]
+    assert columns(table, "layer", "parameters", "multiply_adds") == [
+        ("Conv2d", 8 * 48 + 8, 2 * 8 * 16 * 48)]
+    # The result (2,8,4,4), and in the textbook columns of 3 * 16 numbers for 2 * 16 positions.
+    result, with_columns = 4 * 2 * 8 * 16, 4 * (2 * 8 * 16 + 3 * 16 * 2 * 16)
+    assert table.memory == with_columns or form == "kernels" and table.memory >= result
 
 
 def test_a_memory_is_counted_once():
@@ -160,7 +161,7 @@ def test_several_inputs_and_dtypes():
 
 
 class Restless(nn.Module):
-    """Changes all that a forward can change, and fails if it is told to."""
+    """Changes all that a forward can change, and fails on demand."""
 
     def __init__(self):
         self.norm = nn.BatchNorm1d(3)
@@ -209,7 +210,7 @@ def test_the_model_is_left_as_it_was(fails, mode):
     assert minigan.rand(3).tolist() == drawn
 
 
-def test_a_graph_recorded_before_can_still_be_walked():
+def test_the_backward_of_a_graph_recorded_before():
     model = Restless()
     loss = model(minigan.randn(4, 3)).sum()
     minigan.summary(model, (2, 3))
@@ -231,7 +232,7 @@ def test_the_optimisers_memory_is_not_counted():
 @pytest.mark.parametrize("arguments, error, said", [
     ((3, (1,)), TypeError, "expected a Module, got int 3"),
     ((small, (1,)), TypeError, "expected a Module, got function"),
-    ((small(), 3), TypeError, "input_shape must be a tuple of whole numbers.*got int 3"),
+    ((small(), 3), TypeError, "input_shape must be a tuple of integers.*got int 3"),
     ((small(), ()), TypeError, "input_shape must be a tuple"),
     ((small(), "ab"), TypeError, "input_shape must be a tuple.*got str 'ab'"),
     ((small(), (5, 3.0)), TypeError, "got tuple .5, 3.0."),
@@ -241,8 +242,8 @@ def test_the_optimisers_memory_is_not_counted():
     ((small(), (5, -3)), ValueError, r"at least 1, got \(5, -3\)"),
     ((small(), (0, 3)), ValueError, "at least 1"),
     ((small(), (5, 2)), ValueError,
-     r"^summary: 0 \(Linear\), given a float32 Tensor of shape \(5, 2\), failed: linear: input"),
-    ((small(), [(5, 3), (5, 3)]), ValueError, "Sequential, given .*failed: .*positional arg")])
+     r"^summary: 0 \(Linear\) with a float32 Tensor of shape \(5, 2\) failed: linear: input"),
+    ((small(), [(5, 3), (5, 3)]), ValueError, "Sequential with .*failed: .*positional arg")])
 def test_errors(arguments, error, said):
     with pytest.raises(error, match=said):
         minigan.summary(*arguments)
@@ -250,7 +251,7 @@ def test_errors(arguments, error, said):
 
 def test_the_innermost_layer_that_fails_is_named():
     model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Tanh(), nn.Linear(5, 4)))
-    with pytest.raises(ValueError, match=r"1.1 \(Linear\), given a float32 Tensor of shape .2, 4."):
+    with pytest.raises(ValueError, match=r"1.1 \(Linear\) with a float32 Tensor of shape .2, 4."):
         minigan.summary(model, (2, 3))
 
 

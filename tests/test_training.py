@@ -1,4 +1,4 @@
-"""The room around a training loop: progress line, arguments, confusion table, plots."""
+"""minigan.training: progress line, arguments, confusion matrix, plots."""
 
 import io
 import re
@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 
 
 class Clock:
-    """Time that passes only when told to."""
+    """Time that passes only when it is set."""
 
     def __init__(self):
         self.now = 100.0
@@ -157,7 +157,7 @@ def test_confusion_matrix_refuses(labels, predictions):
         confusion_matrix(labels, predictions, classes=4)
 
 
-def test_format_confusion_tells_counts_and_recall():
+def test_format_confusion_shows_counts_and_recall():
     lines = format_confusion(numpy.array(MATRIX)).splitlines()
     assert len({len(line) for line in lines[1:]}) == 1
     rows = [line.replace("|", " ").replace("%", " ").split() for line in lines[1:]]
@@ -180,7 +180,7 @@ def pixels(path):
     return imread(path)
 
 
-def drawn_part(picture):
+def inked_part(picture):
     """The part of the pixels that are not white."""
     return (picture[..., :3] < 0.95).any(axis=-1).mean()
 
@@ -189,7 +189,7 @@ def test_plot_losses(tmp_path):
     path = tmp_path / "new" / "losses.png"
     assert plot_losses([0.5, 0.4, 0.3], str(path)) == path
     few = pixels(path)
-    assert 0.005 < drawn_part(few) < 0.5
+    assert 0.005 < inked_part(few) < 0.5
     plot_losses([minigan.tensor(1.0 / (1 + i)) for i in range(500)], path)
     assert (pixels(path) != few).any()
     assert [file.name for file in path.parent.iterdir()] == ["losses.png"]
@@ -204,7 +204,7 @@ def test_plot_losses_of_two_networks_in_two_colours(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2, 49, 51, 101])
 def test_plot_losses_of_any_number_and_with_a_diverged_one(tmp_path, count):
-    assert drawn_part(pixels(plot_losses([0.5] * count, tmp_path / "losses.png"))) > 0.005
+    assert inked_part(pixels(plot_losses([0.5] * count, tmp_path / "losses.png"))) > 0.005
     plot_losses([0.5] * count + [float("nan"), float("inf")], tmp_path / "diverged.png")
 
 
@@ -284,7 +284,7 @@ def test_plot_feature_maps_draws_every_channel(tmp_path):
 def test_plot_feature_maps_of_a_dead_or_diverged_layer(tmp_path, value):
     maps = [("one", numpy.full((1, 3, 3), value))]
     path = plot_feature_maps(minigan.tensor([[[0.0, 1.0]]]), maps, tmp_path / "maps.png")
-    assert drawn_part(pixels(path)) > 0.02
+    assert inked_part(pixels(path)) > 0.02
 
 
 @pytest.mark.parametrize("image, maps", [
@@ -299,7 +299,7 @@ def test_plot_feature_maps_refuses(tmp_path, image, maps):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_room_imports_matplotlib_only_to_draw_and_never_pyplot(tmp_path):
+def test_matplotlib_is_imported_only_to_plot_and_never_pyplot(tmp_path):
     code = ("import sys, minigan.training as t; assert 'matplotlib' not in sys.modules; "
             "t.plot_losses([1.0], sys.argv[1]); assert 'matplotlib.pyplot' not in sys.modules")
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "losses.png")], check=True)

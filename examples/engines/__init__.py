@@ -1,17 +1,18 @@
-"""The engines that examples/benchmark.py lets compute the same training steps, one file each.
+"""The engines that examples/benchmark.py compares: the same training steps, each in a process of
+its own.
 
-    in_minigan.py   in_torch.py   in_jax.py   in_numpy.py (one matrix product, to
-                                               compare with)
+    in_minigan.py, in_torch.py, in_jax.py  the training step in each
+    in_numpy.py      one large matrix product, as a yardstick
+    eager.py         the step that minigan and PyTorch share
+    workloads.py     what is measured: the examples' networks and batches as Tasks
+    layers.py        a network as plain data, and built again
+    worker.py        an engine in its own process
+    machine.py       cores, memory and names of the machine; blas.py: the library behind NumPy
 
-Each has one function, make_run(task), for a Task as below. It gives back another, run(steps): so
-many training steps, and the losses of the last as numbers when all is computed. An engine's process
-imports that engine and no other: not minigan either, for which see works.py.
-
-    works.py     what is measured: the examples' networks and batches as Tasks
-    layers.py    a network as plain data, and built again
-    eager.py     the step that minigan and PyTorch share
-    worker.py    an engine in its own process
-    machine.py   cores, memory, and what the machine says of itself; blas.py: NumPy's products
+Each in_*.py has make_run(task, **options), which returns a function run(steps): it takes that many
+training steps, waits until all is computed, and returns the last step's losses as numbers. An
+engine's process imports that engine and no other; even workloads.py, which imports minigan, runs
+only in the benchmark's process.
 """
 
 from dataclasses import dataclass, field
@@ -19,14 +20,16 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Task:
-    """What a training step is made of: forward, loss (binary cross-entropy), backward and Adam.
+    """A training step: forward pass, binary cross-entropy, backward pass and Adam.
 
-    networks  [(layers, weights)], see layers.py: one that classifies, or a GAN's discriminator
-              and generator
-    inputs    for each part of a step (images or seeds, labels or None, targets): one part to
-              classify; for a GAN three, with real images, drawn ones and again drawn ones
-    lr        of Adam
-    device    where it is computed: cpu or cuda; tf32: whether products may use it there
+    networks  [(layers, weights)] as in layers.py: a classifier, or a GAN's discriminator and
+              generator
+    inputs    one (images or latents, labels or None, targets) for each part of the step: one part
+              for a classifier; three for a GAN: real images, and latents for the discriminator's
+              and for the generator's turn
+    lr        learning rate of Adam
+    device    cpu or cuda
+    tf32      whether matrix products on a GPU use TF32
     """
     networks: list
     inputs: list
@@ -37,19 +40,34 @@ class Task:
 
 @dataclass(frozen=True)
 class Engine:
-    """library: the package; module: the file here; options: of its make_run; devices: where."""
+    """A row of the table.
+
+    choice       the argument of --against that adds it; minigan and numpy are always there
+    library      the package; the engine is the file in_<library>.py
+    options      arguments of its make_run
+    devices      where it is compared
+    environment  additional variables of its process
+    may_fail     if it fails, its row says '-' and why; any other failure ends the benchmark
+    """
+    choice: str
     library: str
-    module: str
     options: dict = field(default_factory=dict)
     devices: tuple = ("cpu", "cuda")
+    environment: dict = field(default_factory=dict)
+    may_fail: bool = False
 
 
 ENGINES = {
-    "minigan": Engine("minigan", "in_minigan"),
-    "no graph": Engine("minigan", "in_minigan", {"recorded": False}, ("cuda",)),
-    "torch": Engine("torch", "in_torch"),
-    "torch fused": Engine("torch", "in_torch", {"fused": True}),
-    "torch graph": Engine("torch", "in_torch", {"fused": True, "recorded": True}, ("cuda",)),
-    "jax": Engine("jax", "in_jax", {}, ("cpu",)),
-    "product": Engine("numpy", "in_numpy"),
+    "minigan": Engine("minigan", "minigan"),
+    "minigan textbook": Engine("minigan", "minigan", devices=("cpu",),
+                               environment={"MINIGAN_KERNELS": "off"}),
+    "minigan captured": Engine("minigan", "minigan", {"captured": True}, ("cuda",)),
+    "torch": Engine("torch", "torch"),
+    "torch fused": Engine("torch", "torch", {"fused": True}),
+    "torch captured": Engine("torch", "torch", {"fused": True, "captured": True}, ("cuda",)),
+    # One process compiles: a pool of them would live on while the other engines are measured.
+    "torch compiled": Engine("torch-compile", "torch", {"fused": True, "compiled": True}, ("cpu",),
+                             {"TORCHINDUCTOR_COMPILE_THREADS": "1"}, may_fail=True),
+    "jax": Engine("jax", "jax", devices=("cpu",)),
+    "product": Engine("numpy", "numpy"),
 }

@@ -1,4 +1,4 @@
-"""Which library computes NumPy's matrix products, and with which of its kernels.
+"""Which library computes NumPy's matrix products, and for which processor its code is.
 
 OpenBLAS has kernels for many processors and chooses when it is loaded. The wrong ones can take
 twice as long.
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy
 
-# Names that OpenBLAS's function has in the builds that NumPy comes with.
+# The names of OpenBLAS's function in the builds that come with NumPy.
 NAMES = [f"{prefix}openblas_get_corename{suffix}"
          for prefix in ("", "scipy_") for suffix in ("", "64_", "_64", "_64_")]
-# What changes OpenBLAS's choice, or how it cuts up the matrices.
+# What changes OpenBLAS's choice, or how it divides the matrices.
 VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 def openblas_core():
-    """The processor whose kernels the loaded OpenBLAS has chosen; None where nothing tells."""
+    """The processor whose kernels the loaded OpenBLAS has chosen; None if that is unknown."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
@@ -44,12 +44,11 @@ def blas():
     return {"library": name, "kernels": openblas_core()}
 
 
-def blas_in_words():
+def blas_report():
     """Lines to print: the library, and each variable that may have made it slow."""
     found = blas()
-    kernels = (f"kernels for {found['kernels']}" if found["kernels"]
-               else "which does not tell its kernels here")
-    yield f"NumPy's products: {found['library']}, {kernels}"
+    yield (f"NumPy's products: {found['library']}, "
+           + (f"kernels for {found['kernels']}" if found["kernels"] else "unknown kernels"))
     for variable in VARIABLES:
         if variable in os.environ:
             yield (f"{variable} is set to {os.environ[variable]}: NumPy's products may take twice "

@@ -1,4 +1,4 @@
-"""One large matrix product, by NumPy or CuPy: how many operations a second the machine gives."""
+"""One large matrix product by NumPy or CuPy: how many operations a second the machine reaches."""
 
 import os
 
@@ -12,17 +12,14 @@ def operations(device):
 
 
 def make_run(task):
-    """Only the task's device and precision are looked at."""
+    """Of the task only its device and precision matter."""
+    xp, wait = numpy, lambda: None
+    if task.device == "cuda":
+        os.environ["CUPY_TF32"] = str(int(task.tf32))  # CuPy reads it at the first product
+        import cupy as xp
+        wait = xp.cuda.Device().synchronize
     size = SIZES[task.device]
-    a, b = numpy.random.default_rng(0).random((2, size, size), dtype="float32")
-    if task.device == "cpu":
-        return repeated(numpy, a, b, lambda: None)
-    os.environ["CUPY_TF32"] = str(int(task.tf32))  # CuPy reads it at the first product
-    import cupy
-    return repeated(cupy, cupy.asarray(a), cupy.asarray(b), cupy.cuda.Device().synchronize)
-
-
-def repeated(xp, a, b, wait):
+    a, b = xp.asarray(numpy.random.default_rng(0).random((2, size, size), dtype="float32"))
     product = xp.empty_like(a)
 
     def run(steps):

@@ -1,4 +1,9 @@
-"""PyTorch, as everyone writes it; `fused` is its fastest Adam, `recorded` a CUDA graph."""
+"""PyTorch, as everyone writes it, or with its faster options.
+
+    fused     Adam in one compiled function
+    compiled  the forward passes and with them their backward passes by torch.compile
+    captured  the whole step as a CUDA graph
+"""
 
 import os
 from functools import partial
@@ -10,19 +15,21 @@ from engines import eager
 WARM_UP = 3
 
 
-def make_run(task, fused=None, recorded=False):
+def make_run(task, fused=None, compiled=False, captured=False):
     if task.device == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("this PyTorch finds no CUDA GPU; install one that is built for CUDA")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = task.tf32
-    adam = partial(torch.optim.Adam, fused=fused, capturable=recorded)
-    return eager.make_run(torch, task, adam, Recorded if recorded else lambda step: step)
+    return eager.make_run(torch, task,
+                          partial(torch.optim.Adam, fused=fused, capturable=captured),
+                          torch.compile if compiled else eager.unchanged,
+                          CapturedStep if captured else eager.unchanged)
 
 
-class Recorded:
-    """A step as one CUDA graph, as PyTorch's notes on CUDA graphs have it for a whole network.
+class CapturedStep:
+    """A step as one CUDA graph, as PyTorch's notes on CUDA graphs describe it.
 
-    The first calls are steps too, on another stream; they warm up.
+    The first calls run the step as it is, on a side stream, to warm up.
     """
 
     def __init__(self, step):

@@ -1,9 +1,7 @@
-"""Networks as plain data: a list of layers, each (name, arguments), and a dict of weights.
+"""A network as plain data: a list of layers, each (name, arguments), and a dict of weights. In
+this form it is sent to the process of another engine."""
 
-That is how a network gets into the process of another engine.
-"""
-
-# The arguments that the examples' layers are given, in PyTorch's order.
+# The arguments that the examples pass to layers, in PyTorch's order.
 CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding")
 ARGUMENTS = {
     "Linear": ("in_features", "out_features"),

@@ -1,5 +1,5 @@
-"""Cores, memory, and what the machine says of itself. Only the standard library is imported here:
-a process must be on its cores before NumPy and the engines look how many there are."""
+"""Cores, memory, and what the machine is. Only the standard library is imported here: a process
+must be pinned to its cores before NumPy and the engines count them."""
 
 import os
 import platform
@@ -12,12 +12,12 @@ try:
 except ImportError:  # Windows
     resource = None
 
-# What tells the libraries how many threads to use.
+# The variables that set the number of threads of the libraries.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def available_cores():
-    """The cores that this process may use; where the system does not tell, all."""
+    """The cores that this process may use; where the system cannot say, all."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
@@ -30,7 +30,7 @@ def pin(cores):
 
 
 def environment(threads):
-    """The environment of a process that computes with so many threads, on the CPU."""
+    """The environment of a process that computes with this number of threads, on the CPU."""
     result = {**os.environ, **dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu"}
     if threads == 1:
         result["XLA_FLAGS"] = " ".join(
@@ -39,7 +39,7 @@ def environment(threads):
 
 
 def peak_memory():
-    """The most bytes of memory that this process has had so far; None where nothing tells."""
+    """The peak memory of this process so far, in bytes; None if that is unknown."""
     status = Path("/proc/self/status")
     if status.exists():
         # Not getrusage: on Linux its peak begins with that of the process which started this one.
@@ -62,7 +62,7 @@ def cpu_name():
 
 
 def gpu_name():
-    """The GPU, its driver and CuPy's CUDA, in words. CuPy must be there."""
+    """The names of the GPU, its driver and CuPy's CUDA. CuPy must be installed."""
     import cupy
     runtime = cupy.cuda.runtime
     driver, toolkit = runtime.driverGetVersion(), runtime.runtimeGetVersion()
@@ -71,7 +71,7 @@ def gpu_name():
 
 
 def versions(libraries):
-    """{'Python': ..., each library: its version}"""
+    """{'Python': version, library: version}"""
     result = {"Python": platform.python_version()}
     for library in libraries:
         try:

@@ -1,7 +1,7 @@
-"""An engine in a process of its own, which runs only while it is asked for something.
+"""An engine in a process of its own, which runs only while it executes a command.
 
 In between it is stopped: the threads of PyTorch and of XLA spin for a while when they have nothing
-more to do, and would take the core from whoever comes next.
+more to do, and would take the core from the next engine.
 """
 
 import ctypes
@@ -10,6 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -26,42 +27,56 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """The process, seen from the benchmark; a context, with which it ends whatever happens."""
+    """The process, seen from the benchmark; a context, at whose end the process is killed."""
 
     def __init__(self, name, cores):
         self.name = name
+        # A session of its own: signals reach compilers that it has started, too.
         self.process = subprocess.Popen(
             [sys.executable, "-m", "engines.worker", name, *map(str, cores)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**environment(len(cores)), "PYTHONPATH": search_path()})
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+            env={**environment(len(cores)), **ENGINES[name].environment,
+                 "PYTHONPATH": search_path()})
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self.process.kill()  # this ends a stopped one too
+        self._signal("SIGKILL")  # this ends a stopped process too
         self.process.wait()
         self.process.stdout.close()
-        with suppress(OSError):  # it may have died with something unread
+        with suppress(OSError):  # it may have died before it read everything
             self.process.stdin.close()
 
-    def ask(self, order, argument=None):
-        """What the method `order` of a Life answers. WorkerFailed if it cannot."""
+    def call(self, command, argument=None, limit=threading.TIMEOUT_MAX):
+        """The result of a method of Commands. WorkerFailed if it raises an error, if the process
+        ends, or if it takes more than `limit` seconds."""
+        start = time.monotonic()
+        timer = threading.Timer(limit, self._signal, ["SIGKILL"])
+        timer.start()
         try:
-            self._send("SIGCONT")
-            pickle.dump((order, argument), self.process.stdin)
+            self._signal("SIGCONT")
+            pickle.dump((command, argument), self.process.stdin)
             self.process.stdin.flush()
-            done, answer = pickle.load(self.process.stdout)
+            done, result = pickle.load(self.process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
-            raise WorkerFailed(f"{self.name}: {ending(self.process.wait())}") from None
-        self._send("SIGSTOP")
+            reason = ending(self.process.wait())
+            if time.monotonic() - start >= limit:
+                reason = f"not done within {limit} s"
+            raise WorkerFailed(f"{self.name}: {reason}") from None
+        finally:
+            timer.cancel()
+        self._signal("SIGSTOP")
         if not done:
-            raise WorkerFailed(f"{self.name}: {answer}")
-        return answer
+            raise WorkerFailed(f"{self.name}: {result}")
+        return result
 
-    def _send(self, name):
-        if CAN_STOP:
-            self.process.send_signal(getattr(signal, name))
+    def _signal(self, name):
+        """Send a signal to the process and to those that it has started. Windows can only kill."""
+        if CAN_STOP and self.process.poll() is None:
+            os.killpg(self.process.pid, getattr(signal, name))
+        elif name == "SIGKILL":
+            self.process.kill()
 
 
 def search_path():
@@ -76,31 +91,32 @@ def ending(status):
     return f"its process ended with status {status}"
 
 
-class Life:
-    """The process, seen from inside: each method is an order."""
+class Commands:
+    """The process, seen from inside: each method is a command."""
 
     def __init__(self, engine):
         self.engine = engine
 
     def load(self, _):
-        """Import the engine: how much memory that took at most, in bytes."""
-        self.module = import_module(f"engines.{self.engine.module}")
+        """Import the engine. The peak memory of that, in bytes."""
+        self.module = import_module(f"engines.in_{self.engine.library}")
         return peak_memory()
 
     def begin(self, task):
-        """Build the networks and do the first step: its losses."""
+        """Build the networks and do two steps. The losses of both: those of the second depend on
+        everything that the first has changed."""
         self.device = task.device
         self.run = self.module.make_run(task, **self.engine.options)
-        return self.run(1)
+        return [*self.run(1), *self.run(1)]
 
     def time(self, steps):
-        """Seconds for each of so many steps."""
+        """Seconds per step, over this number of steps."""
         start = time.perf_counter()
         self.run(steps)
         return (time.perf_counter() - start) / steps
 
     def memory(self, _):
-        """The most bytes so far, of the machine's memory or of the GPU's."""
+        """The peak memory so far, in bytes: the process's, or on a GPU that of the engine's pools."""
         return peak_memory() if self.device == "cpu" else self.module.gpu_memory()
 
     def profile(self, steps):
@@ -108,30 +124,30 @@ class Life:
 
 
 def end_with_parent():
-    """On Linux: end when the benchmark does, be it killed and this process stopped."""
+    """On Linux: end when the benchmark ends, even if it is killed while this process is stopped."""
     if sys.platform == "linux":
         with suppress(AttributeError):  # no prctl in this C library
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main(name, *cores):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the benchmark, which ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the benchmark, which ends this
     end_with_parent()
     pin([int(core) for core in cores])
-    orders, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints goes to stderr, not among the answers
-    life = Life(ENGINES[name])
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints goes to stderr, not among the replies
+    commands = Commands(ENGINES[name])
     while True:
         try:
-            order, argument = pickle.load(orders)
+            command, argument = pickle.load(requests)
         except EOFError:
             return
         try:
-            answer = True, getattr(life, order)(argument)
+            reply = True, getattr(commands, command)(argument)
         except Exception as error:
-            answer = False, " ".join(f"{type(error).__name__}: {error}".split())
-        pickle.dump(answer, answers)
-        answers.flush()
+            reply = False, " ".join(f"{type(error).__name__}: {error}".split())
+        pickle.dump(reply, replies)
+        replies.flush()
 
 
 if __name__ == "__main__":

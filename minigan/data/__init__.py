@@ -1,4 +1,4 @@
-"""Data to learn from: digits, colour images, batches, and random inputs.
+"""Data sets of digits and colour images, batches, and random inputs.
 
 >>> dataset = MnistDataset("digits")
 >>> for labels, images, targets in DataLoader(dataset, batch_size=64, shuffle=True): ...

@@ -1,4 +1,4 @@
-"""python -m minigan.data: make and look at HDF5 files of colour images."""
+"""python -m minigan.data: make HDF5 files of colour images, and show them."""
 
 import sys
 
@@ -20,45 +20,45 @@ def pack(arguments):
 def show(arguments):
     dataset = ImageDataset(arguments.file, group=arguments.group, device="cpu")
     shapes = numpy.array([dataset.shape(index) for index in range(len(dataset))])
-    chosen = numpy.linspace(0, len(dataset) - 1, min(arguments.count, len(dataset))).astype(int)
-    path = plot_sample_grid(dataset.batch(chosen), arguments.out)
+    indices = numpy.linspace(0, len(dataset) - 1, min(arguments.count, len(dataset))).astype(int)
+    path = plot_sample_grid(dataset.batch(indices), arguments.out)
     print(f"{len(dataset)} images in group {dataset.group}: height "
-          f"{_range(shapes[:, 0])}, width {_range(shapes[:, 1])}")
+          f"{_format_range(shapes[:, 0])}, width {_format_range(shapes[:, 1])}")
     print(f"saved {path}")
 
 
-def _range(sizes):
+def _format_range(sizes):
     low, high = sizes.min(), sizes.max()
     return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _parser(prog, description, **_):
-    """argparse makes the parsers of commands by this; what else it passes is for its own class."""
+    """Also what argparse makes the commands' parsers with; its other arguments are ignored."""
     parser = ArgumentParser(description)
     parser.prog = prog
     return parser
 
 
 def main():
-    parser = _parser("python -m minigan.data", "Make and look at HDF5 files of colour images.")
+    parser = _parser("python -m minigan.data", "Make HDF5 files of colour images, and show them.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND",
                                      parser_class=_parser)
 
     packing = commands.add_parser(
-        "pack", help="make a file of a folder's images",
-        description="Write the images in a folder and its subfolders to an HDF5 file. Grey images "
-                    "become coloured ones, what is transparent becomes white. Files that cannot be "
-                    "read, or are smaller than 128 x 128, are left out and named.")
+        "pack", help="make a file of the images in a folder",
+        description="Write the images in a folder and its subfolders to an HDF5 file. Greyscale "
+                    "becomes RGB, transparency becomes white. Files that cannot be read or are "
+                    "smaller than 128 x 128 are skipped and reported.")
     packing.add_argument("folder", metavar="FOLDER", help="where the images are")
     packing.add_argument("out", metavar="OUT", help="the HDF5 file to write")
     packing.add_argument("--group", default="images", help="the group in the file")
-    packing.add_argument("--force", action="store_true", help="replace a file that is there")
+    packing.add_argument("--force", action="store_true", help="replace an existing file")
     packing.set_defaults(run=pack)
 
     showing = commands.add_parser(
         "show", help="save a picture of some images of a file",
-        description="Tell how many images a file has, and save some of them, cropped as in "
-                    "training and spread over the whole set, as one PNG file.")
+        description="Print the number and sizes of the images in a file, and save some of them, "
+                    "cropped as in training and spread over the whole set, as one PNG file.")
     showing.add_argument("file", metavar="FILE", help="an HDF5 file, or: faces")
     showing.add_argument("--out", default="sheet.png", help="the PNG file to write")
     showing.add_argument("--count", type=positive_int, default=25, help="how many images")

@@ -1,4 +1,4 @@
-"""MNIST from the network: four files, several places to get them from, every byte checked."""
+"""Downloading MNIST: four files, several mirrors, every byte checked."""
 
 import hashlib
 import http.client
@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from minigan.data.packed import gunzipped, parts
+from minigan.data.compressed import open_gzip, read_parts
 from minigan.checks import explain_errors
 from minigan.files import write_atomically
 
@@ -17,7 +17,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
 )
-# SHA-256 of the unpacked files: the mirrors may have packed them differently.
+# SHA-256 of the decompressed files: mirrors may compress differently.
 FILES = {
     "train-images-idx3-ubyte.gz":
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -28,22 +28,22 @@ FILES = {
     "t10k-labels-idx1-ubyte.gz":
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-AT_ONCE = 1 << 16
+PART = 1 << 16  # bytes read at a time
 
 
 @explain_errors
 def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
-    """Fetch what is missing of MNIST into a folder; files that are there and right stay.
+    """Download MNIST's files into a folder; intact files that are there already are kept.
 
-    mirrors  addresses of folders that hold the files, tried in this order
-    files    file names, each with the SHA-256 of its unpacked content
-    timeout  seconds to wait for a mirror that says nothing
+    mirrors  URLs of folders with the files, tried in this order
+    files    file names, each with the SHA-256 of its decompressed content
+    timeout  seconds to wait for a mirror that does not respond
 
-    Raises ConnectionError with every mirror's reason if a file cannot be had from any of them,
-    OSError if the folder cannot be written.
+    Raises ConnectionError with every mirror's error if none of them provides a file, OSError if the
+    folder cannot be written.
     """
     folder = Path(folder)
-    missing = [name for name in files if not _is_there(folder / name, files[name])]
+    missing = [name for name in files if not _is_intact(folder / name, files[name])]
     if not missing:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
         try:
             while missing:
                 name = missing[0]
-                content = _fetched(mirror.rstrip("/") + "/" + name, files[name], timeout)
+                content = _fetch(mirror.rstrip("/") + "/" + name, files[name], timeout)
                 write_atomically(folder / name, content)
                 missing.pop(0)
             return
@@ -64,23 +64,23 @@ def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
 
 
 class _Unusable(Exception):
-    """A mirror gave no file, or not the right one."""
+    """A mirror returned no file, or a wrong one."""
 
 
-def _is_there(path, expected):
+def _is_intact(path, expected):
     try:
         with open(path, "rb") as file:
-            return _digest(file, path) == expected
+            return _hex_digest(file, path) == expected
     except (OSError, ValueError):
         return False
 
 
-def _fetched(url, expected, timeout):
-    """The body at this address, its unpacked content checked. Raises _Unusable."""
+def _fetch(url, expected, timeout):
+    """The response from this URL, its decompressed content checked. Raises _Unusable."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
-            body = _body(response, url.rpartition("/")[2])
-        found = _digest(io.BufferedReader(io.BytesIO(body)), url)
+            body = _read_response(response, url.rpartition("/")[2])
+        found = _hex_digest(io.BufferedReader(io.BytesIO(body)), url)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _Unusable(str(error) or type(error).__name__) from error
     if found != expected:
@@ -88,23 +88,23 @@ def _fetched(url, expected, timeout):
     return body
 
 
-def _digest(file, name):
-    """The SHA-256 of an open file's unpacked content. DamagedFileError with this name."""
+def _hex_digest(file, name):
+    """The SHA-256 of an open file's decompressed content. DamagedFileError with this name."""
     digest = hashlib.sha256()
-    with gunzipped(file, name) as content:
-        for part in parts(content, math.inf):
+    with open_gzip(file, name) as content:
+        for part in read_parts(content, math.inf):
             digest.update(part)
     return digest.hexdigest()
 
 
-def _body(response, name):
-    """All of a response, with a line on stderr that counts megabytes. ValueError if cut short."""
+def _read_response(response, name):
+    """The whole body; the progress is printed to stderr. ValueError if it is cut short."""
     total = int(response.headers.get("Content-Length", 0))
     of_total = f" of {total / 1e6:.1f}" if total else ""
-    # The line is written over and over on a terminal, and once where it would fill a log.
+    # On a terminal the line is rewritten as the download goes on; in a log it appears once.
     start = "\r" if sys.stderr.isatty() else ""
     body = bytearray()
-    while chunk := response.read(AT_ONCE):
+    while chunk := response.read(PART):
         body += chunk
         if start:
             print(f"{start}{name}: {len(body) / 1e6:.1f}{of_total} MB", end="", file=sys.stderr)

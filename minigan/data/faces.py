@@ -1,8 +1,8 @@
-"""The built-in colour images: friendly faces, drawn from random numbers.
+"""The built-in colour images: friendly faces, generated from random numbers.
 
-They need no network and no files, and are in the form of photographs of faces: an HDF5 file of
-images of slightly different sizes, the faces upright, centred and of one scale. How a face is
-painted is in portrait.py; here is what is in the set.
+They need no network and no files, and look like a data set of photographs: an HDF5 file of images
+of slightly different sizes, the faces upright, centred and of one scale. portrait.py paints a face;
+this module samples what it looks like.
 """
 
 import sys
@@ -10,13 +10,12 @@ from types import SimpleNamespace
 
 import numpy
 
-from minigan.files import cache_folder
-from minigan.data.portrait import colour_of, paint_portrait
-from minigan.checks import check_int as whole, explain_errors
-from minigan.files import write_atomically
+from minigan.data.portrait import paint_portrait, to_colour
+from minigan.checks import check_int, explain_errors
+from minigan.files import cache_folder, write_atomically
 from minigan.training import Progress
 
-RECIPE = 1  # raise it with every change that makes other images
+RECIPE = 1  # to be raised with every change to the images
 LARGEST, SMALLEST = 160, 140  # sides of the images
 SKINS = ((255, 224, 200), (246, 207, 175), (236, 188, 150), (214, 160, 118), (176, 120, 82),
          (138, 90, 60), (104, 66, 45))
@@ -32,21 +31,22 @@ BEARDED = ("bald", "short", "parted", "curly")
 def open_faces(count=1200, seed=0):
     """The faces of `draw_faces` as an open HDF5 file: data sets 0.png, 1.png, ... in "faces".
 
-    It is read from the user's cache folder if it was written before. Where the cache cannot be
-    written, a line on stderr says so and the file is one in memory.
+    It is cached in the user's cache folder. If the cache cannot be written, this prints a line to
+    stderr, and the file is in memory.
     """
     import h5py
 
-    count, seed = whole("open_faces", "count", count), whole("open_faces", "seed", seed, least=0)
+    count = check_int("open_faces", "count", count)
+    seed = check_int("open_faces", "seed", seed, least=0)
     path = cache_folder() / f"faces-{RECIPE}-seed-{seed}-count-{count}.h5"
     try:
         return h5py.File(path, "r")
     except OSError:
-        # Not there yet, or damaged: drawn anew either way.
+        # Missing or damaged: generated anew either way.
         file = h5py.File(path.name, "w", driver="core", backing_store=False)
-    with Progress(count, "drawing faces, once", unit="faces") as progress:
+    with Progress(count, "generating faces, once", unit="faces") as progress:
         for number, image in enumerate(draw_faces(count, seed)):
-            # Drawn areas are smooth: compressed they take a quarter of the space.
+            # Painted areas are smooth, and compress to a quarter.
             file.create_dataset(f"faces/{number}.png", data=image, chunks=image.shape,
                                 compression="gzip", compression_opts=1, shuffle=True)
             progress.advance()
@@ -55,7 +55,7 @@ def open_faces(count=1200, seed=0):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, file.id.get_file_image())
     except OSError as error:
-        print(f"faces: not kept for the next run: {error}", file=sys.stderr)
+        print(f"faces: not cached for the next run: {error}", file=sys.stderr)
     return file
 
 
@@ -64,30 +64,30 @@ def draw_faces(count, seed=0):
     """Yield faces, uint8 (H,W,3) with H and W from 140 to 160.
 
     count  how many
-    seed   a whole number; the same one gives the same faces, whatever the count
+    seed   an integer of at least 0; the same seed gives the same faces, whatever the count
 
     ValueError for a count below 1.
     """
-    count = whole("draw_faces", "count", count)
-    random = numpy.random.default_rng(whole("draw_faces", "seed", seed, least=0))
-    return (_drawn(random) for _ in range(count))
+    count = check_int("draw_faces", "count", count)
+    random = numpy.random.default_rng(check_int("draw_faces", "seed", seed, least=0))
+    return (_draw_face(random) for _ in range(count))
 
 
-def _drawn(random):
+def _draw_face(random):
     height, width = random.integers(SMALLEST, LARGEST + 1, 2)
-    return paint_portrait(height, width, _random_look(random))
+    return paint_portrait(height, width, _sample_look(random))
 
 
-def _random_look(random):
-    """Everything about a face that differs from another's.
+def _sample_look(random):
+    """Everything that tells one face from another.
 
-    Colours are float32 (3,1,1) from 0 to 1; lengths, angles and the rest are plain numbers, which
-    leave float32 arrays float32.
+    Colours are float32 (3,1,1) from 0 to 1; lengths, angles and the rest are Python numbers, which
+    keep float32 arrays float32.
     """
     uniform = random.uniform
 
     def colour(choices, spread=0.04):
-        return colour_of(choices[random.integers(len(choices))]) * numbers(1 - spread, 1 + spread)
+        return to_colour(choices[random.integers(len(choices))]) * numbers(1 - spread, 1 + spread)
 
     def numbers(low, high, size=(3, 1, 1)):
         return uniform(low, high, size).astype(numpy.float32)
@@ -107,8 +107,8 @@ def _random_look(random):
         parted=max(0, uniform(-0.1, 0.1)), blush=uniform(0, 0.3), shadow=uniform(0.06, 0.16),
         beard=random.random() < 0.3, glasses=random.random() < 0.18,
         rim=uniform(0.2, 0.26), frame=numbers(0.05, 0.5))
-    # With the other styles a beard would be too rare to be learned.
+    # With more styles each combination with a beard would be too rare to be learned.
     look.beard = look.beard and look.style in BEARDED
-    # A warm shade of the skin, for the lips of whoever wears none of the colours.
-    look.lips = 0.55 * look.lips + 0.45 * look.skin * colour_of((230, 150, 150))
+    # A warm shade of the skin makes natural lips.
+    look.lips = 0.55 * look.lips + 0.45 * look.skin * to_colour((230, 150, 150))
     return look

@@ -1,7 +1,7 @@
 """IDX, the file format of MNIST.
 
-A file is two zero bytes, a byte for the type of the numbers, a byte for the number of dimensions,
-each dimension as a 32-bit whole number, and then the numbers; the largest byte of each comes first.
+A file consists of two zero bytes, a byte for the data type, a byte for the number of dimensions,
+each dimension as a 32-bit integer, and the values, all big-endian.
 """
 
 import gzip
@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy
 
-from minigan.data.packed import RATIO, gunzipped, parts
+from minigan.data.compressed import RATIO, open_gzip, read_parts
 from minigan.checks import DamagedFileError
 from minigan.files import write_atomically
 
-
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MAX_DIMENSIONS = 32  # what every version of NumPy can hold
+MAX_DIMENSIONS = 32  # as in all versions of NumPy
 
 
 def read_idx(path):
@@ -26,21 +25,21 @@ def read_idx(path):
 
     Raises OSError if the file cannot be opened, DamagedFileError if it is not a whole IDX file.
     """
-    with Path(path).open("rb") as file, gunzipped(file, path) as content:
+    with Path(path).open("rb") as file, open_gzip(file, path) as content:
         size = os.fstat(file.fileno()).st_size
-        return _array(content, path, size if content is file else RATIO * size)
+        return _read_array(content, path, size if content is file else RATIO * size)
 
 
-def _array(file, path, most):
-    """The array in an open IDX file, which cannot hold more than so many bytes."""
+def _read_array(file, path, most):
+    """The array in an open IDX file, which cannot hold more than `most` bytes."""
     start = file.read(4)
     if len(start) < 4 or start[:2] != b"\0\0":
         raise DamagedFileError(f"{path}: not an IDX file: expected it to start with two zero "
-                               f"bytes, a type and a number of dimensions, found {_shown(start)}")
+                               f"bytes, a type and a number of dimensions, found {_to_hex(start)}")
     code, ndim = start[2:]
     if code not in TYPES:
         raise DamagedFileError(f"{path}: not an IDX file: expected at byte 2 one of the types "
-                               f"{_shown(TYPES)}, found {code:02x}")
+                               f"{_to_hex(TYPES)}, found {code:02x}")
     if not 1 <= ndim <= MAX_DIMENSIONS:
         raise DamagedFileError(f"{path}: expected at byte 3 1 to {MAX_DIMENSIONS} dimensions, "
                                f"found {ndim}")
@@ -53,9 +52,9 @@ def _array(file, path, most):
     expected = math.prod(shape) * dtype.itemsize
     most -= 4 + 4 * ndim
     data = bytearray()
-    # A header that asks for more than the file can hold does not make minigan unpack all of it.
+    # Nothing is decompressed where the header announces more than the file can hold.
     if expected <= most:
-        for part in parts(file, expected + 1):
+        for part in read_parts(file, expected + 1):
             data += part
     if len(data) != expected:
         found = (f"{most} at most" if expected > most else
@@ -66,7 +65,7 @@ def _array(file, path, most):
     try:
         return array.reshape(shape)
     except ValueError as error:
-        # Zeros among the dimensions let the others be larger than any array's.
+        # Beside a dimension of 0 the others may exceed what any array can have.
         raise DamagedFileError(f"{path}: expected a shape that NumPy can hold, "
                                f"found {shape}") from error
 
@@ -76,7 +75,7 @@ def write_idx(path, array):
 
     array  uint8, int8, int16, int32, float32 or float64, of 1 to 32 dimensions
 
-    The file appears whole or not at all. Raises ValueError for an array IDX has no form for.
+    The write is atomic. Raises ValueError for an array that IDX cannot represent.
     """
     array = numpy.asarray(array)
     big = array.dtype.newbyteorder(">")
@@ -95,5 +94,5 @@ def write_idx(path, array):
     write_atomically(path, data)
 
 
-def _shown(values):
+def _to_hex(values):
     return " ".join(f"{value:02x}" for value in values) or "nothing"

@@ -10,9 +10,9 @@ from minigan.checks import check_options, check_int, describe, explain_errors, s
 class Dataset:
     """A sequence of items: subclasses define `__len__` and `__getitem__`.
 
-    `__getitem__` raises IndexError past the end, which is what ends a `for` loop. A subclass that
-    can gather many items at once also defines `batch(indices)`, of an int64 array (N,) or a slice,
-    which returns what `collate` would make of these items.
+    `__getitem__` raises IndexError past the end, which ends a `for` loop. A subclass that can load
+    many items at once also defines `batch(indices)`, for an int64 array (N,) or a slice, which
+    returns what `collate` would make of these items.
     """
 
     def __len__(self):
@@ -23,9 +23,9 @@ class Dataset:
 
 
 class TensorDataset(Dataset):
-    """Tensors of one length, whose items are tuples of a row of each.
+    """Tensors of equal length; an item is a tuple of one row of each.
 
-    Raises TypeError for what is no Tensor, ValueError for none or for different lengths.
+    Raises TypeError for anything but Tensors, ValueError for none or for different lengths.
     """
 
     @explain_errors
@@ -34,7 +34,7 @@ class TensorDataset(Dataset):
             raise TypeError(f"TensorDataset: expected Tensors, got {_kinds(tensors)}")
         lengths = {len(x) for x in tensors}
         if len(lengths) != 1:
-            raise ValueError(f"TensorDataset: expected Tensors of one length, "
+            raise ValueError(f"TensorDataset: expected Tensors of equal length, "
                              f"got {sorted(lengths)}")
         self.tensors = tensors
 
@@ -51,34 +51,34 @@ class TensorDataset(Dataset):
 
 
 class DataLoader:
-    """Goes through a data set in batches, once for every `for` loop over it.
+    """Iterates over a data set in batches; each `for` loop over it is an epoch.
 
     dataset     anything with `__len__` and `__getitem__`, and `batch` if it has one
-    batch_size  items in a batch; the last batch has the rest
-    shuffle     whether each epoch goes in an order of its own
-    drop_last   leave out a last batch that is not full
-    seed        fixes the sequence of orders; without it `minigan.manual_seed` does
-    num_workers, pin_memory  as in PyTorch, but they change nothing: each batch is made when the
-                loop asks for it. `ReadAhead` makes batches in a thread beside the training
+    batch_size  items in a batch; the last batch may be smaller
+    shuffle     whether each epoch has a new random order
+    drop_last   whether to leave out a last batch that is not full
+    seed        determines the orders; by default `minigan.manual_seed` does
+    num_workers, pin_memory  accepted as in PyTorch, without effect: each batch is made when the
+                loop asks for it. `ReadAhead` makes batches in a thread
 
-    Raises ValueError for a batch size that is not a whole number of at least 1, for a negative
-    num_workers and for a data set that has not a single batch; NotImplementedError for PyTorch's
+    Raises ValueError for a batch size that is not an integer of at least 1, for a negative
+    num_workers and for a data set without a single batch; NotImplementedError for PyTorch's
     sampler, batch_sampler, collate_fn and worker_init_fn, unless they are None.
     """
 
     @explain_errors
-    def __init__(self, dataset, batch_size=1, shuffle=False, drop_last=False, seed=None, *,
+    def __init__(self, dataset, batch_size=1, shuffle=False, *, drop_last=False, seed=None,
                  num_workers=0, pin_memory=False, **options):
         check_options("DataLoader", options, {option: (None,) for option in (
             "sampler", "batch_sampler", "collate_fn", "worker_init_fn")})
-        if not _is_whole(num_workers) or num_workers < 0:
-            raise ValueError(f"DataLoader: num_workers must be a whole number of at least 0, "
+        if not _is_integer(num_workers) or num_workers < 0:
+            raise ValueError(f"DataLoader: num_workers must be an integer of at least 0, "
                              f"got {short_repr(num_workers)}")
-        if not _is_whole(batch_size) or batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size must be a whole number of at least 1, "
+        if not _is_integer(batch_size) or batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size must be an integer of at least 1, "
                              f"got {short_repr(batch_size)}")
-        if seed is not None and (not _is_whole(seed) or seed < 0):
-            raise ValueError(f"DataLoader: seed must be None or a whole number of at least 0, "
+        if seed is not None and (not _is_integer(seed) or seed < 0):
+            raise ValueError(f"DataLoader: seed must be None or an integer of at least 0, "
                              f"got {short_repr(seed)}")
         if len(dataset) < (batch_size if drop_last else 1):
             raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
@@ -88,8 +88,8 @@ class DataLoader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self._random = None if seed is None else numpy.random.default_rng(seed)
-        self._before = None  # where the stream stood before the last order
-        self._again = None  # where it is to stand before the next one
+        self._last_state = None  # of the generator before the last order was sampled
+        self._next_state = None  # to be restored before the next one is
 
     def __len__(self):
         """The number of batches in an epoch."""
@@ -100,15 +100,15 @@ class DataLoader:
         return self.batches()
 
     def batches(self, first=0):
-        """An epoch's batches from number `first` on; those before are not even read."""
+        """An epoch's batches from index `first` on; those before it are not read."""
         first = check_int("batches", "first", first, least=0)
         length = len(self.dataset)
         order = None
         if self.shuffle:
-            stream = self._stream()
-            self._before = stream.bit_generator.state
+            rng = self._order_rng()
+            self._last_state = rng.bit_generator.state
             order = numpy.arange(length)
-            stream.shuffle(order)
+            rng.shuffle(order)
         for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):
             end = min(start + self.batch_size, length)
             if hasattr(self.dataset, "batch"):
@@ -117,38 +117,42 @@ class DataLoader:
                 indices = range(start, end) if order is None else order[start:end].tolist()
                 yield collate([self.dataset[index] for index in indices])
 
-    def _stream(self):
-        """The random stream to draw an order from."""
-        if self._again is None:
+    def _order_rng(self):
+        """The random generator to sample an order from."""
+        if self._next_state is None:
             return self._random or generator("cpu")
-        stream = numpy.random.default_rng()
-        stream.bit_generator.state, self._again = self._again, None
+        rng = numpy.random.default_rng()
+        rng.bit_generator.state, self._next_state = self._next_state, None
         if self._random is not None:
-            self._random = stream
-        return stream
+            self._random = rng
+        return rng
 
     def order_state(self, begun):
-        """What an epoch's order is drawn from, as JSON can hold it; None where nothing is needed.
+        """The state of the generator that samples an epoch's order, as JSON can hold it.
 
-        begun  whether it is the order of the epoch that is under way, or of the next one
+        begun  whether it is the order of the current epoch, or of the next one
+
+        None if there is no such state: without shuffling, and where the global generator is used.
         """
-        if not self.shuffle or not begun and self._random is None:  # then the stream of all decides
+        if not self.shuffle or not begun and self._random is None:
             return None
-        return self._before if begun else self._random.bit_generator.state
+        return self._last_state if begun else self._random.bit_generator.state
 
     def set_order_state(self, state):
-        """Draw the next order from there: by `batches(first)` an epoch goes on where it was.
-        ValueError for what `order_state` has not given."""
+        """Sample the next order from this state; `batches(first)` then resumes the epoch.
+
+        ValueError for anything but a result of `order_state`.
+        """
         if state is not None:
             try:
                 numpy.random.default_rng().bit_generator.state = state
             except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"set_order_state: expected the state of a random stream: {error}"
-                                 ) from error
-        self._again = state
+                raise ValueError(f"set_order_state: expected the state of a random "
+                                 f"generator: {error}") from error
+        self._next_state = state
 
 
-def _is_whole(value):
+def _is_integer(value):
     return isinstance(value, (int, numpy.integer)) and not isinstance(value, bool)
 
 
@@ -157,7 +161,7 @@ def collate(items):
     """One batch of a list of items, on the default device.
 
     Tensors and arrays are stacked along a new first axis, ints become an int64 Tensor and floats
-    a float32 one, of shape (N,); tuples and lists are taken place by place, into a tuple.
+    a float32 one, of shape (N,); tuples and lists are collated element by element, into a tuple.
 
     Raises ValueError for items of different shapes or lengths, TypeError for any other kind.
     """
@@ -166,7 +170,7 @@ def collate(items):
         lengths = {len(item) for item in items}
         if len(lengths) > 1:
             raise ValueError(f"collate: items of different lengths: {sorted(lengths)}")
-        return tuple(collate(place) for place in zip(*items))
+        return tuple(collate(elements) for elements in zip(*items))
     if isinstance(first, (int, float)):
         numbers = numpy.array(items)
         if numbers.dtype.kind not in "biuf":
@@ -192,16 +196,16 @@ def _kinds(items):
 
 @explain_errors
 def one_hot(labels, num_classes=10):
-    """A one in the place that the label names, zeros elsewhere: float32 (..., num_classes).
+    """A one at the index that the label gives, zeros elsewhere: float32 (..., num_classes).
 
-    labels  whole numbers from 0 to num_classes - 1: a number, a list, an array or a Tensor
+    labels  integers from 0 to num_classes - 1: a number, a list, an array or a Tensor
 
-    Raises TypeError for labels that are not whole numbers, ValueError for one out of range.
+    Raises TypeError for labels that are not integers, ValueError for one out of range.
     """
     num_classes = check_int("one_hot", "num_classes", num_classes)
     labels = to_device(labels.array, "cpu") if isinstance(labels, Tensor) else numpy.asarray(labels)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"one_hot: labels must be whole numbers, got {labels.dtype}")
+        raise TypeError(f"one_hot: labels must be integers, got {labels.dtype}")
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         raise ValueError(f"one_hot: labels must be 0 to {num_classes - 1}, got {wrong.flat[0]}")

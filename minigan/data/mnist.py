@@ -1,4 +1,4 @@
-"""MNIST's images of handwritten digits, and sets in its form, from wherever they are."""
+"""MNIST's images of handwritten digits, and data sets in its format."""
 
 from pathlib import Path
 
@@ -15,26 +15,26 @@ from minigan.checks import DamagedFileError
 
 SIDE = 28
 PIXELS = SIDE * SIDE
-# How a CSV file spells its values. `int` would also take "1_0", "+1" and other scripts' digits.
+# The values as CSV files write them. `int` would accept "1_0", "+1" and other scripts' digits.
 VALUES = {str(value): value for value in range(256)}
-LONGEST_LINE = 1 << 16  # of a CSV file, in characters: several times what the longest header needs
+LONGEST_LINE = 1 << 16  # of a CSV file, in characters: several times the longest header
 TARGETS = numpy.eye(10, dtype="float32")  # row: the one-hot target of a label
 
 
 class MnistDataset(Dataset):
     """Images of digits with their labels.
 
-    source  "digits" for the built-in set of drawn digits, which needs no files and no network;
+    source  "digits" for the built-in set of rendered digits, which needs no files and no network;
             "mnist" for MNIST, downloaded once into the user's cache folder; or a path to
             - a folder with MNIST's IDX files, gzipped or not,
             - a folder with mnist_train.csv and mnist_test.csv,
             - a CSV file: in each row a label and 784 values from 0 to 255
-    train   the training set, or else the test set; a CSV file is taken as it is
+    train   whether to load the training set or the test set; ignored for a CSV file
 
     >>> for label, image, target in MnistDataset("digits"): ...
 
     gives label, an int; image, a float32 Tensor (784,) from 0 to 1; target, a float32 Tensor (10,)
-    with a one at the label's place. The Tensors are on the default device. The attributes `images`,
+    with a one at the label's index. The Tensors are on the default device. The attributes `images`,
     uint8 (n, 28, 28), and `labels`, uint8 (n,), hold the set as NumPy arrays.
 
     Raises FileNotFoundError for missing files, DamagedFileError for damaged or unsuitable ones,
@@ -57,7 +57,7 @@ class MnistDataset(Dataset):
         """Many items at once: int64 Tensor (N,), float32 Tensors (N, 784) and (N, 10)."""
         xp = device_module(None)
         labels = xp.asarray(self.labels[indices].astype("int64"))
-        # Moved as bytes and made float32 there: a quarter of the traffic to a GPU.
+        # Copied as bytes and converted there: a quarter of the traffic to a GPU.
         images = xp.divide(xp.asarray(self._rows[indices]), 255, dtype="float32")
         targets = xp.asarray(TARGETS[self.labels[indices]])
         return Tensor(labels), Tensor(images), Tensor(targets)
@@ -90,8 +90,8 @@ def _load(source, train):
 
 def _load_idx(folder, train):
     part = "train" if train else "t10k"
-    images_path = _found(folder, f"{part}-images", "idx3-ubyte")
-    labels_path = _found(folder, f"{part}-labels", "idx1-ubyte")
+    images_path = _find(folder, f"{part}-images", "idx3-ubyte")
+    labels_path = _find(folder, f"{part}-labels", "idx1-ubyte")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != "uint8" or images.shape[1:] != (SIDE, SIDE):
         raise DamagedFileError(f"{images_path}: expected uint8 images of shape "
@@ -110,8 +110,8 @@ def _load_idx(folder, train):
     return images, labels
 
 
-def _found(folder, stem, ending):
-    names = [stem + sign + ending + packed for packed in ("", ".gz") for sign in "-."]
+def _find(folder, stem, suffix):
+    names = [stem + sign + suffix + packed for packed in ("", ".gz") for sign in "-."]
     for name in names:
         if (folder / name).exists():
             return folder / name
@@ -121,7 +121,7 @@ def _found(folder, stem, ending):
 
 def _load_csv(path):
     rows = bytearray()
-    # Whatever cannot be decoded is replaced, and so becomes a bad value in a line with a number.
+    # What cannot be decoded is replaced, and then reported as a bad value of its line.
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), ""), 1):
             if len(line) > LONGEST_LINE:
@@ -136,8 +136,8 @@ def _load_csv(path):
             try:
                 row = bytes(VALUES[field.strip(" ")] for field in fields)
             except KeyError as error:
-                raise DamagedFileError(f"{path}, line {number}: expected whole numbers from 0 to "
-                                       f"255, found {error.args[0]!r:.40}") from error
+                raise DamagedFileError(f"{path}, line {number}: expected integers from 0 to 255, "
+                                       f"found {error.args[0]!r:.40}") from error
             if row[0] > 9:
                 raise DamagedFileError(f"{path}, line {number}: expected a label from 0 to 9, "
                                        f"found {row[0]}")

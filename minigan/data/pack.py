@@ -1,4 +1,4 @@
-"""A folder of images as one HDF5 file, in the form that `ImageDataset` reads."""
+"""Packing a folder of images into one HDF5 file, which `ImageDataset` reads."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ SMALLEST = 128  # sides of the smallest image that is packed
 def pack_images(folder, out, group="images", force=False):
     """Write all images in a folder and its subfolders to data sets 0.png, 1.png, ... of a group.
 
-    folder  every file in it is tried, in the order of the paths, save hidden ones
-    out     the HDF5 file; it appears when it is complete
+    folder  every file in it is tried, in the order of the paths, except hidden ones
+    out     the HDF5 file; the write is atomic
     group   the group's name
-    force   whether a file that is there already is replaced
+    force   whether an existing file is replaced
 
-    Returns how many images were packed, and a list of texts: the path of each file that was left
-    out, because it is no image that can be read or is smaller than 128 x 128, and why.
+    Returns the number of packed images, and a list of strings: the path of each file that was
+    skipped, because it is not a readable image or is smaller than 128 x 128, and the reason.
 
     Raises ValueError for a group's name that begins with a digit, as images' names do,
-    FileNotFoundError for a missing folder, FileExistsError for a file that is there,
-    ValueError if no image was found, OSError if the file cannot be written.
+    FileNotFoundError for a missing folder, FileExistsError for an existing file, ValueError if no
+    image was found, OSError if the file cannot be written.
     """
     import h5py
 
@@ -37,7 +37,7 @@ def pack_images(folder, out, group="images", force=False):
         if not needed.is_dir():
             raise FileNotFoundError(f"{needed}: no such folder")
     if out.exists() and not (force and out.is_file()):
-        raise FileExistsError(f"{out}: is there already; only a file is replaced, by force "
+        raise FileExistsError(f"{out}: already exists; a file, not a folder, is replaced by force "
                               f"(--force)")
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not any(
         part.startswith(".") for part in path.relative_to(folder).parts))
@@ -49,7 +49,7 @@ def pack_images(folder, out, group="images", force=False):
             images = file.require_group(group)
             for path in paths:
                 try:
-                    image = _large_enough(path)
+                    image = _read_large_image(path)
                 except ValueError as error:
                     skipped.append(str(error))
                 else:
@@ -66,22 +66,22 @@ def pack_images(folder, out, group="images", force=False):
 def read_image(path):
     """An image file as colours: uint8 (H,W,3).
 
-    Any format that Pillow knows, told by its content. Grey is repeated for each colour; what is
-    transparent by an alpha channel becomes white; a PNG of 16 bits becomes 8. Other formats with
-    more than 8 bits are clipped by Pillow, and floating-point ones come out black: convert these
-    first. Of an animation it is the first picture. How a camera was held (EXIF's orientation) is
-    not regarded. ValueError for what cannot be read.
+    It may have any format that Pillow supports, recognised by its content. Greyscale becomes RGB;
+    an alpha channel is blended with white; 16-bit PNGs are converted to 8 bits. Pillow clips other
+    formats with more than 8 bits, and floating-point ones come out black: convert these first. Of
+    an animation the first frame is read. EXIF's orientation is ignored. ValueError for a file that
+    cannot be read.
     """
     from matplotlib.image import imread
 
     path = Path(path)
     try:
-        # Any format but "png" lets Pillow look at the content instead of the name.
+        # With any format but "png" Pillow recognises the content and ignores the name.
         pixels = imread(path, format="any")
-    except Exception as error:  # a damaged image can make a decoder raise anything
-        raise ValueError(f"{path}: no image that can be read: {' '.join(str(error).split())}"
+    except Exception as error:  # decoders raise all kinds of errors for damaged images
+        raise ValueError(f"{path}: not a readable image: {' '.join(str(error).split())}"
                          ) from error
-    # matplotlib gives floats from 0 to 1 for PNG, whole numbers for all others.
+    # matplotlib returns floats from 0 to 1 for PNG, and integers for other formats.
     if pixels.dtype.kind != "f":
         pixels = pixels / numpy.float32(numpy.iinfo(pixels.dtype).max)
     if pixels.ndim == 2:
@@ -92,7 +92,7 @@ def read_image(path):
     return numpy.rint(255 * pixels).astype(numpy.uint8)
 
 
-def _large_enough(path):
+def _read_large_image(path):
     image = read_image(path)
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST:

@@ -1,8 +1,8 @@
-"""How one of the built-in faces is painted.
+"""Painting one of the built-in faces.
 
-Everything is painted from *signed distances*: arrays that tell for each pixel how far it is from
-the edge of a shape, negative inside. A pixel's share of the shape's colour follows from it, which
-makes soft edges, and the maximum of two distances is what both shapes have in common.
+Everything is painted from *signed distances*: for each pixel the distance to the edge of a shape,
+negative inside. They determine how much of a pixel the shape covers, which gives smooth edges; the
+maximum of two distances is the intersection of their shapes, the minimum is the union.
 
 Lengths are in units of UNIT pixels; a head is about 2 units high.
 """
@@ -17,7 +17,7 @@ WHITE, BLACK = numpy.float32(0.98), numpy.float32(0.05)
 
 
 def paint_portrait(height, width, look):
-    """The face with this look in the middle of an image: uint8 (height,width,3)."""
+    """The face with this look, in the middle of an image: uint8 (height,width,3)."""
     picture = _Picture(height, width, look)
     _paint_background(picture, look)
     _paint_hair_behind(picture, look)
@@ -34,16 +34,16 @@ def paint_portrait(height, width, look):
     return numpy.rint(255 * picture.pixels.clip(0, 1)).astype(numpy.uint8).transpose(1, 2, 0)
 
 
-def colour_of(bytes_of_colour):
-    """Red, green and blue from 0 to 255 as a colour to paint with: float32 (3,1,1) to 1."""
-    return numpy.array(bytes_of_colour, numpy.float32)[:, None, None] / 255
+def to_colour(rgb):
+    """Red, green and blue, 0 to 255 each, as a colour to paint with: float32 (3,1,1), 0 to 1."""
+    return numpy.array(rgb, numpy.float32)[:, None, None] / 255
 
 
 class _Picture:
-    """Pixels float32 (3,H,W) in 0..1 and where they are: x to the right, y down, from the middle.
+    """Pixels float32 (3,H,W) in 0..1 and their coordinates, from the middle to the right and down.
 
-    x, y are upright; u, v move and turn with the head; f, g (for the features) also follow the
-    gaze, as the middle of a face does when the head turns.
+    x, y are those of the image; u, v move and turn with the head; f, g (for the features) also
+    follow the gaze, as the middle of a face does when the head turns.
     """
 
     def __init__(self, height, width, look):
@@ -55,12 +55,12 @@ class _Picture:
         self.u, self.v = dx * cos + dy * sin, dy * cos - dx * sin
         self.f, self.g = self.u - look.gaze[0], self.v - look.gaze[1]
         self.pixels = numpy.empty((3, height, width), numpy.float32)
-        # One light for head and hair: from the side, and from above.
+        # Light for head and hair: from the side and from above.
         self.light = 1 + look.shadow * (look.light * self.u - 0.7 * self.v)
         self.head = _head(self.u, self.v, look)
 
     def middle(self):
-        """The part with eyes, nose and mouth, on the same memory: these need no other pixels."""
+        """The part with eyes, nose and mouth, as a view: painting these needs no other pixels."""
         part = copy.copy(self)
         rows = numpy.flatnonzero(numpy.abs(self.y[:, 0] - 0.25) < 0.9)
         columns = numpy.flatnonzero(numpy.abs(self.x[0]) < 1.05)
@@ -69,9 +69,9 @@ class _Picture:
         return part
 
     def paint(self, distance, colour, opacity=1.0, softness=1.0):
-        """Cover a shape with a colour (3,1,1) or (3,H,W); its edge is so many pixels wide."""
-        share = (0.5 - distance * (UNIT / softness)).clip(0, 1) * opacity
-        self.pixels += share * (colour - self.pixels)
+        """Cover a shape with a colour (3,1,1) or (3,H,W); its edge is `softness` pixels wide."""
+        coverage = (0.5 - distance * (UNIT / softness)).clip(0, 1) * opacity
+        self.pixels += coverage * (colour - self.pixels)
 
 
 def _head(u, v, look):
@@ -85,7 +85,7 @@ def _head(u, v, look):
 def _ellipse(x, y, centre_x, centre_y, radius_x, radius_y):
     x, y = (x - centre_x) / radius_x, (y - centre_y) / radius_y
     size = numpy.hypot(x, y)
-    # To first order a distance is a function's value divided by the length of its gradient.
+    # To first order the distance is the function's value divided by the norm of its gradient.
     return size * (size - 1) / (numpy.hypot(x / radius_x, y / radius_y) + 1e-6)
 
 
@@ -143,12 +143,12 @@ def _paint_head(picture, look):
         ear = side * look.wide
         picture.paint(_ellipse(u, v, ear, 0.05, 0.12, 0.2), 0.95 * skin)
         picture.paint(_ellipse(u, v, ear, 0.06, 0.055, 0.11), 0.78 * skin)
-    # Darker towards the edge, so that the head looks round.
+    # Darker towards the edge, which makes the head look round.
     round_ = 1 - 0.13 * numpy.exp(5 * picture.head.clip(None, 0))
     picture.paint(picture.head, skin * round_)
     for side in (-1, 1):
         picture.paint(_ellipse(picture.f, picture.g, 0.45 * side, 0.36, 0.12, 0.1),
-                      colour_of((235, 110, 100)), look.blush, 12)
+                      to_colour((235, 110, 100)), look.blush, 12)
     if look.beard:
         jaw = 0.2 + 0.5 * numpy.exp(-(picture.f / 0.42) ** 2) - picture.g
         colour = 0.9 * _hair_colour(picture, look)
@@ -166,7 +166,7 @@ def _paint_mouth(picture, look):
         numpy.abs(f) - look.mouth,
         corner + look.smile * (1 - (f / look.mouth) ** 2) - g,
         g - corner - (look.smile + look.parted + 0.05) * (1 - (f / look.mouth) ** 2)])
-    teeth = colour_of((250, 248, 242)) if look.parted else 0.8 * look.lips
+    teeth = to_colour((250, 248, 242)) if look.parted else 0.8 * look.lips
     picture.paint(inside, teeth)
     picture.paint(upper, 0.92 * look.lips)
     picture.paint(lower, look.lips)
@@ -177,7 +177,7 @@ def _paint_mouth(picture, look):
 def _paint_nose(picture, look):
     f, g = picture.f, picture.g
     tip = 0.02 + look.nose_length
-    # The nose's shaded side lies away from the light.
+    # The shaded side of the nose is the one away from the light.
     away = math.copysign(0.06, -look.light)
     picture.paint(_ellipse(f, g, away, tip - 0.16, 0.04, 0.16), 0.8 * look.skin, 0.45, 5)
     picture.paint(_arc(f, g, 0, tip - 0.03, look.nose, 0.07, 0.016), 0.66 * look.skin, 0.9)
@@ -208,7 +208,7 @@ def _paint_brows(picture, look):
 
 
 def _paint_hair(picture, look):
-    """The hair before the head: what of a slightly larger head lies above the hairline."""
+    """The hair in front: the part of a slightly larger head above the hairline."""
     if look.style == "bald":
         return
     u, v = picture.u, picture.v

@@ -1,27 +1,27 @@
-"""A gradient by backward beside difference quotients, step by step."""
+"""A gradient by backward beside finite differences, step by step."""
 
 import numpy
 
-from minigan.explain.examples import cases_of
-from minigan.explain.numbers import shown
+from minigan.explain.examples import find_cases
+from minigan.explain.numbers import format_array
 from minigan.gradcheck import GradcheckError, gradcheck
-from minigan.gradcheck.cases import prepared
+from minigan.gradcheck.cases import prepare
 from minigan.grad_mode import no_grad
 
 EPS = 1e-6
 
 
-def differences(function, inputs, names, output):
-    """The random cotangent, what backward makes of it, and some of its entries checked."""
+def compare_gradients(function, inputs, names, output):
+    """A random cotangent, the gradients that backward computes from it, some entries checked."""
     g = numpy.asarray(numpy.random.default_rng(1).standard_normal(output.shape))
-    yield ("A random cotangent g stands for what the rest of a network would hand back. It makes\n"
-           "of the output one number, L = sum(g * output), whose gradient backward gives.")
-    yield from shown("g", g)
+    yield ("A random cotangent g stands for the gradient that the rest of a network passes back. It\n"
+           "turns the output into one number, L = sum(g * output), whose gradient is checked.")
+    yield from format_array("g", g)
     output.backward(g)
     checked = [(name, x) for name, x in zip(names, inputs) if x.requires_grad]
     for name, x in checked:
-        yield from shown(f"dL / d {name}, by backward", x.grad.array)
-    yield f"\nSome of it by quotients (L(x + eps) - L(x - eps)) / (2 eps) with eps = {EPS:g}:\n"
+        yield from format_array(f"dL / d {name}, by backward", x.grad.array)
+    yield f"\nSome entries by quotients (L(x + eps) - L(x - eps)) / (2 eps) with eps = {EPS:g}:\n"
     yield (f"{'entry':22}{'L(x + eps)':>18}{'L(x - eps)':>18}{'quotient':>14}{'backward':>14}"
            f"{'error':>12}")
     for name, x in checked:
@@ -41,7 +41,7 @@ def some_entries(gradient):
 
 
 def loss_at(function, inputs, x, index, step, g):
-    """L with one entry of x moved by a step."""
+    """L with one entry of x changed by a step."""
     here = float(x.array[index])
     try:
         x.array[index] = here + step
@@ -51,12 +51,12 @@ def loss_at(function, inputs, x, index, step, g):
         x.array[index] = here
 
 
-def checks(name):
+def run_gradchecks(name):
     """The worst error of each of the operation's gradient checks."""
     yield f"{'configuration':40}{'worst error':>12}"
-    for case in cases_of(name):
+    for case in find_cases(name):
         try:
-            told = f"{gradcheck(*prepared(case, 'cpu'), direction=case.direction):12.1e}"
+            cell = f"{gradcheck(*prepare(case, 'cpu'), direction=case.direction):12.1e}"
         except GradcheckError as error:
-            told = f"      FAILED: {error}"
-        yield f"{case.configuration or 'plain':40}{told}"
+            cell = f"      FAILED: {error}"
+        yield f"{case.configuration or 'plain':40}{cell}"

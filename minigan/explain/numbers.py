@@ -3,17 +3,9 @@
 import numpy
 
 
-def text_of(array, width=96):
-    """The numbers of an array, to four decimals."""
-    return numpy.array2string(array, precision=4, suppress_small=True, max_line_width=width,
+def format_array(title, array):
+    """A line with the title, and the array's numbers to four decimals, indented."""
+    text = numpy.array2string(array, precision=4, suppress_small=True, max_line_width=96,
                               threshold=1000)
-
-
-def shown(title, array):
-    """A line that tells what an array is, and its numbers."""
     yield f"\n{title}:"
-    yield indented(text_of(array))
-
-
-def indented(text):
-    return "\n".join("    " + line if line else "" for line in text.splitlines())
+    yield "\n".join("    " + line if line else "" for line in text.splitlines())

@@ -73,7 +73,9 @@ def pow(input, exponent):
     a, b = operands(input, exponent)
     x, y = a.array, b.array
     xp = array_module(x)
-    result = x ** y
+    if x.dtype == "bool" and isinstance(input, Tensor) and isinstance(exponent, Tensor):
+        raise TypeError("pow: not defined for two bool Tensors")
+    result = (x ** y).astype(x.dtype, copy=False)  # NumPy makes int8 of bool
 
     def backward(g):
         gx = gy = None
@@ -115,7 +117,8 @@ def abs(input: Tensor):
     """|input|; the gradient at 0 is 0."""
     x = input.array
     xp = array_module(x)
-    return node(xp.abs(x), (input,), lambda g: (g * xp.sign(x),))
+    sign = (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)  # 0 of nan, as in PyTorch
+    return node(xp.abs(x), (input,), lambda g: (g * sign,))
 
 
 @operation
@@ -159,7 +162,7 @@ def mean(input: Tensor, dim=None, keepdim=False):
     xp = array_module(x)
     axes = check_axes("mean", dim, x.ndim)
     count = 1
-    for axis in axes:
+    for axis in axes if x.ndim else ():
         count *= x.shape[axis]
     # In float64, as exact_sum: a sum of half-precision numbers may exceed what they can hold.
     total = x.sum(axis=axes if x.ndim else None, dtype=numpy.float64, keepdims=keepdim)

@@ -6,7 +6,7 @@ array for 'none'. Multiplied by `share` (1 / count for a mean) it is the one of 
 
 import math
 
-from minigan.autograd import exact_sum, node, operation
+from minigan.autograd import node, operation
 from minigan.checks import (
     check_classes, check_constant, check_indices, check_probabilities, check_reduction,
     check_target)
@@ -16,12 +16,13 @@ from minigan.tensor import Tensor
 
 
 @operation
-def mse_loss(input: Tensor, target: Tensor, *, reduction="mean"):
+def mse_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean"):
     """(input - target)^2. ValueError for shapes that differ: nothing is broadcast."""
     x, t = input.array, target.array
     check_target("mse_loss", x, t)
+    check_reduction("mse_loss", reduction, size_average, reduce)
     difference = x - t
-    loss, share = reduced("mse_loss", difference * difference, reduction)
+    loss, share = reduced(difference * difference, reduction)
 
     def backward(g):
         gx = 2 * share * g * difference
@@ -31,13 +32,14 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction="mean"):
 
 
 @operation
-def l1_loss(input: Tensor, target: Tensor, *, reduction="mean"):
+def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean"):
     """|input - target|; the gradient at 0 is 0. ValueError for shapes that differ."""
     x, t = input.array, target.array
     check_target("l1_loss", x, t)
+    check_reduction("l1_loss", reduction, size_average, reduce)
     xp = array_module(x)
     difference = x - t
-    loss, share = reduced("l1_loss", xp.abs(difference), reduction)
+    loss, share = reduced(xp.abs(difference), reduction)
 
     def backward(g):
         gx = share * g * xp.sign(difference)
@@ -47,20 +49,23 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction="mean"):
 
 
 @operation
-def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reduction="mean"):
+def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_average=None, reduce=None,
+                         reduction="mean"):
     """-(t log p + (1 - t) log(1 - p)), each logarithm at least -100.
 
     input (probabilities, 0..1) and target of one shape; weight broadcasts to it.
-    ValueError for shapes that differ and for probabilities outside 0..1.
+    ValueError for shapes that differ and for numbers outside 0..1.
     """
     p, t = input.array, target.array
     check_target("binary_cross_entropy", p, t)
+    check_probabilities("binary_cross_entropy", "input", p)
+    check_probabilities("binary_cross_entropy", "target", t)
+    check_reduction("binary_cross_entropy", reduction, size_average, reduce)
     w = constant("binary_cross_entropy", "weight", weight, p)
     xp = array_module(p)
     log_p = xp.maximum(xp.log(p), -100)
     log_q = xp.maximum(xp.log1p(-p), -100)      # q = 1 - p
-    loss, share = reduced("binary_cross_entropy", -w * (t * log_p + (1 - t) * log_q), reduction)
-    check_probabilities("binary_cross_entropy", p, loss)
+    loss, share = reduced(-w * (t * log_p + (1 - t) * log_q), reduction)
 
     def backward(g):
         # PyTorch's bound: the gradient stays finite where p is exactly 0 or 1.
@@ -72,8 +77,8 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, *, reductio
 
 
 @operation
-def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None, *,
-                                     reduction="mean", pos_weight=None):
+def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None, size_average=None,
+                                     reduce=None, reduction="mean", pos_weight=None):
     """binary_cross_entropy of sigmoid(input), exact for large inputs of either sign.
 
     (1 - t) x + (1 + (pos_weight - 1) t) log(1 + e^-x); weight and pos_weight broadcast.
@@ -81,11 +86,12 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None,
     name = "binary_cross_entropy_with_logits"
     x, t = input.array, target.array
     check_target(name, x, t)
+    check_reduction(name, reduction, size_average, reduce)
     w, positive = constant(name, "weight", weight, x), constant(name, "pos_weight", pos_weight, x)
     xp = array_module(x)
     softplus = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0)    # log(1 + e^-x)
     factor = 1 + (positive - 1) * t
-    loss, share = reduced(name, w * ((1 - t) * x + factor * softplus), reduction)
+    loss, share = reduced(w * ((1 - t) * x + factor * softplus), reduction)
 
     def backward(g):
         sigmoid = 1 / (1 + xp.exp(-x))
@@ -97,8 +103,8 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None,
 
 
 @operation
-def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100,
-                  reduction="mean", label_smoothing=0.0):
+def cross_entropy(input: Tensor, target: Tensor, weight=None, size_average=None, ignore_index=-100,
+                  reduce=None, reduction="mean", label_smoothing=0.0):
     """-sum over classes of q log softmax(input), q being the target probabilities.
 
     input    logits (C,), (N,C) or (N,C,...)
@@ -114,6 +120,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must lie in 0..1, got {label_smoothing}")
     check_classes("cross_entropy", x, ignore_index)
+    check_reduction("cross_entropy", reduction, size_average, reduce)
     axis = 0 if x.ndim == 1 else 1
     w = class_weight("cross_entropy", weight, x)
     if t.dtype.kind == "f":
@@ -127,7 +134,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
     log_p = log_softmax_of(x, axis)
     # A class that is not a target counts for nothing, even an impossible one: log p = -inf.
     losses = -xp.where(q == 0, 0, q * log_p).sum(axis=axis)
-    loss, share = reduced("cross_entropy", xp.asarray(losses), reduction, divisor)
+    loss, share = reduced(xp.asarray(losses), reduction, divisor)
 
     def backward(g):
         g = xp.expand_dims(g, axis) if reduction == "none" else g
@@ -143,7 +150,8 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, *, ignore_index=-1
 
 
 @operation
-def nll_loss(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100, reduction="mean"):
+def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, ignore_index=-100,
+             reduce=None, reduction="mean"):
     """Minus the logarithm of the probability of the right class; with log_softmax before it,
     cross_entropy of class indices.
 
@@ -154,12 +162,13 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, *, ignore_index=-100, r
     """
     x, t = input.array, target.array
     check_classes("nll_loss", x, ignore_index)
+    check_reduction("nll_loss", reduction, size_average, reduce)
     check_indices("nll_loss", x, t, ignore_index)
     axis = 0 if x.ndim == 1 else 1
     q, counts, divisor = one_hot(x, t, class_weight("nll_loss", weight, x), ignore_index)
     xp = array_module(x)
     losses = -xp.where(q == 0, 0, q * x).sum(axis=axis)  # as in cross_entropy
-    loss, share = reduced("nll_loss", xp.asarray(losses), reduction, divisor)
+    loss, share = reduced(xp.asarray(losses), reduction, divisor)
 
     def backward(g):
         g = xp.expand_dims(g, axis) if reduction == "none" else g
@@ -204,17 +213,15 @@ def constant(name, argument, value, x):
     return 1 if value is None else value.array.astype(x.dtype)
 
 
-def reduced(name, losses, reduction, divisor=None):
+def reduced(losses, reduction, divisor=None):
     """The losses reduced, and the share of each in that. divisor: what a mean divides by (None:
     their number); where it is 0 the mean is nan, as in PyTorch."""
-    check_reduction(name, reduction)
     if reduction == "none":
         return losses, 1
     xp = array_module(losses)
-    total = exact_sum(losses)
+    total = losses.sum(dtype="float64")  # as exact_sum; in half precision it may be infinite
     if reduction == "sum":
-        return total, 1
-    if divisor is None:
-        divisor = losses.size
-    share = xp.asarray(divisor, dtype=losses.dtype) ** -1
-    return xp.asarray(total * share), share
+        return xp.asarray(total, dtype=losses.dtype), 1
+    divisor = xp.asarray(losses.size if divisor is None else divisor, dtype="float64")
+    return (xp.asarray(total / divisor, dtype=losses.dtype),
+            xp.asarray(1 / divisor, dtype=losses.dtype))

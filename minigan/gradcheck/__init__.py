@@ -1,11 +1,11 @@
 """Gradient checks: every backward against finite differences of its forward.
 
 `gradcheck` checks one function; `python -m minigan.gradcheck` checks every operation and layer
-and prints a table. What a check needs to be worth something:
+and prints a table. A check that means something needs:
 
-- float64, where a central difference is good to about ten digits;
+- float64, in which a central difference is accurate to about ten digits;
 - cotangents that are not all ones: the sum of a softmax or of a batch-norm's output does not
-  depend on the input, so under an all-ones cotangent a backward that returns zeros passes;
+  depend on the input, so with a cotangent of ones a backward that returns zeros would pass;
 - inputs away from kinks, where a difference quotient straddles two slopes;
 - a gradient that is not zero everywhere: 0 = 0 proves nothing.
 """
@@ -23,18 +23,21 @@ class GradcheckError(RuntimeError):
 
 
 def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=0):
-    """The worst error of function's gradients, at most `tolerance`; otherwise GradcheckError.
+    """Check a function's gradients and return the worst error; GradcheckError if it is too large.
 
-    function   called with the inputs, gives one Tensor; it must give the same every time
-    inputs     Tensors; those that require a gradient are checked, and must be float64. They may
-               be a network's parameters that the function uses without looking at its arguments.
-    eps        half the distance of the central difference (f(x + eps) - f(x - eps)) / (2 eps)
+    function   called with the inputs, returns one Tensor; it must be deterministic
+    inputs     Tensors; those that require a gradient are checked and must be float64 leaves. They
+               may be parameters of a network that the function uses directly, ignoring its
+               arguments.
+    eps        the step of the central difference (f(x + eps) - f(x - eps)) / (2 eps)
+    tolerance  the largest error allowed
     direction  False: the full Jacobian, entry by entry, from unit cotangents, and its product
-               with a random cotangent. True, for whole networks: for each input one random
-               direction under one random cotangent.
+               with a random cotangent. True, for whole networks: the derivative along one random
+               direction for each input, with one random cotangent.
+    seed       of the cotangent and the directions
 
-    The error is normwise, for each input max |analytic - numeric| / max(|analytic|, |numeric|),
-    both maxima over all entries: a single entry that happens to be tiny does not decide.
+    The error is normwise, for each input max |analytic - numeric| / max(|analytic|, |numeric|)
+    with both maxima over all entries, so that a single tiny entry is not decisive.
 
     Raises TypeError or ValueError for inputs that cannot be checked.
     """
@@ -55,10 +58,10 @@ def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=
             raise TypeError(f"gradcheck: inputs must be float64 leaves, got {describe(x)}")
     output = function(*inputs)
     if not isinstance(output, Tensor) or not output.requires_grad:
-        raise GradcheckError(f"the function gave {describe(output)}, which has no gradient to "
+        raise GradcheckError(f"the function returned {describe(output)}, which has no gradient to "
                              f"check: an input's gradient was lost")
-    # Not the stream of default_rng(seed) itself: a caller who drew the input from it would check a
-    # batch-norm under a cotangent equal to the input, along which it does not change.
+    # Not default_rng(seed) itself: a caller who generated the input by it would check a batch-norm
+    # with a cotangent equal to the input, along which its gradient is zero.
     random = numpy.random.default_rng([seed, 1])
     # From here on everything is compared on the CPU, wherever the function computes.
     cotangent = numpy.asarray(random.standard_normal(output.shape))
@@ -77,22 +80,22 @@ def _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance
             row.append(g.ravel())
     products = _gradients(checked, output, cotangent)
     worst = 0.0
-    for number, (x, row, product) in enumerate(zip(checked, rows, products)):
+    for i, (x, row, product) in enumerate(zip(checked, rows, products)):
         numeric = _jacobian(function, inputs, x, output.numel(), eps)
-        worst = max(worst, _compare(f"input {number}", numpy.stack(row), numeric, tolerance))
-        worst = max(worst, _compare(f"input {number} under a random cotangent", product.ravel(),
+        worst = max(worst, _compare(f"input {i}", numpy.stack(row), numeric, tolerance))
+        worst = max(worst, _compare(f"input {i} with a random cotangent", product.ravel(),
                                     cotangent.ravel() @ numeric, tolerance))
-    # An operation may take another way where only one of its inputs needs a gradient, as in the
-    # first layer of a network.
-    for number, (x, product) in enumerate(zip(checked, products)):
+    # A backward may branch on which inputs need a gradient: in the first layer of a network the
+    # weight does and the input does not.
+    for i, (x, product) in enumerate(zip(checked, products)):
         alone, = _gradients([x], _output_for(x, function, inputs, checked), cotangent)
-        worst = max(worst, _compare(f"input {number}, the only one with a gradient",
+        worst = max(worst, _compare(f"input {i}, the only one with a gradient",
                                     alone.ravel(), product.ravel(), tolerance))
     return worst
 
 
 def _output_for(x, function, inputs, checked):
-    """The function's output, recorded with x as the only input that requires a gradient."""
+    """The function's output, with x as the only input that requires a gradient."""
     try:
         for other in checked:
             other.requires_grad_(other is x)
@@ -104,7 +107,7 @@ def _output_for(x, function, inputs, checked):
 
 def _check_direction(function, inputs, checked, output, cotangent, eps, tolerance, random):
     worst = 0.0
-    for number, (x, g) in enumerate(zip(checked, _gradients(checked, output, cotangent))):
+    for i, (x, g) in enumerate(zip(checked, _gradients(checked, output, cotangent))):
         d = numpy.asarray(random.standard_normal(x.shape))
         step = eps * array_module(x.array).asarray(d)
         here = x.array.copy()
@@ -116,20 +119,20 @@ def _check_direction(function, inputs, checked, output, cotangent, eps, toleranc
         finally:
             x.array[...] = here
         numeric = numpy.vdot(cotangent, (above - below) / (2 * eps))
-        worst = max(worst, _compare(f"input {number} along a random direction",
+        worst = max(worst, _compare(f"input {i} along a random direction",
                                     numpy.vdot(g, d), numeric, tolerance))
     return worst
 
 
 def _gradients(checked, output, cotangent):
-    """What backward says, for each checked input, under one cotangent."""
+    """The gradient of each checked input by backward, for one cotangent."""
     for x in checked:
         x.grad = None
     output.backward(cotangent, retain_graph=True)
-    for number, x in enumerate(checked):
+    for i, x in enumerate(checked):
         if x.grad is None:
-            raise GradcheckError(f"input {number}: backward gave it no gradient")
-    gradients = [host_copy(x.grad.array) for x in checked]
+            raise GradcheckError(f"input {i}: backward left it with no gradient")
+    gradients = [copy_to_cpu(x.grad.array) for x in checked]
     for x in checked:
         x.grad = None
     return gradients
@@ -153,11 +156,11 @@ def _jacobian(function, inputs, x, outputs, eps):
 
 def _value(function, inputs):
     with no_grad():
-        # A copy: the function may hand back a view of the input that is about to change.
-        return host_copy(function(*inputs).array)
+        # A copy: the function may return a view of the input, which is about to change.
+        return copy_to_cpu(function(*inputs).array)
 
 
-def host_copy(array):
+def copy_to_cpu(array):
     return numpy.array(to_device(array, "cpu"))
 
 

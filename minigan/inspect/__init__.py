@@ -1,5 +1,5 @@
-"""Looking inside: what a network is made of, what was recorded, where the time and the memory of a
-training step go, and where the first nan comes from."""
+"""Tools to look inside: a network's layers (summary), the recorded graph (draw, dot), the time and
+memory of a training step (profile), and the origin of the first nan (detect_anomaly)."""
 
 from minigan.inspect.anomaly import detect_anomaly
 from minigan.inspect.graph import dot, draw

@@ -1,4 +1,4 @@
-"""Where the first number that is nan or infinite comes from."""
+"""detect_anomaly: which operation made the first nan or infinity."""
 
 import weakref
 
@@ -11,28 +11,28 @@ from minigan.hooks import Observer
 
 
 class detect_anomaly(Observer):
-    """A context in which the first operation to make a nan or an infinity is an AnomalyError.
+    """A context in which the first operation that makes a nan or an infinity raises AnomalyError.
 
     >>> with minigan.detect_anomaly():
     ...     loss = loss_function(model(images), targets)
     ...     loss.backward()
     ...     optimiser.step()
 
-    The error names the operation, its layer, whether it went forward or backward, and whether what
-    it was given was finite. Every result is looked at, which makes a GPU wait each time: steps
-    take several times as long, and cannot be captured.
+    The error names the operation, its layer, whether it was the forward or the backward, and
+    whether its inputs were finite. Every result is checked, which synchronizes with the GPU each
+    time: steps take several times as long, and cannot be captured.
     """
 
     def __enter__(self):
-        # Under which layer each backward was recorded.
-        self.layers = weakref.WeakKeyDictionary()
+        self.layers = weakref.WeakKeyDictionary()  # a backward -> the layer that recorded it
         super().__enter__()
-        self.warnings = numpy.errstate(all="ignore")  # NumPy's own would say less, and before
-        self.warnings.__enter__()
+        # NumPy's warnings would come first and say less.
+        self.ignore_warnings = numpy.errstate(all="ignore")
+        self.ignore_warnings.__enter__()
         return self
 
     def __exit__(self, *exception):
-        self.warnings.__exit__(*exception)
+        self.ignore_warnings.__exit__(*exception)
         super().__exit__(*exception)
 
     def run(self, phase, name, function, args, kwargs):
@@ -48,20 +48,21 @@ class detect_anomaly(Observer):
             layer, checked = "", [p for group in function.__self__.param_groups
                                   for p in group["params"]]
         for array in arrays_in(checked):
-            found = not_finite(array)
+            found = find_anomaly(array)
             if found:
-                raise AnomalyError(told(phase, name, layer, array, found, args))
+                raise AnomalyError(explain_anomaly(phase, name, layer, array, found, args))
         return result
 
 
-def told(phase, name, layer, array, found, args):
+def explain_anomaly(phase, name, layer, array, found, args):
     what = {"forward": name, "backward": f"the backward of {name}", "step": f"the step of {name}"}
-    given = next(filter(None, map(not_finite, arrays_in(args))), "")
+    if phase == "step":
+        cause = "its gradients were finite: the learning rate may be too large"
+    else:
+        earlier = next(filter(None, map(find_anomaly, arrays_in(args))), "")
+        cause = f"its inputs contain {earlier} already" if earlier else "its inputs are finite"
     return (f"detect_anomaly: {what[phase]}" + (f" in {layer}" if layer else "")
-            + f" made {found} in an array of shape {array.shape}; "
-            + (f"what it was given holds {given} already" if given and phase != "step" else
-               "what it was given is finite" if phase != "step" else
-               "its gradients were finite: the learning rate may be too large"))
+            + f" made {found} in an array of shape {array.shape}; {cause}")
 
 
 def arrays_in(values):
@@ -75,8 +76,8 @@ def arrays_in(values):
         yield values
 
 
-def not_finite(array):
-    """'nan', 'inf' or ''. Waits for a GPU."""
+def find_anomaly(array):
+    """'nan', 'inf', or '' for a finite array. Waits for a GPU."""
     xp = array_module(array)
     if xp.isfinite(array).all():
         return ""

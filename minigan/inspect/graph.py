@@ -1,6 +1,6 @@
-"""The graph that operations recorded, as a picture and as DOT text.
+"""The recorded graph, as a picture and as text in the language DOT.
 
-A node is a Tensor: what an operation gave, or a leaf. Looking at the graph uses nothing up.
+A node is a Tensor: an operation's result or a leaf. Drawing a graph leaves it as it is.
 """
 
 from pathlib import Path
@@ -12,9 +12,9 @@ from minigan.files import whole_file, write_whole
 from minigan.nn import Module
 from minigan.autograd import topological_order
 
-MOST_NODES = 200  # in a picture; more are not readable
+MOST_NODES = 200  # of a picture that is still readable
 
-# Kind of node -> its name in the legend, its colour
+# Kind of node -> (text in the legend, colour)
 KINDS = {
     "operation": ("operation: its result's shape", "#dce6f2"),
     "parameter": ("leaf that requires a gradient", "#f6d9c7"),
@@ -24,60 +24,61 @@ KINDS = {
 
 
 class Node(NamedTuple):
-    """A Tensor of the graph: its kind (see KINDS) and the two lines of text in its box."""
+    """A Tensor of the graph: its kind, from KINDS, and the two lines of text in its box."""
     kind: str
     title: str
     shape: str
 
 
 class Edge(NamedTuple):
-    """From an operation's input to its result, by their places in the list of nodes."""
+    """From an operation's input to its result, by their indices in the list of nodes."""
     source: int
     target: int
-    needs: bool  # whether a gradient flows back
+    has_gradient: bool  # whether a gradient flows back along it
 
 
 def dot(loss, names=None):
-    """The graph below a Tensor as text in the language DOT, which Graphviz draws.
+    """The graph of a Tensor as text in the language DOT, which Graphviz draws.
 
-    loss, names  as in `draw`; a graph may have any number of nodes here
+    loss, names  as in `draw`; the number of nodes is not limited
 
-    Errors as `draw`.
+    Raises the errors of `draw`.
     """
-    nodes, edges = graph_of("dot", loss, names)
+    nodes, edges = build_graph("dot", loss, names)
     lines = ["digraph recorded {",
              '    node [shape=box, style=filled, fontname="monospace", fontsize=10];']
-    for number, node in enumerate(nodes):
+    for i, node in enumerate(nodes):
         style = ', style="filled,rounded"' if node.kind == "operation" else ""
-        label = quoted(f"{node.title}\n{node.shape}")
-        lines.append(f"    n{number} [label={label}, fillcolor=\"{KINDS[node.kind][1]}\"{style}];")
+        label = quote(f"{node.title}\n{node.shape}")
+        lines.append(f"    n{i} [label={label}, fillcolor=\"{KINDS[node.kind][1]}\"{style}];")
     for edge in edges:
         lines.append(f"    n{edge.source} -> n{edge.target}"
-                     + ("" if edge.needs else " [style=dashed]") + ";")
+                     + ("" if edge.has_gradient else " [style=dashed]") + ";")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def quoted(text):
-    """A string of DOT: only quotes and backslashes need one before them; \\n breaks the line."""
+def quote(text):
+    """A DOT string: quotes and backslashes are escaped, and \\n breaks the line."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def draw(loss, path="graph.png", names=None):
-    """The graph below a Tensor as a picture: from the inputs, at the top, down to the loss.
+    """Draw the graph of a Tensor, from the inputs at the top down to the loss.
 
     >>> minigan.draw(loss, "graph.png", names={"D": discriminator, "G": generator})
 
-    loss   a Tensor that operations made, before its backward
-    path   ends in .png, .svg or .pdf; with .dot the text that `dot` gives is written
-    names  what to call leaves: a Module, whose parameters and buffers have the names of
-           its state_dict, or a dict of names with Modules and Tensors
+    loss   the result of operations, before its backward
+    path   ends in .png, .svg or .pdf, or in .dot for the text of `dot`
+    names  names for leaves: a Module, whose parameters and buffers are named as in its
+           state_dict, or a dict {name: Module or Tensor}
 
-    Each box has the operation or the leaf's name, and the shape. A gradient flows back along the
-    solid lines, not along the dashed ones. Returns the file's Path; its folder is made.
+    Each box shows the operation or the leaf's name, and the shape. A gradient flows back along the
+    solid lines, not along the dashed ones. Returns the file's Path; its folder is created.
 
-    Raises TypeError for no Tensor and no names; ValueError for a Tensor that no recorded operation
-    made, another ending, and more than 200 nodes; RuntimeError for a graph that is used up.
+    Raises TypeError for a loss that is not a Tensor and for names of another type; ValueError for
+    a Tensor without a recorded graph, another suffix, and more than 200 nodes; RuntimeError for a
+    graph that a backward pass has freed.
     """
     path = Path(path)
     if path.suffix == ".dot":
@@ -85,58 +86,58 @@ def draw(loss, path="graph.png", names=None):
         return path
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"draw: path must end in .png, .svg, .pdf or .dot, got {str(path)!r}")
-    nodes, edges = graph_of("draw", loss, names)
+    nodes, edges = build_graph("draw", loss, names)
     if len(nodes) > MOST_NODES:
         raise ValueError(f"draw: the graph has {len(nodes)} nodes, too many for a picture (at most "
                          f"{MOST_NODES}); write it as text by draw(loss, 'graph.dot') and let "
                          f"Graphviz draw it: dot -Tsvg graph.dot -o graph.svg")
-    from minigan.inspect.picture import picture
+    from minigan.inspect.picture import draw_graph  # matplotlib takes long to import
 
-    figure = picture(nodes, edges)
+    figure = draw_graph(nodes, edges)
     with whole_file(path, path.suffix) as unfinished:
         figure.savefig(unfinished)
     return path
 
 
-def graph_of(name, loss, names):
-    """(nodes, edges) of the graph below the loss, which is the last node."""
+def build_graph(name, loss, names):
+    """(nodes, edges) of the graph of a loss, which is the last node; `name` is for errors."""
     if not isinstance(loss, Tensor):
         raise TypeError(f"{name}: expected a Tensor, got {describe(loss)}")
-    called = names_of(name, names)
+    leaf_names = resolve_names(name, names)
     if loss.is_leaf:
-        raise ValueError(f"{name}: no operation recorded this Tensor, {describe(loss)}: it was "
-                         f"made from nothing that requires a gradient, under no_grad, or detached")
-    operations = recorded_tensors(loss)
-    if any(tensor.node.backward is None for tensor in operations):
+        raise ValueError(f"{name}: no operation recorded this Tensor, {describe(loss)}: no input "
+                         f"requires a gradient, or it was made under no_grad, or detached")
+    results = recorded_tensors(loss)
+    if any(tensor.node.backward is None for tensor in results):
         raise RuntimeError(f"{name}: this graph has been used by a backward pass, and its memory "
-                           f"was freed; look at it before backward(), or use retain_graph=True there")
-    nodes, edges, places = [], [], {}
+                           f"was freed; draw it before backward(), or use retain_graph=True there")
+    nodes, edges, indices = [], [], {}
 
-    def place(tensor):
-        if id(tensor) not in places:
-            places[id(tensor)] = len(nodes)
-            nodes.append(node_of(tensor, called.get(id(tensor))))
-        return places[id(tensor)]
+    def index_of(tensor):
+        if id(tensor) not in indices:
+            indices[id(tensor)] = len(nodes)
+            nodes.append(make_node(tensor, leaf_names.get(id(tensor))))
+        return indices[id(tensor)]
 
-    for tensor in operations:
-        sources = [place(x) for x in tensor.node.inputs]
-        target = place(tensor)
-        edges += [Edge(source, target, needs)
-                  for source, needs in zip(sources, tensor.node.needs_input_grad)]
+    for tensor in results:
+        sources = [index_of(x) for x in tensor.node.inputs]
+        target = index_of(tensor)
+        edges += [Edge(source, target, needed)
+                  for source, needed in zip(sources, tensor.node.needs_input_grad)]
     return nodes, edges
 
 
 def recorded_tensors(root):
-    """The Tensors that operations made on the way to the root, in topological order."""
+    """The results of all recorded operations that the root depends on, in topological order."""
     nodes = topological_order(root.node)
-    made = {root.node: root}
+    results = {root.node: root}
     for node in nodes:
-        made.update((x.node, x) for x in node.inputs if x.node is not None)
-    return [made[node] for node in nodes]
+        results.update((x.node, x) for x in node.inputs if x.node is not None)
+    return [results[node] for node in nodes]
 
 
-def names_of(name, names):
-    """id of a Tensor -> its name, for the `names` of `draw`."""
+def resolve_names(name, names):
+    """{id of a Tensor: its name} for the `names` of `draw`."""
     if names is None:
         return {}
     named = {"": names} if isinstance(names, Module) else names
@@ -150,12 +151,12 @@ def names_of(name, names):
             for path, tensor in (*value.named_parameters(), *value.named_buffers()):
                 result[id(tensor)] = f"{prefix}.{path}".removeprefix(".")
         else:
-            raise TypeError(f"{name}: names must give Modules or Tensors, "
+            raise TypeError(f"{name}: names must map to Modules or Tensors, "
                             f"{prefix!r} is {describe(value)}")
     return result
 
 
-def node_of(tensor, name):
+def make_node(tensor, name):
     shape = str(tensor.shape)
     if not tensor.is_leaf:
         return Node("operation", tensor.node.name, shape)

@@ -1,129 +1,130 @@
-"""Where the nodes of a graph go in a picture: in rows, so that every edge leads downwards.
+"""A layered layout of a graph: nodes stand in rows, so that every edge leads downwards.
 
 K. Sugiyama, S. Tagawa and M. Toda, Methods for visual understanding of hierarchical system
-structures, 1981. Edges over several rows pass through a place of their own in each row between,
-so that they never run through a box.
+structures, 1981: assign rows, reorder them against crossings, assign horizontal coordinates. An
+edge over several rows gets a dummy node in each row between, so that it never runs through a box.
 """
 
 from bisect import bisect_right, insort
 
-# Over all rows, downwards and upwards in turn; more do not change the pictures that were tried.
-SORTING_SWEEPS = 24
+# Over all rows, downwards and upwards in turn; more did not change the pictures that were tried.
+ORDERING_SWEEPS = 24
 CENTRING_SWEEPS = 60
-STRONG = 500  # how much an edge between operations counts, where one from a leaf counts 1
+STRONG = 500  # the weight of an edge between operations; one from a leaf has 1
 
 
 def layout(widths, edges, gap, lane):
-    """Places for nodes of these widths, between which edges lead.
+    """Positions for nodes of these widths and the edges between them.
 
-    edges  (source, target) each, sorted by target; a source comes before its target
+    edges  (source, target) pairs, sorted by target; a source comes before its target
     gap    the least distance between neighbours in a row
-    lane   the width that a passing edge takes
+    lane   the width of a dummy node
 
-    Returns rows, a list of nodes' rows counted from the top; centres, their horizontal places,
-    0 being the left edge of all; and routes, for each edge the centres at which it passes the
-    rows between.
+    Returns rows, a list of the nodes' rows counted from the top; centres, their horizontal
+    positions, where 0 is the left side of the leftmost; and routes, for each edge the horizontal
+    positions of its dummy nodes.
     """
-    rows = rows_of(len(widths), edges)
+    rows = assign_rows(len(widths), edges)
     widths = list(widths)
-    chains = []  # for each edge the nodes it goes through, passing places included
+    chains = []  # for each edge the nodes it goes through, dummies included
     table = [[] for _ in range(max(rows) + 1)]
     for node, row in enumerate(rows):
         table[row].append(node)
     for source, target in edges:
-        passing = []
+        dummies = []
         for row in range(rows[source] + 1, rows[target]):
             table[row].append(len(widths))
-            passing.append(len(widths))
+            dummies.append(len(widths))
             widths.append(lane)
-        chains.append([source, *passing, target])
+        chains.append([source, *dummies, target])
     above, below = [[] for _ in widths], [[] for _ in widths]
     for chain in chains:
         for upper, lower in zip(chain, chain[1:]):
             above[lower].append(upper)
             below[upper].append(lower)
-    table = with_few_crossings(table, above, below)
-    centres = centred(table, widths, above, below, gap)
+    table = reduce_crossings(table, above, below)
+    centres = assign_centres(table, widths, above, below, gap)
     left = min(x - width / 2 for x, width in zip(centres, widths))
     centres = [x - left for x in centres]
     return rows, centres[:len(rows)], [[centres[node] for node in chain[1:-1]] for chain in chains]
 
 
-def rows_of(count, edges):
-    """Each node one row above the highest that it leads to: inputs stand right above their use."""
+def assign_rows(count, edges):
+    """Each node's row, one above the highest node it leads to: inputs stand above their use."""
     height = [0] * count
-    for source, target in reversed(edges):  # all edges of a target before those that lead to it
+    for source, target in reversed(edges):  # heights of targets are final before they are used
         height[source] = max(height[source], height[target] + 1)
     return [max(height) - h for h in height]
 
 
-def with_few_crossings(table, above, below):
-    """The rows sorted so that few edges cross: each by the mean place of its neighbours."""
-    best, fewest = table, crossings(table, below)
-    for sweep in range(SORTING_SWEEPS):
+def reduce_crossings(table, above, below):
+    """The rows reordered so that few edges cross: by the mean position of a node's neighbours."""
+    best, fewest = table, count_crossings(table, below)
+    for sweep in range(ORDERING_SWEEPS):
         table = [list(row) for row in table]
         neighbours, order = (above, table) if sweep % 2 == 0 else (below, table[::-1])
-        place = {}
+        position = {}
         for row in order:
             own = {node: index for index, node in enumerate(row)}
-            means = {node: mean([place[n] for n in neighbours[node]], own[node]) for node in row}
+            means = {node: mean([position[n] for n in neighbours[node]], own[node]) for node in row}
             row.sort(key=means.get)
-            place.update((node, index) for index, node in enumerate(row))
-        count = crossings(table, below)
+            position.update((node, index) for index, node in enumerate(row))
+        count = count_crossings(table, below)
         if count < fewest:
             best, fewest = table, count
     return best
 
 
-def mean(values, otherwise):
-    return sum(values) / len(values) if values else otherwise
+def mean(values, default):
+    return sum(values) / len(values) if values else default
 
 
-def crossings(table, below):
-    """How many pairs of edges cross between neighbouring rows."""
+def count_crossings(table, below):
+    """The number of pairs of edges that cross between neighbouring rows."""
     count = 0
     for upper, lower in zip(table, table[1:]):
-        place = {node: index for index, node in enumerate(lower)}
-        before = []  # where the edges further left end, sorted
+        position = {node: index for index, node in enumerate(lower)}
+        before = []  # the ends of the edges further left, sorted
         for node in upper:
-            for end in sorted(place[n] for n in below[node]):
+            for end in sorted(position[n] for n in below[node]):
                 count += len(before) - bisect_right(before, end)
                 insort(before, end)
     return count
 
 
-def centred(table, widths, above, below, gap):
-    """A centre for each node: near its neighbours', without changing any row's order.
+def assign_centres(table, widths, above, below, gap):
+    """A centre for each node, near those of its neighbours, in the given order of each row.
 
-    Edges from leaves count little, so that the operations stand straight below one another.
+    Edges from leaves weigh little, so that the operations line up below one another.
     """
-    strength = [STRONG if over else 1 for over in above]  # of the edges that leave a node
+    strength = [STRONG if inputs else 1 for inputs in above]  # of the edges that leave a node
     centres = [0.0] * len(widths)
     for sweep in range(CENTRING_SWEEPS):
         for row in table if sweep % 2 == 0 else table[::-1]:
-            wanted, weights = [], []
+            ideal, weights = [], []
             for node in row:
                 edges = [(centres[n], strength[n]) for n in above[node]]
                 edges += [(centres[n], strength[node]) for n in below[node]]
                 weights.append(sum(weight for _, weight in edges))
-                wanted.append(sum(x * weight for x, weight in edges) / weights[-1])
-            places = spread(wanted, weights, [widths[node] for node in row], gap)
-            for node, x in zip(row, places):
+                ideal.append(sum(x * weight for x, weight in edges) / weights[-1])
+            positions = spread(ideal, weights, [widths[node] for node in row], gap)
+            for node, x in zip(row, positions):
                 centres[node] = x
     return centres
 
 
-def spread(wanted, weights, widths, gap):
-    """Places in the order given, as near to those wanted (by weighted squares) as the widths allow.
+def spread(ideal, weights, widths, gap):
+    """The positions nearest to the ideal ones, by weighted least squares, without overlaps.
 
-    Neighbours that would overlap become a block, which lies at the mean of what its members want:
-    R. E. Barlow et al., Statistical inference under order restrictions, 1972.
+    This is isotonic regression by pooling adjacent violators: neighbours that would overlap become
+    a block at the mean of its members' ideal positions (R. E. Barlow et al., Statistical inference
+    under order restrictions, 1972).
     """
-    offsets = [0.0]  # from the first node, if all stood as close as they may
+    offsets = [0.0]  # from the first node, if all stood as close together as allowed
     for left, right in zip(widths, widths[1:]):
         offsets.append(offsets[-1] + (left + right) / 2 + gap)
-    blocks = []  # [where its members want the row to start: the mean, their weight, their number]
-    for x, weight, offset in zip(wanted, weights, offsets):
+    blocks = []  # [start of the row that is ideal for its members, their weight, their number]
+    for x, weight, offset in zip(ideal, weights, offsets):
         blocks.append([x - offset, weight, 1])
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
             start, weight, count = blocks.pop()

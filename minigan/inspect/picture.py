@@ -1,4 +1,4 @@
-"""The picture of a graph, drawn with matplotlib alone. All lengths are in inches."""
+"""A graph drawn by matplotlib. All lengths are in inches."""
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -7,21 +7,21 @@ from matplotlib.path import Path as Curve
 from minigan.inspect.graph import KINDS
 from minigan.inspect.layout import STRONG, layout, spread
 
-FONT, SIZE = "DejaVu Sans Mono", 8.5  # comes with matplotlib; all letters are equally wide
-LETTER = 0.602 * SIZE / 72            # their width
+FONT, SIZE = "DejaVu Sans Mono", 8.5  # a monospaced font that comes with matplotlib
+LETTER = 0.602 * SIZE / 72            # the width of its characters
 HEIGHT = 0.40                         # of a box
-BETWEEN = 0.36                        # rows, where edges turn
-GAP, LANE = 0.22, 0.06                # between boxes; width of a passing edge
+BETWEEN = 0.36                        # the space between rows, where edges turn
+GAP, LANE = 0.22, 0.06                # between boxes; the width of an edge that passes a row
 MARGIN = 0.25
-LEGEND, LEGEND_ROW = 3.1, 0.3         # width of the legend, at the right, and height of its rows
-DPI, MOST_PIXELS = 120, 12_000        # the latter along a side: a larger picture is coarser
-LONGEST = 40                          # letters of a name; of a longer one both ends are shown
+LEGEND, LEGEND_ROW = 3.1, 0.3         # width of the legend, on the right; height of its rows
+DPI, MOST_PIXELS = 120, 12_000        # the latter along a side: larger pictures get a lower DPI
+LONGEST = 40                          # characters of a title; longer ones are cut in the middle
 DARK, EDGE, NO_GRADIENT = "0.15", "#33587f", "0.6"
 
 
-def picture(nodes, edges):
-    """A Figure of nodes and edges, see graph.py; the last node is where the graph ends."""
-    titles = [title_of(node) for node in nodes]
+def draw_graph(nodes, edges):
+    """A Figure of the nodes and edges of graph.py; the last node is the loss."""
+    titles = [shorten_title(node) for node in nodes]
     widths = [LETTER * max(len(title), len(node.shape)) + 0.24
               for title, node in zip(titles, nodes)]
     rows, centres, routes = layout(widths, [(edge.source, edge.target) for edge in edges], GAP,
@@ -33,66 +33,67 @@ def picture(nodes, edges):
                               (len(KINDS) + 2) * LEGEND_ROW)
     figure = Figure(figsize=(width, height), dpi=min(DPI, MOST_PIXELS / max(width, height)))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(height, 0))  # downwards, as the rows are counted
+    axes.set(xlim=(0, width), ylim=(height, 0))  # y grows downwards, as row numbers do
     axes.axis("off")
 
     def top(row):
         return MARGIN + row * (HEIGHT + BETWEEN)
 
-    places = [(MARGIN + x, top(row)) for x, row in zip(centres, rows)]
-    starts, ends = ends_of(edges, routes, places, widths, nodes)
+    positions = [(MARGIN + x, top(row)) for x, row in zip(centres, rows)]
+    starts, ends = edge_ends(edges, routes, positions, widths, nodes)
     for edge, route, start, end in zip(edges, routes, starts, ends):
         between = [(MARGIN + x, top(rows[edge.source] + 1 + i)) for i, x in enumerate(route)]
-        add_edge(axes, start, between, end, edge.needs)
-    for number, (node, (x, y), w) in enumerate(zip(nodes, places, widths)):
-        add_box(axes, x - w / 2, y, w, HEIGHT, node.kind, is_last=number == len(nodes) - 1)
-        add_text(axes, x, y + 0.36 * HEIGHT, titles[number], weight="bold")
+        add_edge(axes, start, between, end, edge.has_gradient)
+    for i, (node, (x, y), w) in enumerate(zip(nodes, positions, widths)):
+        add_box(axes, x - w / 2, y, w, HEIGHT, node.kind, is_last=i == len(nodes) - 1)
+        add_text(axes, x, y + 0.36 * HEIGHT, titles[i], weight="bold")
         add_text(axes, x, y + 0.72 * HEIGHT, node.shape)
     add_legend(axes, width - LEGEND)
     return figure
 
 
-def title_of(node):
+def shorten_title(node):
     """A node's title on one line, not too long for a box."""
     title = " ".join(node.title.split())
     half = LONGEST // 2 - 1
     return title if len(title) <= LONGEST else f"{title[:half]}...{title[1 - half:]}"
 
 
-def ends_of(edges, routes, places, widths, nodes):
-    """Where each edge leaves its source and enters its target: beside each other, each towards the
-    place where it leads, so that they do not cross. One that leaves alone does so in the middle."""
+def edge_ends(edges, routes, positions, widths, nodes):
+    """The points where each edge leaves its source and enters its target. Edges at the same side
+    of a box are sorted by where they lead, so that they do not cross; an edge that leaves alone
+    does so in the middle."""
     starts, ends = [None] * len(edges), [None] * len(edges)
-    for number, (x, y) in enumerate(places):
-        leaving, entering = [], []  # (where it leads to, weight, number of the edge)
+    for node, (x, y) in enumerate(positions):
+        leaving, entering = [], []  # (where it leads, weight, index of the edge)
         for i, (edge, route) in enumerate(zip(edges, routes)):
             weight = STRONG if nodes[edge.source].kind == "operation" else 1
             route = [MARGIN + passed for passed in route]
-            if edge.source == number:
-                leaving.append(((*route, places[edge.target][0])[0], weight, i))
-            if edge.target == number:
-                entering.append(((places[edge.source][0], *route)[-1], weight, i))
+            if edge.source == node:
+                leaving.append(((*route, positions[edge.target][0])[0], weight, i))
+            if edge.target == node:
+                entering.append(((positions[edge.source][0], *route)[-1], weight, i))
         if len(leaving) == 1:
             leaving = [(x, *leaving[0][1:])]
-        for found, where, side in ((leaving, starts, y + HEIGHT), (entering, ends, y)):
-            found.sort()
-            for (_, _, i), place in zip(found, ports(found, x, widths[number])):
-                where[i] = (place, side)
+        for group, points, side in ((leaving, starts, y + HEIGHT), (entering, ends, y)):
+            group.sort()
+            for (_, _, i), port in zip(group, ports(group, x, widths[node])):
+                points[i] = (port, side)
     return starts, ends
 
 
-def ports(found, x, width):
-    """Places on the side of a box around x, for edges sorted by where they lead."""
-    step = min(0.14, 0.84 * width / max(1, len(found)))
+def ports(group, x, width):
+    """Positions on one side of a box with centre x, for edges sorted by where they lead."""
+    step = min(0.14, 0.84 * width / max(1, len(group)))
     left, right = x - 0.42 * width, x + 0.42 * width
-    last = len(found) - 1
-    wanted = [min(max(place, left + i * step), right - (last - i) * step)
-              for i, (place, _, _) in enumerate(found)]
-    return spread(wanted, [weight for _, weight, _ in found], [0] * len(found), step)
+    last = len(group) - 1
+    ideal = [min(max(leads_to, left + i * step), right - (last - i) * step)
+             for i, (leads_to, _, _) in enumerate(group)]
+    return spread(ideal, [weight for _, weight, _ in group], [0] * len(group), step)
 
 
-def add_edge(axes, start, between, end, needs):
-    """A curve from box to box, upright where it passes a row."""
+def add_edge(axes, start, between, end, has_gradient):
+    """A curve from box to box, vertical where it passes a row."""
     points, codes = [start], [Curve.MOVETO]
     for x, y in [*between, end]:
         before, above = points[-1]
@@ -104,8 +105,8 @@ def add_edge(axes, start, between, end, needs):
             codes.append(Curve.LINETO)
     axes.add_patch(FancyArrowPatch(
         path=Curve(points, codes), arrowstyle="-|>", mutation_scale=7, shrinkA=0, shrinkB=0,
-        color=EDGE if needs else NO_GRADIENT, linewidth=1.2 if needs else 1,
-        linestyle="-" if needs else (0, (4, 2.5)), zorder=1))
+        color=EDGE if has_gradient else NO_GRADIENT, linewidth=1.2 if has_gradient else 1,
+        linestyle="-" if has_gradient else (0, (4, 2.5)), zorder=1))
 
 
 def add_box(axes, x, y, width, height, kind, is_last=False):
@@ -118,7 +119,7 @@ def add_box(axes, x, y, width, height, kind, is_last=False):
 
 def add_text(axes, x, y, text, **options):
     options = {"ha": "center", "va": "center"} | options
-    # Names are shown as they are: a dollar sign is not the start of a formula.
+    # parse_math=False: a dollar sign in a name does not start a formula.
     axes.text(x, y, text, family=FONT, fontsize=SIZE, color=DARK, zorder=3, parse_math=False,
               **options)
 
@@ -129,7 +130,7 @@ def add_legend(axes, left):
         add_box(axes, left, y, 0.36, 0.2, kind)
         add_text(axes, left + 0.5, y + 0.1, text, ha="left")
         y += LEGEND_ROW
-    for needs, text in ((True, "a gradient flows back"), (False, "no gradient flows back")):
-        add_edge(axes, (left + 0.18, y), [], (left + 0.18, y + 0.22), needs)
+    for has_gradient, text in ((True, "a gradient flows back"), (False, "no gradient flows back")):
+        add_edge(axes, (left + 0.18, y), [], (left + 0.18, y + 0.22), has_gradient)
         add_text(axes, left + 0.5, y + 0.1, text, ha="left")
         y += LEGEND_ROW

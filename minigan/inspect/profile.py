@@ -1,16 +1,16 @@
-"""Where the time and the memory go: of every operation, forward and backward."""
+"""profile: the time and new memory of every operation, forward and backward."""
 
 import time
 from collections import defaultdict
 
 from minigan.tensor import Tensor
 from minigan.checks import check_int
-from minigan.inspect.memory import arrays_within, closed_over, in_words, owner
+from minigan.inspect.memory import arrays_within, closure_values, format_bytes, owner
 from minigan.hooks import Observer
 
 
-class Inner:
-    """What the calls made by the one that is running took: seconds, and arrays of new memory."""
+class Nested:
+    """The total of the calls nested in a running one: seconds, and arrays with new memory."""
 
     def __init__(self):
         self.seconds = 0.0
@@ -19,25 +19,25 @@ class Inner:
 
 class profile(Observer):
     """A context that times each operation, each backward and each optimiser's step inside it, and
-    tells how much memory their results take.
+    counts the new memory of their results.
 
     >>> with minigan.profile() as p:
     ...     train_a_step()
     >>> print(p)
 
-    rows     {(name, phase): [calls, seconds]}, phase being "forward", "backward" or "step"; an
-             operation that calls another one is not charged for it
-    bytes    {(name, phase): bytes} of new memory in what was returned: of the arrays of a forward,
-             of the gradients of a backward. Not views of what was there before, nor gradients
-             written into an optimiser's memory; nor what an operation used on the way and what it
-             keeps for its backward, of which `summary` tells
-    seconds  from entering to leaving, everything included but the counting of bytes
+    steps    the number of training steps that will run inside: the printed table shows one of them
 
-    steps    how many training steps will run inside: the printed table is of one of them
+    rows     {(name, phase): [calls, seconds]}, phase being "forward", "backward" or "step"; the
+             time of an operation excludes the operations that it calls
+    bytes    {(name, phase): bytes} of new memory in what was returned: the arrays of a forward,
+             the gradients of a backward. Views of existing memory and gradients written into an
+             optimiser's memory do not count; nor do temporary arrays and what an operation saves
+             for its backward, which `summary` reports
+    seconds  from entering to leaving, without the counting of bytes
 
-    Timing costs about half a microsecond for each call; counting bytes takes some five more, which
-    are left out of all times. On a GPU the time is that to launch the work.
-    ValueError for less than one step, RuntimeError if entered while another profile runs.
+    Timing costs about half a microsecond for each call; counting bytes costs some five more, which
+    are left out of all times. On a GPU the time is that of launching the work.
+    Raises ValueError for less than one step, RuntimeError if another observer is active.
     """
 
     def __init__(self, steps=1):
@@ -45,8 +45,8 @@ class profile(Observer):
         self.rows = {}
         self.bytes = defaultdict(int)
         self.seconds = 0.0
-        self.start = None  # when it was entered
-        self.inner = [Inner()]
+        self.start = None  # the time of entering, while inside
+        self.nested = [Nested()]  # one for each running call, the innermost last
 
     def __enter__(self):
         super().__enter__()
@@ -59,7 +59,7 @@ class profile(Observer):
         super().__exit__(*exception)
 
     def run(self, phase, name, function, args, kwargs):
-        self.inner.append(Inner())
+        self.nested.append(Nested())
         result = None
         start = time.perf_counter()
         try:
@@ -67,26 +67,26 @@ class profile(Observer):
             return result
         finally:
             seconds = time.perf_counter() - start
-            inner = self.inner.pop()
+            nested = self.nested.pop()
             row = self.rows.setdefault((name, phase), [0, 0.0])
             row[0] += 1
-            row[1] += seconds - inner.seconds
+            row[1] += seconds - nested.seconds
             if result is not None:
-                new = new_memory(result, function, args, kwargs, inner.new)
+                new = new_memory(result, function, args, kwargs, nested.new)
                 self.bytes[name, phase] += sum(array.nbytes for array in new)
-                if len(self.inner) > 1:
-                    self.inner[-1].new += new
+                if len(self.nested) > 1:
+                    self.nested[-1].new += new
                 counting = time.perf_counter() - start - seconds
                 self.seconds -= counting
                 seconds += counting
-            self.inner[-1].seconds += seconds
+            self.nested[-1].seconds += seconds
 
     def __str__(self):
-        """The table, what took longest first; the last but one is Python between the operations."""
-        seconds_in_all = self.seconds
+        """The table, slowest first; the last line but one is Python between the operations."""
+        total = self.seconds
         if self.start is not None:  # still inside
-            seconds_in_all += time.perf_counter() - self.start
-        share = 100 / (seconds_in_all or 1)
+            total += time.perf_counter() - self.start
+        share = 100 / (total or 1)
         names = {name: 0.0 for name, _ in self.rows}
         for (name, _), (_, seconds) in self.rows.items():
             names[name] += seconds
@@ -96,37 +96,37 @@ class profile(Observer):
             cells = "".join(self.cell(name, phases)
                             for phases in (("forward",), ("backward", "step")))
             lines.append(f"{name:32}{cells}{share * names[name]:7.1f}%")
-        between = seconds_in_all - sum(names.values())
+        between = total - sum(names.values())
         lines.append(f"{'between the operations':62}{1e6 * between / self.steps:>17,.1f} us{'':10}"
                      f"{share * between:7.1f}%")
         new = [sum(size for (_, phase), size in self.bytes.items() if (phase == "forward") == first)
                for first in (True, False)]
-        new = [in_words(size / self.steps) for size in new]
-        lines.append(f"{'in all':52}{new[0]:>10}{1e6 * seconds_in_all / self.steps:>17,.1f} us"
+        new = [format_bytes(size / self.steps) for size in new]
+        lines.append(f"{'total':52}{new[0]:>10}{1e6 * total / self.steps:>17,.1f} us"
                      f"{new[1]:>10}")
         return "\n".join(lines)
 
     def cell(self, name, phases):
-        """Calls, the time of one and the new memory of all, for a step; blank if there are none."""
+        """Calls in a step, the time of one and the new memory of all; blank if there are none."""
         for phase in phases:
             if (name, phase) in self.rows:
                 calls, seconds = self.rows[name, phase]
                 new = self.bytes.get((name, phase), 0) / self.steps
                 return (f"{f'{calls / self.steps:g} x {1e6 * seconds / calls:,.1f} us':>20}"
-                        f"{in_words(new) if new else '-':>10}")
+                        f"{format_bytes(new) if new else '-':>10}")
         return " " * 30
 
 
-def new_memory(result, function, args, kwargs, inner):
-    """The arrays, each owning its memory, of a result that were neither given to the function nor
-    closed over by it, nor counted for a call within it.
+def new_memory(result, function, args, kwargs, nested):
+    """The arrays that own a result's memory, without the function's arguments, what it closes over,
+    and the arrays counted for calls nested in it.
 
-    It looks for those only where operations have them: deeper would take longer than many a call.
+    Only the usual places of arrays are searched: to look deeper would take longer than many calls.
     """
-    new = {id(whole): whole for whole in map(owner, arrays_within(result))}
+    new = {id(array): array for array in map(owner, arrays_within(result))}
     if new:
-        given = (*args, *kwargs.values(), getattr(function, "__self__", None))
-        for value in (*given, *closed_over(function), *inner):
+        inputs = (*args, *kwargs.values(), getattr(function, "__self__", None))
+        for value in (*inputs, *closure_values(function), *nested):
             if isinstance(value, Tensor):
                 new.pop(id(owner(value.array)), None)
                 if value.grad_buffer is not None:

@@ -1,4 +1,4 @@
-"""What a network is made of: of each layer the shape it gives, parameters, work and memory."""
+"""summary: a table of a network's layers with output shapes, parameters, work and memory."""
 
 import contextlib
 import math
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from inspect import signature
 from numbers import Integral
 
-from minigan.checks import check_dtype
+from minigan.checks import check_dtype, describe, explain_errors
 from minigan.tensor import Tensor
 from minigan.creation import zeros
 from minigan.device import float32, fork_rng
-from minigan.checks import describe, explain_errors
 from minigan.inspect.graph import recorded_tensors
-from minigan.inspect.memory import arrays_within, in_words, owner, tensors_within
+from minigan.inspect.memory import arrays_within, format_bytes, owner, tensors_within
 from minigan.nn import Module, Parameter
 from minigan.grad_mode import enable_grad
 from minigan.hooks import Observer
 
-# Multiply-adds of an operation that gave y for x and w. Each number of y is a sum of so many
-# products; in a transposed convolution each number of x is multiplied so often.
-PRODUCTS = {
+# Multiply-adds of an operation with result y and inputs x and w: elements of y times the products
+# that each sums; in a transposed convolution, elements of x times the products that each is in.
+MULTIPLY_ADDS = {
     "linear": lambda y, x, w: y.numel() * x.shape[-1],
     "matmul": lambda y, x, w: y.numel() * x.shape[-1],
     "conv2d": lambda y, x, w: y.numel() * math.prod(w.shape[1:]),
@@ -29,16 +28,16 @@ PRODUCTS = {
 
 @dataclass
 class Row:
-    """One call of a layer: what it did itself, without what the layers inside it did.
+    """One call of a layer: its own part, without the layers inside it.
 
-    path           its name in the model, 'features.0', and '' for the model itself; '?' for one
-                   that is no attribute, so that the model does not know its parameters
+    path           its name in the model, such as 'features.0', and '' for the model itself; '?' for
+                   a layer that is no attribute of the model, which does not know its parameters
     kind           the name of its class
-    output_shape   of the Tensor that it gave, a list of shapes for several; None if it did not run
-    parameters     how many numbers to train, without those that an earlier row has
-    shared         how many those are
+    output_shape   the shape of its result, a list of shapes for several; None if it did not run
+    parameters     the number of its parameters' elements, without those in an earlier row
+    shared         the number of those in an earlier row
     multiply_adds  of its matrix products
-    memory         bytes that the backward keeps, without those that an earlier row has
+    memory         bytes kept for the backward, without those in an earlier row
     """
     path: str
     kind: str
@@ -54,11 +53,11 @@ class Row:
 
 
 class Summary:
-    """What `summary` returns; printed, it is a table.
+    """The result of `summary`; printed, it is a table.
 
-    rows           a Row for each layer, in the order in which they ran
-    trainable, not_trainable  how many numbers the model's parameters hold
-    multiply_adds, memory     of all rows
+    rows                      a Row for each call of a layer, in the order of the calls
+    trainable, not_trainable  the numbers of elements of the model's parameters
+    multiply_adds, memory     the sums of all rows
     """
 
     def __init__(self, rows, parameters):
@@ -75,7 +74,7 @@ class Summary:
             only_shared = row.shared and not row.parameters
             lines.append((row.layer, shape, "shared" if only_shared else f"{row.parameters:,}",
                           f"{row.multiply_adds:,}", f"{row.memory:,}"))
-        lines.append(("in all", "", f"{self.trainable + self.not_trainable:,}",
+        lines.append(("total", "", f"{self.trainable + self.not_trainable:,}",
                       f"{self.multiply_adds:,}", f"{self.memory:,}"))
         widths = [max(map(len, column)) for column in zip(*lines)]
         table = ["  ".join([layer.ljust(widths[0]), shape.ljust(widths[1]),
@@ -85,55 +84,57 @@ class Summary:
         return "\n".join([
             table[0], rule, *table[1:-1], rule, table[-1],
             f"parameters: {self.trainable:,} trainable, {self.not_trainable:,} not trainable",
-            f"memory for backward: {in_words(self.memory)}"])
+            f"memory for backward: {format_bytes(self.memory)}"])
 
     __repr__ = __str__
 
 
 @explain_errors
 def summary(model, input_shape, dtype=float32):
-    """The layers of a model, as a table: it is run once on zeros of that shape.
+    """A table of a model's layers, which are run once on zeros.
 
     >>> print(minigan.summary(model, (64, 1, 28, 28)))
 
-    model        a Module; it is run in the mode that it is in, and is left as it was
+    model        a Module; it runs in its current mode, and its state is restored afterwards
     input_shape  with the batch axis: (N,...), or a list of such shapes for several inputs
     dtype        of the zeros, or a list with one for each input
 
+    The table's columns:
+
     parameters     Each is counted once, in the first layer that has it.
-    multiply-adds  Of matrix products alone, without biases. `linear` and `matmul`: numbers in the
-                   result * length of the input's last axis. `conv2d`: numbers in the result *
-                   C * KH * KW, padding being pixels too. `conv_transpose2d`: numbers in the
-                   input * O * KH * KW.
+    multiply-adds  Those of matrix products, without biases. `linear` and `matmul`: elements of the
+                   result * length of the input's last axis. `conv2d`: elements of the result *
+                   C * KH * KW, padding included. `conv_transpose2d`: elements of the input *
+                   O * KH * KW.
     memory         Bytes that the recorded graph keeps until the backward: the results of operations
                    and whatever else their backwards close over, such as im2col's columns. Each
-                   memory is counted once, as a whole and in the first layer that keeps it. Not
-                   counted are parameters, buffers and the inputs, which are there anyway.
+                   block of memory is counted once, in the first layer that keeps it, and as a
+                   whole. Parameters, buffers and the inputs are not counted: they exist anyway.
 
-    Raises TypeError for what is no Module, no shape or no dtype; ValueError for sizes below 1 and
-    for a model that fails, with the layer in which it did; RuntimeError while another observer
-    (profile, detect_anomaly) watches.
+    Raises TypeError for anything but a Module, a shape and a dtype; ValueError for sizes below 1
+    and for a model that fails, naming the layer that did; RuntimeError while another observer
+    (profile, detect_anomaly) is active.
     """
     if not isinstance(model, Module):
         raise TypeError(f"summary: expected a Module, got {describe(model)}")
-    shapes = checked_shapes(input_shape)
+    shapes = check_shapes(input_shape)
     dtypes = dtype if isinstance(dtype, (tuple, list)) else [dtype] * len(shapes)
     if len(dtypes) != len(shapes):
         raise ValueError(f"summary: {len(dtypes)} dtypes for {len(shapes)} inputs")
     inputs = [zeros(shape, dtype=check_dtype("summary", d)) for shape, d in zip(shapes, dtypes)]
     parameters = list(model.parameters())
-    run = LayerObserver(model, parameters)
-    with unchanged(model), enable_grad(), run:
+    observer = LayerObserver(model, parameters)
+    with restore_state(model), enable_grad(), observer:
         try:
-            output = run.call(model, inputs, {})
+            output = observer.call(model, inputs, {})
         except Exception as error:
-            raise ValueError(f"summary: {run.failed} failed: {error}") from error
-        run.count_memory(output, [*parameters, *model.buffers(), *inputs])
-    return Summary(run.finished_rows(), parameters)
+            raise ValueError(f"summary: {observer.failed} failed: {error}") from error
+        observer.count_memory(output, [*parameters, *model.buffers(), *inputs])
+    return Summary(observer.finish_rows(), parameters)
 
 
-def checked_shapes(input_shape):
-    """One shape or several as a list of tuples."""
+def check_shapes(input_shape):
+    """One shape or several, as a list of tuples."""
     shapes = [input_shape]
     if isinstance(input_shape, (tuple, list)) and input_shape and all(
             isinstance(shape, (tuple, list)) for shape in input_shape):
@@ -141,16 +142,17 @@ def checked_shapes(input_shape):
     for shape in shapes:
         if not isinstance(shape, (tuple, list)) or not shape or not all(
                 isinstance(size, Integral) and not isinstance(size, bool) for size in shape):
-            raise TypeError(f"summary: input_shape must be a tuple of whole numbers such as "
-                            f"(64, 784), or a list of such tuples, got {describe(input_shape)}")
+            raise TypeError(f"summary: input_shape must be a tuple of integers such as (64, 784), "
+                            f"or a list of such tuples, got {describe(input_shape)}")
         if min(shape) < 1:
             raise ValueError(f"summary: sizes in input_shape must be at least 1, got {shape}")
     return [tuple(shape) for shape in shapes]
 
 
 @contextlib.contextmanager
-def unchanged(model):
-    """What a forward may change is put back: attributes, parameters, buffers, random streams."""
+def restore_state(model):
+    """A context after which all that a forward may change is restored: the modules' attributes,
+    parameters, buffers, random generators."""
     attributes = [(vars(module), dict(vars(module))) for module in model.modules()]
     tensors = [(tensor, tensor.array, tensor.array.copy(), tensor.version, tensor.version[0],
                 tensor.grad_buffer) for tensor in (*model.parameters(), *model.buffers())]
@@ -168,18 +170,19 @@ def unchanged(model):
 
 
 class LayerObserver(Observer):
-    """Keeps a Row for each call of a layer."""
+    """Makes a Row of each call of a layer."""
 
     def __init__(self, model, parameters):
         self.paths = {id(module): path for path, module in model.named_modules()}
         self.model = model
-        self.uncounted = {id(p) for p in parameters}
-        self.known = set(self.uncounted)
+        self.known = {id(p) for p in parameters}
+        self.uncounted = set(self.known)
         self.rows = []
-        self.running = []      # rows of the modules whose forward is running, the outermost first
-        self.containers = []   # rows of modules that called others
-        self.row_of = {}       # node -> the row of the layer that recorded it
-        self.error = self.failed = None
+        self.running = []     # rows of the modules whose forward is running, the outermost first
+        self.containers = []  # rows of modules that called others
+        self.row_of = {}      # node -> the row of the layer that recorded it
+        self.error = None     # what the innermost layer that failed raised
+        self.failed = None    # that layer and its inputs, in words
 
     def call(self, module, inputs, options):
         row = self.new_row(module)
@@ -188,9 +191,9 @@ class LayerObserver(Observer):
         try:
             output = super().call(module, inputs, options)
         except Exception as error:
-            if error is not self.error:  # otherwise it comes from a layer inside
-                told = ", ".join(map(describe, inputs))
-                self.error, self.failed = error, f"{row.layer}, given {told},"
+            if error is not self.error:  # otherwise it comes from a layer inside this one
+                described = ", ".join(map(describe, inputs))
+                self.error, self.failed = error, f"{row.layer} with {described}"
             raise
         finally:
             self.running.pop()
@@ -214,38 +217,40 @@ class LayerObserver(Observer):
         result = function(*args, **kwargs)
         if phase == "forward":
             row = self.running[-1]
-            if name in PRODUCTS:
+            if name in MULTIPLY_ADDS:
                 x, w, *_ = signature(function).bind(*args, **kwargs).args
-                row.multiply_adds += PRODUCTS[name](result, x, w)
+                row.multiply_adds += MULTIPLY_ADDS[name](result, x, w)
             for tensor in tensors_within(result):
                 self.row_of.setdefault(tensor.node, row)
         return result
 
     def count_memory(self, output, exempt):
-        """Divide among the rows what the graph of the output keeps, without the exempt Tensors'."""
+        """Divide the memory kept by the output's graph among the rows, without that of the exempt
+        Tensors."""
         recorded = {}
         for root in tensors_within(output):
             if not root.is_leaf:
                 recorded.update((tensor.node.order, tensor) for tensor in recorded_tensors(root))
         # What is made within an operation, such as a copy in another dtype, belongs to its layer.
         rows = dict.fromkeys(recorded, self.rows[0])
-        for number in sorted(recorded, reverse=True):
-            tensor = recorded[number]
-            rows[number] = self.row_of.get(tensor.node, rows[number])
-            rows.update((x.node.order, rows[number]) for x in tensor.node.inputs if not x.is_leaf)
+        for order in sorted(recorded, reverse=True):
+            tensor = recorded[order]
+            rows[order] = self.row_of.get(tensor.node, rows[order])
+            rows.update((x.node.order, rows[order]) for x in tensor.node.inputs if not x.is_leaf)
+        # Parameters of layers that are no attributes of the model.
         exempt = exempt + [x for tensor in recorded.values() for x in tensor.node.inputs
-                           if x.is_leaf and x.requires_grad]  # of layers that nobody knows
+                           if x.is_leaf and x.requires_grad]
         seen = {id(owner(array)) for array in arrays_within(exempt)}
-        for number in sorted(recorded):
-            tensor = recorded[number]
+        for order in sorted(recorded):
+            tensor = recorded[order]
             for array in (tensor.array, *arrays_within(tensor.node.backward)):
                 memory = owner(array)
                 if id(memory) not in seen:
                     seen.add(id(memory))
-                    rows[number].memory += memory.nbytes
+                    rows[order].memory += memory.nbytes
 
-    def finished_rows(self):
-        """Without containers that did nothing themselves, and with the layers that did not run."""
+    def finish_rows(self):
+        """The rows with layers that did not run, and without containers that only called others."""
         for module in self.model.modules():
             if any(id(p) in self.uncounted for p in vars(module).values()):
                 self.new_row(module)

@@ -37,8 +37,8 @@ FLAGS = "-std=c++17 -O3 -fPIC -shared -fvisibility=hidden -fno-math-errno -fno-t
 if sys.platform == "darwin":
     FLAGS += ["-undefined", "dynamic_lookup"]  # of what Python defines
 # The first is taken that works. libmvec is glibc's library of functions of vectors.
-VARIANTS = (["-march=native", "-DHAS_LIBMVEC", "-lmvec", "-lm"],
-            ["-march=native"], [])
+VARIANTS = (["-march=native", "-DHAS_LIBMVEC", "-lmvec", "-lm", "-fopenmp"],
+            ["-march=native", "-fopenmp"], ["-march=native"], [])
 PATIENCE = 300  # seconds for the compiler
 HINTS = {"linux": "sudo apt install g++", "darwin": "xcode-select --install"}
 
@@ -173,7 +173,8 @@ def cpu():
 
 def own_folder():
     """The folder for libraries, made if it is not there; nobody else may write to it."""
-    folder = cache_folder() / "kernels"
+    named = os.environ.get("MINIGAN_KERNELS", "")
+    folder = Path(named) if named else cache_folder() / "kernels"
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     check_owner(folder, stat.S_ISDIR)

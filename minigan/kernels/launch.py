@@ -39,7 +39,8 @@ switch = Switch()
 
 class disabled(contextlib.ContextDecorator):
     """Inside, in all threads, operations run by their NumPy or CuPy formulas alone; a context and
-    a decorator. MINIGAN_KERNELS=off does the same for a whole process.
+    a decorator. MINIGAN_KERNELS=off does the same for a whole process; any other value is the folder
+    in which compiled kernels are kept.
 
     >>> with disabled():
     ...     y = functional.sigmoid(x)

@@ -56,8 +56,9 @@ class Optimizer:
             self.add_param_group(group)
 
     @explain_errors
-    def add_param_group(self, group):
+    def add_param_group(self, param_group):
         """Add more parameters: {'params': [...], 'lr': 0.1, ...}."""
+        group = param_group
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f"{self.name}: a parameter group must be a dict with 'params', "
                             f"got {describe(group)}")
@@ -139,8 +140,10 @@ class Optimizer:
                 hooks.capture.steps.append((self, group, params, states))
             self.update(group, [p.array for p in params], [p._grad.array for p in params],
                         *[[state[name].array for state in states] for name in self.state_names])
-            for p in params:
+            for p, state in zip(params, states):
                 p.changed()
+                for moment in state.values():
+                    moment.changed()
 
     def _state_of(self, p):
         """What is remembered of a parameter: zeros at first."""

@@ -1,12 +1,14 @@
-"""What surrounds a training loop: its command line, a progress line, measures and pictures."""
+"""What surrounds a training loop: command line, progress, checkpoints, metrics and pictures."""
 
-from minigan.training.arguments import ArgumentParser, positive_float, positive_int, run
+from minigan.training.arguments import (
+    ArgumentParser, folder_or_name, positive_float, positive_int, run)
 from minigan.training.checkpoint import Checkpoint
 from minigan.training.confusion import confusion_matrix, format_confusion
 from minigan.training.folders import output_folder
-from minigan.training.health import discriminator_warning, generator_warning
+from minigan.training.health import check_gan, discriminator_warning, generator_warning
 from minigan.training.metrics import (
-    LabelShare, features_of, frechet_distance, label_share, mean_distance, spread_ratio)
+    LabelShare, features_of, frechet_distance, label_share, mean_distance, spread_ratio,
+    spread_within_labels)
 from minigan.training.plots import (
     plot_feature_maps, plot_history, plot_losses, plot_predictions)
 from minigan.training.progress import Progress
@@ -14,8 +16,9 @@ from minigan.training.runs import Every, Run, RunEnded
 from minigan.training.samples import plot_sample_grid, save_animation
 
 __all__ = ["ArgumentParser", "Checkpoint", "Every", "LabelShare", "Progress", "Run", "RunEnded",
-           "confusion_matrix", "discriminator_warning", "features_of", "format_confusion",
-           "frechet_distance", "generator_warning", "label_share", "mean_distance",
-           "output_folder", "plot_feature_maps", "plot_history", "plot_losses",
-           "plot_predictions", "plot_sample_grid", "positive_float", "positive_int",
-           "run", "save_animation", "spread_ratio"]
+           "check_gan", "confusion_matrix", "discriminator_warning", "features_of",
+           "folder_or_name", "format_confusion", "frechet_distance",
+           "generator_warning", "label_share", "mean_distance", "output_folder",
+           "plot_feature_maps", "plot_history", "plot_losses", "plot_predictions",
+           "plot_sample_grid", "positive_float", "positive_int", "run",
+           "save_animation", "spread_ratio", "spread_within_labels"]

@@ -1,6 +1,7 @@
 """Command lines of training scripts: a wrong argument ends in one line, before any training."""
 
 import argparse
+import contextlib
 import io
 import math
 import os
@@ -8,15 +9,16 @@ import shlex
 import sys
 from pathlib import Path
 
+import minigan
 from minigan.messages import report
-from minigan.training.runs import Every, Run, RunEnded, checkpoint_of, typed
+from minigan.training.runs import Every, Run, RunEnded, find_checkpoint, shell_option
 
-# What may be another when a run goes on: it leaves all steps as they would have been (where --data
-# has only moved to another place; other data is told).
+# What may change when a run is resumed: it leaves all steps as they would have been (if --data is
+# the same data in another place; other data is reported).
 CHANGEABLE = {"epochs", "steps", "device", "data", "checkpoint_every"}
-BUILT_IN = {"digits", "mnist", "faces"}  # what --data may be beside a path
-# What is of this command, not of the run.
-OF_THE_COMMAND = {"out", "resume", "detect_anomaly"}
+BUILT_IN = {"digits", "mnist", "faces"}  # what --data may be besides a path
+# Options of one command, not of the run.
+COMMAND_OPTIONS = {"out", "resume", "detect_anomaly"}
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -30,65 +32,78 @@ class ArgumentParser(argparse.ArgumentParser):
     def add_training_options(self, epochs, batch_size, lr, out):
         """The options that all training scripts have, with these defaults."""
         self.add_argument("--epochs", type=positive_int, default=epochs,
-                          help="how often to go through the data")
+                          help="passes through the data")
         self.add_argument("--batch-size", type=positive_int, default=batch_size,
-                          help="how many images to learn from at a time")
+                          help="images in a training step")
         self.add_argument("--lr", type=positive_float, default=lr, help="Adam's learning rate")
-        self.add_argument("--seed", type=int, default=0, help="decides all that is random")
+        self.add_argument("--seed", type=int, default=0, help="of all random numbers")
         self.add_argument("--device", default="auto", help="auto, cpu or cuda")
         self.add_argument("--out", default=out, help="the folder for the results, one for each run")
         self.add_argument("--resume", nargs="?", const="", metavar="CHECKPOINT",
-                          help="go on with the run in --out, or from this file in a run's folder")
+                          help="continue the run in --out, or from this file in a run's folder")
         self.add_argument("--checkpoint-every", type=steps_or_time, default="60s", metavar="N|TIME",
-                          help="after so many steps or so much time (500, 30s, 5m, 1h; 500,5m for "
-                               "whichever comes first)")
+                          help="a number of steps or a time (500, 30s, 5m, 1h), or both (500,5m): "
+                               "whichever comes first")
         self.add_argument("--detect-anomaly", action="store_true",
-                          help="slowly: end at the first operation that makes a nan or infinity")
+                          help="stop at the first operation that makes a nan or infinity; slow")
 
     def parse_training(self):
-        """The arguments, with --resume those that the run was started with.
+        """The arguments, with --resume those that the run was started with. Sets device and seed.
 
-        `checkpoint` among them is the Checkpoint to go on from, or None. Typed anew, options may
-        change that leave the steps as they would have been; others end the program.
+        `args.checkpoint` is the Checkpoint to resume from, or None. With --resume, options may be
+        given anew if they leave the steps as they would have been; others are an error.
         """
+        args = self._parse_resumed()
+        with self.report_errors():
+            minigan.set_device(args.device)
+            minigan.manual_seed(args.seed)
+        return args
+
+    def _parse_resumed(self):
         args = self.parse_args()
         args.checkpoint = None
         if args.resume is None:
             return args
-        try:
-            args.checkpoint = checkpoint_of(args.resume or args.out)
-        except (OSError, ValueError) as error:
-            self.error(str(error))
+        with self.report_errors():
+            args.checkpoint = find_checkpoint(args.resume or args.out)
         facts, folder = args.checkpoint.facts, args.checkpoint.path.parent
         if facts["script"] != self.prog:
             self.error(f"--resume: {folder} holds a run of {facts['script']}")
-        kept = facts["settings"]
-        untyped = object()
-        typed = vars(self.parse_args(namespace=argparse.Namespace(
-            **{action.dest: untyped for action in self._actions})))
-        for name, value in kept.items():
-            if typed.get(name, untyped) is untyped:
+        absent = object()
+        given = vars(self.parse_args(namespace=argparse.Namespace(
+            **{action.dest: absent for action in self._actions})))
+        for name, value in facts["settings"].items():
+            if given.get(name, absent) is absent:
                 setattr(args, name, value)
-            elif name not in CHANGEABLE and value != plain(typed[name]):
-                self.error(f"--{name.replace('_', '-')}: the run goes on with what it was started "
-                           f"with, {value}, and cannot with {plain(typed[name])}")
-        if typed["out"] is not untyped and args.resume and not same_folder(args.out, folder):
-            self.error(f"--out {args.out}: the run of {args.resume} goes on in its own folder")
+            elif name not in CHANGEABLE and value != to_json(given[name]):
+                self.error(f"--{name.replace('_', '-')}: the run was started with {value}, and "
+                           f"cannot continue with {to_json(given[name])}")
+        if given["out"] is not absent and args.resume and not same_folder(args.out, folder):
+            self.error(f"--out {args.out}: the run of {args.resume} continues in its own folder")
         if isinstance(args.checkpoint_every, str):
             args.checkpoint_every = steps_or_time(args.checkpoint_every)
         args.out = str(folder)
         return args
 
     def start_run(self, args, **options):
-        """The Run of `parse_training`'s arguments; options as Run has them. Errors as Run's."""
-        settings = {name: plain(value) for name, value in vars(args).items()
-                    if name not in OF_THE_COMMAND | {"checkpoint"}}
+        """The Run of `parse_training`'s arguments; options as Run has them."""
+        settings = {name: to_json(value) for name, value in vars(args).items()
+                    if name not in COMMAND_OPTIONS | {"checkpoint"}}
         data = settings.get("data")
         if data not in BUILT_IN and data and os.path.exists(data):
-            settings["data"] = os.path.abspath(data)  # --resume may be typed in another folder
-        command = f"python {shlex.quote(sys.argv[0])} --resume {typed('--out', args.out)}"
-        return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command, self.prog,
-                   args.detect_anomaly, **options)
+            settings["data"] = os.path.abspath(data)  # --resume may be given in another folder
+        command = f"python {shlex.quote(sys.argv[0])} --resume {shell_option('--out', args.out)}"
+        with self.report_errors():
+            return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command,
+                       self.prog, args.detect_anomaly, **options)
+
+    @contextlib.contextmanager
+    def report_errors(self):
+        """Errors of what is done with the arguments end the program as wrong arguments do."""
+        try:
+            yield
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            self.error(str(error))
 
     def error(self, message):
         message = " ".join(line.strip() for line in message.splitlines())
@@ -97,9 +112,9 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Call a script's main. What ends a training before its time ends the script in a line, not
-    in a traceback: a RunEnded with its status, Ctrl-C with 130, a file that cannot be read or
-    written, and output that nobody reads any more (`| head`), with 1."""
+    """Call a script's main. What interrupts a training ends the script with one line instead of a
+    traceback: RunEnded with its status, Ctrl-C with 130, a file that cannot be read or written
+    with 1, and output that nobody reads any more (`| head`) with 1 and no line."""
     prepare_output()
     try:
         main()
@@ -146,19 +161,19 @@ def same_folder(one, other):
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def plain(value):
+def to_json(value):
     """An argument as JSON can hold it."""
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def positive_int(text):
-    """A whole number of at least 1, as an argparse type."""
+    """An integer of at least 1, as an argparse type."""
     try:
         value = int(text)
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got {text!r}")
     return value
 
 
@@ -173,8 +188,16 @@ def positive_float(text):
     return value
 
 
+def folder_or_name(text):
+    """A folder of training and test images, or the name of a data set, as an argparse type."""
+    if os.path.isfile(text):
+        raise argparse.ArgumentTypeError(f"expected a folder, with images to train and to test, "
+                                         f"got the file {text}")
+    return text
+
+
 class StepsOrTime(Every):
-    """An Every that shows itself as it was typed."""
+    """An Every whose text is what `steps_or_time` reads."""
 
     def __str__(self):
         parts = [] if math.isinf(self.steps) else [f"{self.steps}"]

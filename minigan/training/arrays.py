@@ -1,4 +1,4 @@
-"""Whatever a training loop has at hand, as NumPy arrays."""
+"""What users pass to metrics and plots, as NumPy arrays."""
 
 import numpy
 

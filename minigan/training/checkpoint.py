@@ -38,7 +38,7 @@ def write_checkpoint(path, facts, parts, arrays, previous=None):
             state = part.state_dict()
             steps = {}
             for number, moments in state["state"].items():
-                steps[number] = moments["step"]
+                steps[number] = int(moments["step"])
                 arrays.update((f"optimisers/{name}/{number}/{key}", as_numpy(value))
                               for key, value in moments.items() if key != "step")
             facts["optimisers"][name] = {"groups": state["param_groups"], "steps": steps}

@@ -1,4 +1,4 @@
-"""Which classes a classifier takes for which."""
+"""Confusion matrices: how often each class is predicted as each class."""
 
 import numpy
 
@@ -10,7 +10,7 @@ from minigan.training.arrays import as_numpy
 def confusion_matrix(labels, predictions, classes=10):
     """How often each true class was predicted as each class: int64 (classes, classes).
 
-    labels, predictions  whole numbers (N,), each in 0..classes-1; Tensors, arrays or lists
+    labels, predictions  integers (N,), each in 0..classes-1; Tensors, arrays or lists
 
     Row: the true class; column: the predicted one. ValueError for other shapes or values.
     """
@@ -21,7 +21,7 @@ def confusion_matrix(labels, predictions, classes=10):
                          f"with N > 0, got {labels.shape} and {predictions.shape}")
     for name, values in (("labels", labels), ("predictions", predictions)):
         if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= classes:
-            raise ValueError(f"confusion_matrix: {name} must be whole numbers in "
+            raise ValueError(f"confusion_matrix: {name} must be integers in "
                              f"0..{classes - 1}, got {values.dtype} from {values.min()} "
                              f"to {values.max()}")
     cells = labels.astype("int64") * classes + predictions.astype("int64")
@@ -30,7 +30,7 @@ def confusion_matrix(labels, predictions, classes=10):
 
 @explain_errors
 def format_confusion(matrix):
-    """A confusion matrix as lines of text, with each class's recall (the part of it found).
+    """A confusion matrix as lines of text, with each class's recall (the share of it found).
 
     ValueError if the matrix is not square.
     """
@@ -43,7 +43,7 @@ def format_confusion(matrix):
              + "    recall"]
     for true, row in enumerate(matrix):
         recall = f"{100 * row[true] / row.sum():8.1f} %" if row.sum() else "         -"
-        # A dot for zero, so that the mistakes stand out.
+        # Dots for zeros, so that mistakes stand out.
         counts = "".join(f"{count or '.':>{width}}" for count in row.tolist())
         lines.append(f"{true:4d} |{counts}{recall}")
     return "\n".join(lines)

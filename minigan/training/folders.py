@@ -12,10 +12,10 @@ except ImportError:  # Windows has no such locks
 
 
 def output_folder(path):
-    """The folder as a Path, made where it is missing.
+    """The folder as a Path; it is made if it does not exist.
 
-    OSError if it is a file or cannot be written to; asked before the training, so that its
-    results are not lost after it.
+    OSError if it cannot be written to. Call it before a training, so that its results are not lost
+    afterwards.
     """
     folder = Path(path)
     try:
@@ -23,12 +23,12 @@ def output_folder(path):
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise OSError(f"{folder}: no folder to write results to: {obstacle(folder) or error.strerror}"
-                      ) from error
+        reason = obstacle(folder) or error.strerror
+        raise OSError(f"{folder}: no folder to write results to: {reason}") from error
 
 
 def obstacle(folder):
-    """What stands where the folder or one that it lies in should be; "" for nothing."""
+    """What is in the place of the folder or of one above it, as a text; "" for nothing."""
     for path in (folder, *folder.parents):
         if path.is_symlink() and not path.exists():
             return f"{path} is a link to {os.readlink(path)}, which does not exist"
@@ -39,8 +39,8 @@ def obstacle(folder):
 
 @contextlib.contextmanager
 def lock(folder):
-    """Hold a folder; ValueError if another process does. The system lets go of it for a process
-    that dies, however it does."""
+    """Lock a folder; ValueError if another process has locked it. The system releases the lock of
+    a process that dies."""
     with open(folder / ".lock", "w") as file:
         if fcntl is not None:
             try:

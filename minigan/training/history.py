@@ -1,4 +1,4 @@
-"""The losses of a run: in memory, in a table that grows as it runs, and in its checkpoints."""
+"""The losses of a run: in memory, in losses.csv while it runs, and in its checkpoints."""
 
 import math
 
@@ -8,41 +8,41 @@ from minigan.files import write_whole
 
 
 class History:
-    """Losses of single steps, some of all; and the file losses.csv that has a row for each.
+    """The losses of logged steps, and losses.csv, which has a row for each of them.
 
     steps   the numbers of these steps, counted from 1
     losses  {name: [float for each of these steps]}
 
-    A loss on a GPU is held there until `read`, which reads all of them at once.
+    A loss on a GPU stays there until `read`, which reads all of them at once.
     """
 
     def __init__(self, path):
         self.path = path
         self.steps, self.losses = [], {}
-        self._waiting = []   # (step, {name: array}) not read yet
+        self._unread = []    # (step, {name: array})
         self._written = 0    # rows in the file
 
     def add(self, step, losses):
-        """losses: {name: one-element array}; kept as they are, so give copies."""
-        self._waiting.append((step, losses))
+        """losses: {name: one-element array}, which the caller must not overwrite."""
+        self._unread.append((step, losses))
 
     def read(self):
-        """Read what waits. Returns (step, name, value) of the first loss that is not finite, or
+        """Read what was added. Returns (step, name, value) of the first loss that is not finite, or
         None."""
         wrong = None
-        for step, losses in self._waiting:
+        for step, losses in self._unread:
             self.steps.append(step)
             for name, loss in losses.items():
                 value = float(loss)
                 self.losses.setdefault(name, []).append(value)
                 if wrong is None and not math.isfinite(value):
                     wrong = step, name, value
-        self._waiting.clear()
+        self._unread.clear()
         return wrong
 
     def write(self):
-        """Append to the file what has been read. OSError if that cannot be: the next time writes
-        it whole."""
+        """Append to the file what has been read. OSError if it cannot be written; the next call
+        then writes the whole file."""
         if self._written == len(self.steps):
             return
         first = self._written if self.path.exists() else 0
@@ -55,21 +55,21 @@ class History:
         self._written = len(self.steps)
 
     def arrays(self):
-        """The losses as a checkpoint keeps them: {name: array (records,)}."""
+        """The losses for a checkpoint: {name: array (logged steps,)}."""
         return {"steps": numpy.array(self.steps, "int64"),
                 **{f"losses/{name}": numpy.array(values) for name, values in self.losses.items()}}
 
     def restore(self, arrays):
-        """Go on from there. The next `write` gives the file the rows of these steps alone."""
+        """Restore what `arrays` gave. The next `write` writes the whole file."""
         self.steps = arrays["steps"].tolist()
         self.losses = {name.removeprefix("losses/"): values.tolist()
                        for name, values in arrays.items() if name.startswith("losses/")}
-        self._waiting.clear()
+        self._unread.clear()
         self._written = 0
 
     def _rows(self, first):
-        """Rows as text, from number `first` on; before the first one the names. Nine digits are
-        all that a float32 has."""
+        """Rows as text, from number `first` on; row 0 follows a line of names. Nine digits identify
+        any float32."""
         lines = [] if first else [",".join(["step", *self.losses])]
         columns = list(self.losses.values())
         lines += [",".join([str(self.steps[row]), *(f"{column[row]:.9g}" for column in columns)])

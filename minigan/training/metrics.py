@@ -1,8 +1,8 @@
-"""How good generated samples are: do they show what was asked for, are they like real ones, and
-are they as different from each other as real ones are?
+"""How good generated samples are: whether they show the labels asked for, resemble real images,
+and differ from each other as much as real images do.
 
-None of these figures says much alone. Beside each belongs what real images reach: a classifier is
-not right about all of them, and two sets of real images are a distance apart as well.
+Compare each figure with what real images reach: a classifier does not recognise all of them
+either, and two sets of real images are some distance apart too.
 """
 
 from typing import NamedTuple
@@ -26,14 +26,14 @@ class LabelShare(NamedTuple):
 @explain_errors
 @no_grad()
 def features_of(function, images, batch_size=256):
-    """What a function makes of many images, batch by batch: a NumPy array (N,...).
+    """A function's results for many images, computed batch by batch: a NumPy array (N,...).
 
-    function  from a Tensor (n,...) to a Tensor (n,...), such as a network or the part of it up to
-              some layer; no gradients are recorded. A network is used in the mode it is in: call
-              its eval() first where a batch-norm would mix the images of a batch.
+    function  from a Tensor (n,...) to a Tensor (n,...), such as a network or its first layers; it
+              is called inside no_grad, in the mode that it is in: call eval() first where a
+              batch-norm would mix the images of a batch
     images    (N,...) with N > 0: a Tensor, or an array, which is moved to the default device
 
-    ValueError for no images, a batch size below 1, and a result that has not a row for each image.
+    ValueError for no images, a batch size below 1, and a result without a row for each image.
     """
     check_callable("features_of", "function", function)
     batch_size = check_int("features_of", "batch_size", batch_size)
@@ -55,10 +55,10 @@ def features_of(function, images, batch_size=256):
 def label_share(classifier, images, labels, classes=10):
     """The share of the samples that show the label they were asked to show: a LabelShare.
 
-    classifier  from images (n,...) to scores (n,classes), the highest for what it sees; called as
-                `features_of` says
+    classifier  from images (n,...) to scores (n,classes), the highest for the class it recognises;
+                called as in `features_of`
     images      samples (N,...): a Tensor or an array
-    labels      the labels asked for, whole numbers (N,) in 0..classes-1
+    labels      the labels asked for, integers (N,) in 0..classes-1
 
     ValueError for other shapes or values, and for scores that are nan.
     """
@@ -69,7 +69,7 @@ def label_share(classifier, images, labels, classes=10):
         raise ValueError(f"label_share: expected scores (N,{classes}) and labels (N,), "
                          f"got {scores.shape} and {labels.shape}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"label_share: labels must be whole numbers in 0..{classes - 1}, "
+        raise ValueError(f"label_share: labels must be integers in 0..{classes - 1}, "
                          f"got {labels.dtype} from {labels.min()} to {labels.max()}")
     if numpy.isnan(scores).any():
         raise ValueError("label_share: the classifier's scores have nan among them")
@@ -95,9 +95,9 @@ def frechet_distance(a, b):
     distributions", 1982; as a measure of generated images: M. Heusel et al., "GANs trained by a
     two time-scale update rule converge to a local Nash equilibrium", 2017.
 
-    Covariances estimated from few samples make it too large. So compare distances only between
-    sets of the same sizes, and take the distance between two sets of real images of these sizes
-    as the lowest to hope for. Sets with fewer samples than features work, with more of that bias.
+    Covariances estimated from few samples make it too large (bias). So compare only distances
+    between sets of the same sizes, and expect none below that between two sets of real images of
+    these sizes. Sets with fewer samples than features work, with a larger bias.
 
     Computed in float64. ValueError for other shapes and for numbers that are not finite.
     """
@@ -115,7 +115,7 @@ def frechet_distance(a, b):
     eigenvalues = numpy.linalg.eigvalsh(root @ covariance_b @ root)
     trace_of_root = numpy.sqrt(eigenvalues.clip(min=0)).sum()
     distance = (shift @ shift + covariance_a.trace() + covariance_b.trace() - 2 * trace_of_root)
-    # Rounding can take equal sets below 0.
+    # Rounding errors may make it negative for equal sets.
     return max(0.0, float(distance))
 
 
@@ -124,10 +124,11 @@ def mean_distance(samples, pairs=2000, seed=0):
     """The mean Euclidean distance between two samples, over random pairs: a float.
 
     samples  (N,...) with N of at least 2; a Tensor or an array
-    pairs    how many pairs are drawn, each of two different samples; seed decides which
+    pairs    the number of random pairs, each of two different samples
+    seed     of the random pairs
 
-    Small where a generator gives much the same for every noise. ValueError for fewer samples, no
-    pairs, and numbers that are not finite.
+    Small where a generator makes much the same sample of all noise. ValueError for fewer samples,
+    no pairs, and numbers that are not finite.
     """
     pairs = check_int("mean_distance", "pairs", pairs)
     seed = check_int("mean_distance", "seed", seed, least=0)
@@ -150,20 +151,44 @@ def mean_distance(samples, pairs=2000, seed=0):
 def spread_ratio(generated, real, pairs=2000, seed=0):
     """The mean distance between generated samples over that between real ones: a float.
 
-    generated, real  (N,...) and (M,...), alike but for their number
+    generated, real  (N,...) and (M,...), samples of one shape
 
-    Near 1 for samples as different from each other as real ones, 0 for a generator that has
-    collapsed to one image. ValueError for other shapes, for real samples that are all the same,
+    Near 1 for samples as different from each other as real ones are, 0 for a generator that has
+    collapsed to one sample. ValueError for other shapes, for real samples that are all the same,
     and as `mean_distance` says.
     """
     generated, real = as_numpy(generated), as_numpy(real)
     if generated.shape[1:] != real.shape[1:]:
         raise ValueError(f"spread_ratio: expected samples of one shape, got {generated.shape} "
                          f"and {real.shape}")
-    yardstick = mean_distance(real, pairs, seed)
-    if not yardstick:
+    real_distance = mean_distance(real, pairs, seed)
+    if not real_distance:
         raise ValueError("spread_ratio: the real samples are all the same")
-    return mean_distance(generated, pairs, seed) / yardstick
+    return mean_distance(generated, pairs, seed) / real_distance
+
+
+@explain_errors
+def spread_within_labels(generated, real, labels, pairs=200, seed=0):
+    """The mean over labels of the `spread_ratio` among samples of one label: a float.
+
+    generated  for each label 0, 1, ... samples (S,...): Tensors or arrays
+    real       real samples (M,...)
+    labels     their labels, integers (M,)
+
+    Near 0 where the generator makes one sample of a label from all noise, whatever differs between
+    labels. Labels without two different real samples are left out; nan where all are. ValueError
+    for other shapes.
+    """
+    real, labels = as_numpy(real), as_numpy(labels)
+    if labels.shape != real.shape[:1]:
+        raise ValueError(f"spread_within_labels: expected real samples (M,...) and labels (M,), "
+                         f"got {real.shape} and {labels.shape}")
+    ratios = []
+    for label, samples in enumerate(generated):
+        others = real[labels == label]
+        if len(others) and numpy.ptp(others, axis=0).any():
+            ratios.append(spread_ratio(samples, others, pairs, seed))
+    return float(numpy.mean(ratios)) if ratios else numpy.nan
 
 
 def _covariance(features):

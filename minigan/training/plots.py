@@ -1,8 +1,8 @@
-"""Pictures of a training, saved as PNG files.
+"""Plots of a training, saved as PNG files.
 
-Every function takes Tensors or arrays, makes the folder where it is missing and returns the
-file's Path. Figures are drawn without pyplot: no display, no state shared with the caller's own
-plots. Matplotlib is imported by the first plot, not before.
+Every function takes Tensors or arrays, makes the folder if it does not exist and returns the
+file's Path. Figures are made without pyplot: no display, no state shared with the caller's own
+plots. Matplotlib is imported by the first plot.
 """
 
 import math
@@ -20,17 +20,17 @@ DPI = 120
 
 @explain_errors
 def plot_losses(losses, path, every=10, title="Training loss", log=False):
-    """Each recorded loss as a faint point, their running mean as a line.
+    """Each logged loss as a faint point, their running mean as a line.
 
-    losses  numbers (R,), or a dict that gives such a series to each name
-    every   how many training steps lie between two records
-    log     a logarithmic axis for the loss, for losses of very different sizes; those of 0 or
-            less have no place on it
+    losses  numbers (R,), or a dict {name: numbers (R,)}
+    every   training steps from one logged loss to the next
+    log     whether the axis of the losses is logarithmic, for losses of very different sizes;
+            losses of 0 or less are left out
 
-    A linear axis reaches over the lines and 98 % of each series' points: a few far ones would
-    press all the others flat.
+    A linear axis covers the lines and 98 % of each series' points: a few outliers would flatten all
+    others.
     """
-    path = Path(path)  # what is no path is told before anything is drawn, here and below
+    path = Path(path)  # a TypeError before anything is plotted, here and below
     check_number("plot_losses", "every", every, 0)
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
@@ -51,7 +51,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
         means = numpy.convolve(values, numpy.full(window, 1 / window), "valid")
         middle = steps[window // 2:][:len(means)]
         label = f"{name}, running mean of {window} points".removeprefix(", ")
-        # Above the points of all series, those still to come as well.
+        # zorder: above the points of all series.
         axes.plot(middle, means, color=colour, linewidth=1.8, label=label, zorder=3)
         finite = values[numpy.isfinite(values)]
         if finite.size:
@@ -69,12 +69,11 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
 
 @explain_errors
 def plot_history(series, path, references=None, title="After each epoch"):
-    """Figures taken after each epoch, a panel for each: the share of right labels, a distance.
+    """Figures measured after each epoch, such as a label share or a distance, a panel for each.
 
-    series      a dict that gives numbers (E,) to each name, the first taken after epoch 1; a nan
-                stands for an epoch without a figure
-    references  a dict that gives some of the names the figure that real images reach, which is
-                drawn as a dashed line
+    series      {name: numbers (E,)}, the first of them after epoch 1; nan for an epoch without a
+                figure
+    references  {name: figure of real images} for some of the names, plotted as a dashed line
     """
     path = Path(path)
     series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
@@ -83,14 +82,14 @@ def plot_history(series, path, references=None, title="After each epoch"):
         raise ValueError(f"plot_history: expected one or more series (E,) with E > 0, "
                          f"got {[v.shape for v in series.values()]}")
     if not isinstance(references, dict) or not references.keys() <= series.keys():
-        raise ValueError(f"plot_history: references must give some of {list(series)} a figure, "
+        raise ValueError(f"plot_history: references must have names among {list(series)}, "
                          f"got {describe(references)}")
     figure = _figure(4.2 * len(series), 3.4)
     figure.suptitle(title, fontsize=14)
     panels = figure.subplots(1, len(series), squeeze=False)[0]
     for index, (axes, (name, values)) in enumerate(zip(panels, series.items())):
         colour = COLOURS[index % len(COLOURS)]
-        axes.axhline(0, color="0.8", linewidth=1)  # so that 0 is always in sight
+        axes.axhline(0, color="0.8", linewidth=1)  # so that 0 is always visible
         axes.plot(numpy.arange(1, len(values) + 1), values, "o-", color=colour, markersize=4)
         if name in references:
             axes.axhline(float(references[name]), color="0.4", linewidth=1.2, linestyle="--",
@@ -105,12 +104,12 @@ def plot_history(series, path, references=None, title="After each epoch"):
 @explain_errors
 def plot_predictions(images, labels, predictions, probabilities, path,
                      title="Predictions: true class, and the network's output for its answer"):
-    """The first images that were read rightly, and beside them the first read wrongly.
+    """The first images that were classified correctly, and beside them the first that were not.
 
     images         (N,H,W) or (N,1,H,W), any range
     labels         true classes (N,)
     predictions    predicted classes (N,)
-    probabilities  (N,classes); that of the predicted class is shown
+    probabilities  (N,classes), of which that of the predicted class is shown
     """
     path = Path(path)
     images, labels, predictions, probabilities = map(
@@ -127,7 +126,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
             f"{predictions.shape} and {probabilities.shape}")
     if predictions.dtype.kind not in "iu" or not (
             0 <= predictions.min() <= predictions.max() < probabilities.shape[1]):
-        raise ValueError(f"plot_predictions: predictions must be whole numbers in "
+        raise ValueError(f"plot_predictions: predictions must be integers in "
                          f"0..{probabilities.shape[1] - 1}, got {predictions.dtype} from "
                          f"{predictions.min()} to {predictions.max()}")
     right = labels == predictions
@@ -138,21 +137,21 @@ def plot_predictions(images, labels, predictions, probabilities, path,
         block.suptitle(f"{name}: {chosen.sum()} of {n}", fontsize=12)
         for axes in block.subplots(5, 5).flat:
             axes.axis("off")
-            # Empty cells take the same room, an unseen title too, so that all rows are level.
+            # Empty cells get the same size and an invisible title, so that all rows are level.
             axes.set_box_aspect(images.shape[1] / images.shape[2])
             axes.set_title("0\n0 %", fontsize=9, alpha=0)
         for axes, index in zip(block.axes, numpy.flatnonzero(chosen)):
-            true, said = labels[index], predictions[index]
+            true, predicted = labels[index], predictions[index]
             axes.imshow(images[index], cmap="gray_r", interpolation="nearest")
-            answer = f"{true}" if true == said else f"{true} read as {said}"
-            axes.set_title(f"{answer}\n{100 * probabilities[index, said]:.0f} %", fontsize=9,
-                           alpha=1, color="0.2" if true == said else COLOURS[1])
+            answer = f"{true}" if true == predicted else f"{true} read as {predicted}"
+            axes.set_title(f"{answer}\n{100 * probabilities[index, predicted]:.0f} %", fontsize=9,
+                           alpha=1, color="0.2" if true == predicted else COLOURS[1])
     return save_png(figure, path)
 
 
 @explain_errors
 def plot_feature_maps(image, maps, path, title="Feature maps"):
-    """An image, and under it every channel of what layers made of it.
+    """An image, and below it every channel of the layers' outputs for it.
 
     image  (H,W) or (1,H,W)
     maps   a list of (name, array (C,H,W)), one for each layer
@@ -184,9 +183,9 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
         for axes in block.subplots(count, columns, squeeze=False).flat:
             axes.axis("off")
         for axes, channel in zip(block.axes, channels):
-            drawn = axes.imshow(channel, cmap="RdBu_r", vmin=-limit, vmax=limit,
-                                interpolation="nearest")
-        block.colorbar(drawn, ax=block.axes, fraction=0.02, pad=0.01)
+            mesh = axes.imshow(channel, cmap="RdBu_r", vmin=-limit, vmax=limit,
+                               interpolation="nearest")
+        block.colorbar(mesh, ax=block.axes, fraction=0.02, pad=0.01)
     return save_png(figure, path)
 
 

@@ -1,4 +1,4 @@
-"""One line that tells how far a loop has come."""
+"""A line that shows the progress of a loop."""
 
 import shutil
 import sys
@@ -15,7 +15,7 @@ STEPS_IN_A_MEAN = 100
 
 
 class Progress:
-    """A line with the part done, figures such as the loss, the speed and the time left.
+    """A line with the share done, figures such as the loss, the speed and the time left.
 
     >>> with Progress(len(dataset), "epoch 1/3") as progress:
     ...     for labels, images, targets in loader:
@@ -25,11 +25,11 @@ class Progress:
     On a terminal the line is rewritten in place; elsewhere (a file, a pipe) a full line is printed
     every ten seconds and at the end.
 
-    total   how many units the loop goes through, at least 1 (else ValueError)
+    total   the number of units in the loop, at least 1 (else ValueError)
     done    how many of these were done before
-    later   how many will come after them, in loops of their own: told as the time left in all
+    later   how many will follow in other loops; the time left for all is shown too
     stream  where the line goes; None for sys.stderr
-    clock   gives the time in seconds
+    clock   returns the time in seconds
     """
 
     @explain_errors
@@ -61,10 +61,10 @@ class Progress:
 
     @explain_errors
     def advance(self, count=1, **figures):
-        """Count units as done; figures are numbers or one-element Tensors.
+        """Count units as done. figures: numbers or one-element Tensors.
 
         A figure is shown as its mean over the last 100 calls. Tensors are read only when a line
-        is written, so that a GPU need not be waited for in every step.
+        is written: reading one waits for the GPU.
         """
         self.done += check_number("advance", "count", count, 0)
         for name, value in figures.items():

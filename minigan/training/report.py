@@ -1,7 +1,7 @@
-"""report.html: a run's settings, losses and pictures on one page, to be opened in any browser.
+"""report.html: a run's settings, losses and pictures on one page, for any browser.
 
-The page refers to the pictures beside it and to nothing else, so it works offline; while the run
-goes on, it loads itself anew.
+The page refers to nothing but the pictures in the run's folder, so it works offline. As long as
+the run is running, it reloads itself.
 """
 
 import html
@@ -10,8 +10,8 @@ import math
 from minigan.files import write_whole
 from minigan.training.plots import plot_losses
 
-SECONDS_BETWEEN_LOADS = 15
-MOST_SAMPLES = 24
+SECONDS_BETWEEN_RELOADS = 15
+MAX_SAMPLES = 24
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2em auto;
@@ -29,18 +29,16 @@ figure { margin: 0; } figcaption { font-size: .8em; color: #555; }
 
 
 def write_report(run):
-    """Draw losses.png anew and write report.html; `run` is a Run. OSError if they cannot be.
-
-    The bytes of a folder's name that are no UTF-8 are escaped in the text.
-    """
+    """Write losses.png and report.html of a Run. OSError if they cannot be written."""
     if run.history.steps:
         every = run.history.steps[1] - run.history.steps[0] if len(run.history.steps) > 1 else 1
-        plot_losses(run.history.losses, run.folder / "losses.png", every=every, log=run.log)
+        plot_losses(run.history.losses, run.folder / "losses.png", every=every, log=run.log_scale)
+    # A folder's name may hold bytes that are no UTF-8: they are escaped.
     write_whole(run.folder / "report.html", page(run).encode(errors="backslashreplace"))
 
 
 def page(run):
-    refresh = (f'<meta http-equiv="refresh" content="{SECONDS_BETWEEN_LOADS}">'
+    refresh = (f'<meta http-equiv="refresh" content="{SECONDS_BETWEEN_RELOADS}">'
                if run.state == "running" else "")
     samples = sorted((run.folder / "samples").glob("*.png"))
     return "\n".join([
@@ -49,7 +47,7 @@ def page(run):
         f"<style>{STYLE}</style></head><body>",
         f"<h1>{_text(run.folder.name)}</h1>", *_state(run),
         *[f'<p class="warning">{_text(warning)}</p>' for warning in run.warnings],
-        *_newest(samples), *_pictures(run), *_measures(run), *_losses(run), *_all(samples),
+        *_newest(samples), *_pictures(run), *_metrics(run), *_losses(run), *_timeline(samples),
         *_settings(run), "</body></html>", ""])
 
 
@@ -79,7 +77,7 @@ def _newest(samples):
 
 
 def _pictures(run):
-    """losses.png first, and whatever else the script has drawn."""
+    """losses.png first, then the pictures that the script has saved."""
     paths = [path for path in sorted(run.folder.glob("*.png")) + sorted(run.folder.glob("*.gif"))
              if not path.name.startswith(".")]
     for path in sorted(paths, key=lambda path: path.name != "losses.png"):
@@ -91,12 +89,12 @@ def _image(source, kind=""):
     return f'<img class="{kind}" src="{_text(source)}" alt="{_text(source)}" loading="lazy">'
 
 
-def _measures(run):
-    if run.measures:
-        yield "<h2>Measured</h2><table><tr><th></th>"
-        longest = max(map(len, run.measures.values()))
+def _metrics(run):
+    if run.metrics:
+        yield "<h2>Metrics</h2><table><tr><th></th>"
+        longest = max(map(len, run.metrics.values()))
         yield "".join(f'<th>{number}</th>' for number in range(1, longest + 1)) + "</tr>"
-        for name, values in run.measures.items():
+        for name, values in run.metrics.items():
             cells = "".join(f'<td class="number">{"-" if value is None else f"{value:.4g}"}</td>'
                             for value in values)
             yield f"<tr><th>{_text(name)}</th>{cells}</tr>"
@@ -104,22 +102,22 @@ def _measures(run):
 
 
 def _losses(run):
-    """The mean of the last hundred records: a single step's says little."""
+    """The mean of the last 100 logged steps: a single step's loss says little."""
     if run.history.steps:
-        yield "<h2>Losses, mean of the last 100 records</h2><table>"
+        yield "<h2>Losses, mean of the last 100 logged steps</h2><table>"
         for name, values in run.history.losses.items():
             recent = values[-100:]
             yield (f"<tr><th>{_text(name)}</th>"
                    f'<td class="number">{math.fsum(recent) / len(recent):.4g}</td></tr>')
-        yield '</table><p>All records: <a href="losses.csv">losses.csv</a></p>'
+        yield '</table><p>All logged steps: <a href="losses.csv">losses.csv</a></p>'
 
 
-def _all(samples):
-    """Some of the samples, evenly spaced, when there are several."""
+def _timeline(samples):
+    """At most MAX_SAMPLES of the samples, evenly spaced, if there are several."""
     if len(samples) > 1:
-        step = max(1, (len(samples) - 1) / (MOST_SAMPLES - 1))
+        step = max(1, (len(samples) - 1) / (MAX_SAMPLES - 1))
         chosen = [samples[round(i * step)]
-                  for i in range(min(len(samples), MOST_SAMPLES))]
+                  for i in range(min(len(samples), MAX_SAMPLES))]
         yield '<h2>How they changed</h2><div class="samples">'
         for path in chosen:
             yield (f'<figure><a href="samples/{_text(path.name)}">{_image(f"samples/{path.name}")}'
@@ -133,4 +131,4 @@ def _settings(run):
         yield f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>"
     yield "</table>"
     if run.command:
-        yield f"<p>To go on: <code>{_text(run.command)}</code></p>"
+        yield f"<p>To resume: <code>{_text(run.command)}</code></p>"

@@ -1,10 +1,10 @@
-"""A training run in a folder of its own: it can be interrupted anywhere, and goes on where it was.
+"""A training run in a folder of its own: it may be interrupted anywhere, and resumed.
 
-    settings.json            what it was started with
-    losses.csv               a row for every tenth step, written as it goes
-    checkpoint.h5            all that is needed to go on; checkpoint.previous.h5 is the one before
-    samples/*.png            what it drew on the way
-    losses.png, report.html  to look at, anew every now and then
+    settings.json            the options that it was started with
+    losses.csv               a row for every tenth step
+    checkpoint.h5            all that is needed to resume; checkpoint.previous.h5: the one before
+    samples/*.png            samples that the script has saved on the way
+    losses.png, report.html  written anew every few seconds
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy
 
+import minigan
 from minigan.device import array_module
 from minigan.checks import (
-    AnomalyError, DamagedFileError, NotFiniteError, check_int as whole, describe, explain_errors, check_type,
-    short_repr)
+    AnomalyError, DamagedFileError, NotFiniteError, check_int, check_type, describe,
+    explain_errors, short_repr)
 from minigan.files import remove_partial, write_whole
-from minigan.inspect import detect_anomaly
 from minigan.messages import report
 from minigan.nn import Module
 from minigan.optim import Optimizer
@@ -38,16 +38,16 @@ from minigan.training.progress import Progress
 from minigan.training.report import write_report
 
 CHECKPOINT, PREVIOUS = "checkpoint.h5", "checkpoint.previous.h5"
-STEPS_BETWEEN_RECORDS = 10
+STEPS_BETWEEN_LOGS = 10
 SECONDS_BETWEEN_FLUSHES = 1.0
 FACTS = {"script": str, "step": int, "epoch": int, "batch": int, "batches": int, "data": int,
-         "seconds": float, "measures": dict, "warnings": list, "settings": dict}
+         "seconds": float, "metrics": dict, "warnings": list, "settings": dict}
 SECONDS_BETWEEN_REPORTS = 15.0
 
 
 class RunEnded(Exception):
-    """A run that ended before its time: the message says why and how to go on; `status` is the
-    exit status for a script."""
+    """A run that ended early: the message says why and how to resume it; `status` is the exit
+    status for a script."""
 
     def __init__(self, message, status):
         super().__init__(message)
@@ -56,8 +56,8 @@ class RunEnded(Exception):
 
 @dataclass(frozen=True)
 class Every:
-    """How often something is done: after so many steps, or so many seconds, or whichever is
-    first. ValueError for what is no number above 0."""
+    """How often something is done: every so many steps, or seconds, or whichever comes first.
+    ValueError for anything but numbers above 0."""
     steps: float = math.inf
     seconds: float = math.inf
 
@@ -68,46 +68,47 @@ class Every:
 
 
 class Run:
-    """A training run, in the loops of which steps are counted, recorded, checked and saved.
+    """A training run: its loops count, log, check and save the steps.
 
     >>> with Run("runs/name") as run:
-    ...     run.keep(DataLoader(dataset, batch_size=16), model=model, optimiser=optimiser)
+    ...     run.register(DataLoader(dataset, batch_size=16), model=model, optimiser=optimiser)
     ...     for epoch in run.epochs(3):
     ...         for images in run.batches():
-    ...             run.record({"loss": learn(images)}, len(images))
-    ...         # here what is to be done after an epoch
+    ...             run.log({"loss": train_step(images)}, len(images))
+    ...         # what is to be done after each epoch
 
-    folder      where it writes; made if it is not there, locked while the run is open
-    settings    a dict, as JSON can hold it, that is kept with the run
-    checkpoint  a Checkpoint to go on from: the state of what is kept is put back when `epochs` is
-                entered, and both loops begin where it was saved
-    every       how often a checkpoint is written, beside those at the beginning and the end
-    command     how to go on, as a person types it, for messages
-    script      the name of the script, which is kept with the run
-    detect      whether it runs inside `minigan.detect_anomaly`
-    log         whether losses.png has a logarithmic axis
+    folder          where it writes; made if it does not exist, locked while the run is open
+    settings        a dict that JSON can hold, saved with the run
+    checkpoint      a Checkpoint to resume from: `epochs` restores the state of what is registered,
+                    and both loops begin where it was saved
+    every           how often a checkpoint is written, besides those at the beginning and the end
+    command         the command that resumes the run, for messages
+    script          the name of the script, saved with the run
+    detect_anomaly  whether it runs inside `minigan.detect_anomaly`
+    log_scale       whether losses.png has a logarithmic axis
 
-    `step`, `epoch` and `batch` count what is done, the batches of this epoch; `seconds` is the time
-    that all epochs took. On the CPU a run that was interrupted, by whatever, and resumed ends with
-    the same bits as one that was not. On a GPU its random numbers are others.
+    `step`, `epoch` and `batch` are the numbers of finished steps, of finished epochs, and of
+    finished batches in this epoch; `seconds` is the time that all epochs took. On the CPU a run
+    that was interrupted and resumed ends with the same bits as one that was not. On a GPU its
+    random numbers differ.
 
-    Ctrl-C and SIGTERM end it after the step, saved: RunEnded says how to go on. A second one stops
-    at once. A loss that is nan or infinite is RunEnded too; on the CPU every loss is looked at, on
-    a GPU those that are recorded, once a second, all together.
+    Ctrl-C and SIGTERM end it with a checkpoint after the current step: RunEnded says how to resume
+    it. A second signal stops it at once. A loss that is nan or infinite raises RunEnded too; on
+    the CPU every loss is checked, on a GPU those that are logged, once a second, all together.
 
-    Raises ValueError for a folder that holds a run already, unless a checkpoint is given, or
-    where another process runs in it; OSError if the folder cannot be written.
+    Raises ValueError for a folder that holds a run already, unless a checkpoint is given, or in
+    which another process is running; OSError if the folder cannot be written.
     """
 
     def __init__(self, folder, settings=None, checkpoint=None, every=Every(seconds=60.0),
-                 command="", script="", detect=False, log=False):
+                 command="", script="", detect_anomaly=False, log_scale=False):
         self.every = check_type("Run", "every", every, Every)
         self.command = check_type("Run", "command", command, str)
         self.script = check_type("Run", "script", script, str)
         self.settings = {} if settings is None else check_type("Run", "settings", settings, dict)
         if checkpoint is not None:
             check_type("Run", "checkpoint", checkpoint, Checkpoint)
-        self.log = log
+        self.log_scale = log_scale
         if not str(folder):  # it would be the current one
             raise ValueError("Run: folder must have a name, got ''")
         self.folder = output_folder(folder)
@@ -115,35 +116,35 @@ class Run:
         self._around.enter_context(lock(self.folder))
         if checkpoint is None and holds_run(self.folder):
             self._around.close()
-            raise ValueError(f"{self.folder}: holds a run already; --resume goes on with it, "
-                             f"another --out begins a new one")
+            raise ValueError(f"{self.folder}: holds a run already; --resume continues it, "
+                             f"another --out starts a new one")
         self._checkpoint = checkpoint
-        self._detect = detect
-        remove_partial(self.folder)
-        remove_partial(self.folder / "samples")
-        # The file that a new checkpoint makes the previous one: not one that is damaged.
-        self._is_good = checkpoint is None or is_whole(self.folder / CHECKPOINT)
+        self._detect_anomaly = detect_anomaly
+        for written in (self.folder, self.folder / "samples", self.folder / "generators"):
+            remove_partial(written)
+        # Whether the next checkpoint may make this file the previous one: not if it is damaged.
+        self._is_good = checkpoint is None or is_undamaged(self.folder / CHECKPOINT)
         self.loader, self.parts = None, {}
         self.step = self.epoch = self.batch = 0
         self.last_step = self.last_epoch = None
         self.seconds = 0.0
         self.history = History(self.folder / "losses.csv")
-        self.measures = {}
+        self.metrics = {}
         self.warnings = []
         self.state = "running"
         self._saved_step = None
         self._signal = None
-        self._before = {}  # handlers of signals
+        self._handlers = {}  # of signals, as they were before the run
         self._progress = None
         self._next_flush = self._next_report = 0.0
 
     def __enter__(self):
-        if self._detect:
-            self._around.enter_context(detect_anomaly())
+        if self._detect_anomaly:
+            self._around.enter_context(minigan.detect_anomaly())
         return self
 
     def __exit__(self, kind, error, trace):
-        self._listen_no_more()
+        self._restore_handlers()
         self.state = "finished" if error is None else "stopped"
         ended = None
         if isinstance(error, (AnomalyError, NotFiniteError)):
@@ -156,13 +157,13 @@ class Run:
         if error is None and (self.folder / "report.html").exists():
             print(self.folder / "report.html")
 
-    def keep(self, loader, **parts):
-        """What belongs to the run: the DataLoader, and Modules and Optimizers by their names."""
+    def register(self, loader, **parts):
+        """What checkpoints hold: the DataLoader's order, and Modules and Optimizers by name."""
         if not hasattr(loader, "order_state"):
-            raise TypeError(f"keep: loader must be a DataLoader, got {describe(loader)}")
+            raise TypeError(f"register: loader must be a DataLoader, got {describe(loader)}")
         for name, part in parts.items():
             if not isinstance(part, (Module, Optimizer)):
-                raise TypeError(f"keep: {name} must be a Module or an Optimizer, "
+                raise TypeError(f"register: {name} must be a Module or an Optimizer, "
                                 f"got {describe(part)}")
         self.loader, self.parts = loader, parts
         self._data = fingerprint(loader.dataset)
@@ -170,28 +171,28 @@ class Run:
     # The two loops
 
     def epochs(self, count, steps=None):
-        """The numbers of the epochs to go, up to `count`; no more than `steps` steps in all."""
+        """The numbers of the remaining epochs, up to `count`; at most `steps` steps in all."""
         if self.loader is None:
-            raise RuntimeError("epochs: call keep(loader, ...) first")
-        whole("epochs", "count", count, least=0)
+            raise RuntimeError("epochs: call register(loader, ...) first")
+        check_int("epochs", "count", count, least=0)
         if steps is not None:
-            whole("epochs", "steps", steps, least=0)
+            check_int("epochs", "steps", steps, least=0)
         self.last_epoch = count
         self.last_step = min(count * len(self.loader), math.inf if steps is None else steps)
-        self._listen()
-        self._begin()
+        self._install_handlers()
+        self._restore_or_save()
         self._started = time.monotonic() - self.seconds
         while self.step < self.last_step:
             yield self.epoch + 1
             if self.batch == len(self.loader):
                 self.epoch, self.batch = self.epoch + 1, 0
-            self._between()
+            self._do_due_work()
         if self._saved_step != self.step:
             self._try("the checkpoint", self.save)
-        self._listen_no_more()
+        self._restore_handlers()
 
     def batches(self, through=lambda loader: loader):
-        """The batches of this epoch that are still to come; `through` may be ReadAhead."""
+        """The remaining batches of this epoch; `through` may be ReadAhead."""
         size = self.loader.batch_size
         items = len(self.loader.dataset)
         batches = min(len(self.loader), self.batch + self.last_step - self.step)
@@ -204,46 +205,58 @@ class Run:
                 self.step += 1
                 if self.step == self.last_step:
                     return
-                if self.batch < len(self.loader):  # otherwise the epoch's end comes before it
-                    self._between()
+                if self.batch < len(self.loader):  # otherwise after the epoch's end
+                    self._do_due_work()
+
+    def capture(self, step):
+        """The training step, captured by `minigan.capture` for batches of the loader's size.
+
+        A captured step has fixed shapes: a smaller last batch of an epoch goes through `step`
+        itself.
+        """
+        captured = minigan.capture(step)
+
+        def train_step(batch, *others):
+            whole = len(batch) == self.loader.batch_size
+            return (captured if whole else step)(batch, *others)
+
+        return train_step
 
     @explain_errors
-    def record(self, losses, count):
-        """Take note of a step: its losses, {name: Tensor of one element}, and how many items."""
+    def log(self, losses, count):
+        """Log a step: its losses, {name: Tensor of one element}, and the number of its items."""
         for name, loss in losses.items():
             array = loss.array
             if array_module(array) is numpy and not math.isfinite(array.item()):
                 raise self._diverged(f"loss {name!r} is {array.item()} in step {self.step + 1}")
         figures = {}
-        if self.step % STEPS_BETWEEN_RECORDS == 0:
-            # Copies: the next step may overwrite them.
+        if self.step % STEPS_BETWEEN_LOGS == 0:
+            # Copies: a captured step overwrites its losses the next time.
             figures = {name: loss.array.copy() for name, loss in losses.items()}
             self.history.add(self.step + 1, figures)
         self._progress.advance(count, **figures)
 
     @explain_errors
-    def measure(self, figures):
-        """Keep figures of what has been learned so far, {name: number}, for report and pictures.
-        A number that is not finite is kept as None."""
+    def log_metrics(self, figures):
+        """Log what was measured after an epoch, say, {name: number}, for the report. A number that
+        is not finite is logged as None."""
         for name, value in figures.items():
             value = float(value)
-            self.measures.setdefault(name, []).append(value if math.isfinite(value) else None)
+            self.metrics.setdefault(name, []).append(value if math.isfinite(value) else None)
 
     def warn(self, text):
-        """Print a warning and keep it for the report; nothing for an empty text, or one that says
-        the same with other numbers as one before."""
+        """Print a warning, and again in the report. An empty text is ignored, and so is one whose
+        part before the colon was printed before."""
         kind = check_type("warn", "text", text, str).partition(":")[0]
         if text and not any(kind in before for before in self.warnings):
             self.warnings.append(f"after step {self.step}: {text}")
             report(f"warning: {self.warnings[-1]}")
 
-    # Saving and going on
+    # Saving and resuming
 
     def save(self):
-        """Write a checkpoint now. RunEnded if anything in it is not finite: the one before stays.
-
-        OSError if it cannot be written; the one before stays then too.
-        """
+        """Write a checkpoint now. RunEnded if anything in it is not finite, OSError if it cannot be
+        written; the one before stays then."""
         self._read_losses()
         wrong = self._not_finite()
         if wrong:
@@ -252,15 +265,15 @@ class Run:
         facts = {"script": self.script, "step": self.step, "epoch": self.epoch, "batch": self.batch,
                  "batches": len(self.loader), "data": self._data, "seconds": self.seconds,
                  "order": self.loader.order_state(begun=self.batch > 0),
-                 "measures": self.measures, "warnings": self.warnings, "settings": self.settings}
+                 "metrics": self.metrics, "warnings": self.warnings, "settings": self.settings}
         write_checkpoint(self.folder / CHECKPOINT, facts, self.parts, self.history.arrays(),
                          self.folder / PREVIOUS if self._is_good else None)
         self._is_good = True
         self._saved_step = self.step
         self._saved_at = time.monotonic()
 
-    def _begin(self):
-        """Put back what the checkpoint holds, or write the first one."""
+    def _restore_or_save(self):
+        """Restore the state from the checkpoint, or write the first one."""
         checkpoint, self._checkpoint = self._checkpoint, None
         if checkpoint is None:
             self.save()
@@ -273,28 +286,28 @@ class Run:
                 checkpoint.restore(self.parts)
                 self.loader.set_order_state(facts["order"])
             except (TypeError, ValueError) as error:
-                raise RunEnded(f"error: {checkpoint.path}: does not fit: {error}", 2) from error
+                raise RunEnded(f"error: {checkpoint.path}: does not match: {error}", 2) from error
             self.step, self.epoch, self.batch = facts["step"], facts["epoch"], facts["batch"]
             self.seconds = facts["seconds"]
-            self.measures, self.warnings = facts["measures"], facts["warnings"]
+            self.metrics, self.warnings = facts["metrics"], facts["warnings"]
             self._saved_step = self.step
             self.history.restore(checkpoint.arrays())
             self._try("the losses", self.history.write)
             self._saved_at = time.monotonic()
-            report(f"going on after step {self.step} of {self.last_step}")
+            report(f"resuming after step {self.step} of {self.last_step}")
             if facts["data"] != self._data:
-                report("warning: the data is not what the run was started with")
+                report("warning: the data is not that which the run was started with")
             for name, version in versions().items():
                 if facts["versions"].get(name) != version:
                     report(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
                            f"{version}: last digits may differ")
         write_whole(self.folder / "settings.json", json.dumps(
-            {"command": self.command, "settings": self.settings, "versions": versions()},
-            indent=1).encode())
+            {"script": self.script, "command": self.command, "settings": self.settings,
+             "versions": versions()}, indent=1).encode())
         self._try("the report", self._report)
 
-    def _between(self):
-        """Between two steps: what is due by now."""
+    def _do_due_work(self):
+        """Between two steps: log, checkpoint and report if their time has come."""
         now = time.monotonic()
         self.seconds = now - self._started
         if now >= self._next_flush:
@@ -312,23 +325,23 @@ class Run:
 
     def _stop(self):
         name = signal.Signals(self._signal).name
-        told = f"stopped by {'Ctrl-C' if name == 'SIGINT' else name} after step {self.step}"
+        stopped = f"stopped by {'Ctrl-C' if name == 'SIGINT' else name} after step {self.step}"
         try:
             self.save()
         except OSError as error:
-            raise RunEnded(f"{told}, but the checkpoint could not be written: {error}; "
+            raise RunEnded(f"{stopped}, but the checkpoint could not be written: {error}; "
                            f"{self._last_good()}", 1) from error
-        raise RunEnded(f"{told} of {self.last_step}, saved in {self.folder / CHECKPOINT}; go on "
-                       f"by: {self.command}", 128 + self._signal)
+        raise RunEnded(f"{stopped} of {self.last_step}, saved in {self.folder / CHECKPOINT}; "
+                       f"resume by: {self.command}", 128 + self._signal)
 
     def _diverged(self, what):
-        """The RunEnded to raise."""
-        closer = "" if self._detect else (
-            f"; to see which operation of which layer is the first: {self.command} "
+        """The RunEnded for losses or weights that are not finite."""
+        hint = "" if self._detect_anomaly else (
+            f"; to find the first operation that went wrong: {self.command} "
             f"--detect-anomaly")
         wrong = self._not_finite()
-        also = f"; not finite by now: {wrong}" if wrong and wrong not in what else ""
-        return RunEnded(f"training diverged: {what}{also}; {self._last_good()}{closer}", 1)
+        also = f"; no longer finite: {wrong}" if wrong and wrong not in what else ""
+        return RunEnded(f"training diverged: {what}{also}; {self._last_good()}{hint}", 1)
 
     def _last_good(self):
         if self._saved_step is None or not (self.folder / CHECKPOINT).exists():
@@ -336,7 +349,7 @@ class Run:
         return f"the last good checkpoint is {self.folder / CHECKPOINT}, of step {self._saved_step}"
 
     def _not_finite(self):
-        """The first parameters and buffers that hold a nan or an infinity, by name; or ""."""
+        """The names of parameters and buffers with a nan or infinity, as a text; or ""."""
         names = []
         for part, module in self.parts.items():
             if isinstance(module, Module):
@@ -351,11 +364,11 @@ class Run:
             raise self._diverged(f"loss {name!r} is {value} in step {step}")
 
     def _try(self, what, function):
-        """Call it; a disk that is full, say, is told and does not end the training."""
+        """Call a function that writes; a full disk, say, is reported and does not end the run."""
         try:
             function()
         except OSError as error:
-            report(f"warning: {what} could not be written: {error}; the training goes on, "
+            report(f"warning: {what} could not be written: {error}; the training continues, "
                    f"{self._last_good()}")
 
     def _report(self):
@@ -364,35 +377,34 @@ class Run:
 
     # Signals
 
-    def _listen(self):
-        """From now on Ctrl-C and SIGTERM wait for the end of a step."""
+    def _install_handlers(self):
+        """From now on Ctrl-C and SIGTERM take effect at the end of a step."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                # One that is ignored stays so, as Ctrl-C is by commands that a shell has put into
-                # the background.
+                # An ignored signal stays ignored, such as Ctrl-C by a command in the background.
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                    self._before[number] = signal.signal(number, self._heard)
+                    self._handlers[number] = signal.signal(number, self._handle_signal)
 
-    def _heard(self, number, frame):
+    def _handle_signal(self, number, frame):
         self._signal = number
-        self._listen_no_more()  # so that the next one does what it always does
-        report("\nfinishing this step and saving; once more stops at once")
+        self._restore_handlers()  # so that a second one stops at once
+        report("\nfinishing this step and saving; a second signal stops at once")
 
-    def _listen_no_more(self):
-        for number, handler in self._before.items():
+    def _restore_handlers(self):
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._handlers = {}
 
 
 def fingerprint(dataset):
-    """A number that tells most other data sets from this one: of its first and last items."""
+    """A checksum of a data set's first and last items, by which most others are noticed."""
     items = dataset[0], dataset[len(dataset) - 1]
     parts = [part for item in items
              for part in (item if isinstance(item, (tuple, list)) else [item])]
     return zlib.crc32(b"".join(as_numpy(part).tobytes() for part in parts))
 
 
-def is_whole(path):
+def is_undamaged(path):
     try:
         Checkpoint(path)
         return True
@@ -404,9 +416,9 @@ def holds_run(folder):
     return any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
 
 
-def checkpoint_of(place):
-    """The Checkpoint in a run's folder, or of a file. OSError and DamagedFileError as Checkpoint;
-    the latter says whether the one before is whole."""
+def find_checkpoint(place):
+    """The Checkpoint in a run's folder, or in a file. OSError and DamagedFileError as Checkpoint;
+    the latter says whether the one before is undamaged."""
     place = Path(place)
     path = place / CHECKPOINT if place.is_dir() else place
     if not path.exists() and not path.with_name(PREVIOUS).exists():
@@ -429,13 +441,14 @@ def checkpoint_of(place):
             step = Checkpoint(other).facts["step"]
         except (OSError, DamagedFileError):
             raise error from None
-        raise DamagedFileError(f"{error}; the checkpoint before it is whole, of step {step}: "
-                               f"{typed('--resume', other)} goes on from there") from error
+        raise DamagedFileError(f"{error}; the checkpoint before it, of step {step}, is "
+                               f"undamaged: {shell_option('--resume', other)} continues from "
+                               f"there") from error
 
 
-def typed(option, value):
-    """An option and its value as a shell takes them, for messages."""
+def shell_option(option, value):
+    """An option and its value, quoted for a shell."""
     value = str(value)
-    # After a space argparse would take a value such as -x for another option.
+    # In "--out -x" argparse would take -x for another option.
     return (shlex.quote(f"{option}={value}") if value.startswith("-")
             else f"{option} {shlex.quote(value)}")

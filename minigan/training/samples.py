@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes: a grid of samples, and how it changed as an animation."""
+"""Pictures of a generator's samples: grids, and animations of grids."""
 
 import math
 from pathlib import Path
@@ -10,11 +10,11 @@ from minigan.files import whole_file
 from minigan.training.arrays import as_numpy
 from minigan.training.plots import DPI, save_png
 
-# In dots of the picture, of which DPI are an inch.
+# In pixels of the picture.
 MARGIN = 8          # around the grid
 TITLE_HEIGHT = 36
 LETTER_WIDTH = 12   # of the row labels
-LONGEST_SIDE = 900  # what the grid of small images is enlarged to
+LONGEST_SIDE = 900  # that a grid of small images is enlarged to
 GREY_OF_FRAMES = 0.75
 
 
@@ -22,15 +22,15 @@ GREY_OF_FRAMES = 0.75
 def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     """Images side by side, row after row, saved as a PNG file.
 
-    images      floats in 0..1, what lies beyond is cut off: grey (N,H,W), (N,1,H,W) or, for square
-                images, (N,H*H), 0 drawn white and 1 black; or colour (N,3,H,W)
-    rows        how many rows there are; None for as many as row_labels, or else about as many
-                as columns. The last ones may have places left.
-    row_labels  a text, or anything that makes one, for each row
+    images      floats, clipped to 0..1: grey (N,H,W), (N,1,H,W) or, for square images, (N,H*H), 0
+                shown white and 1 black; or colour (N,3,H,W)
+    rows        the number of rows; None for one for each of row_labels, or else about as many as
+                columns. The last rows may be incomplete.
+    row_labels  a text, or an object with a str, for each row
 
-    Images of a few pixels are enlarged by a whole number, so that all their pixels are drawn alike.
-    A pixel that is nan is drawn like 0.5. ValueError for other shapes, whole numbers, and rows
-    that do not fit.
+    Images of a few pixels are enlarged by an integer factor, so that all their pixels have the same
+    size. A nan is shown as 0.5. ValueError for other shapes, for integers, and for a number of
+    rows that does not match.
     """
     path = Path(path)
     grid = _grid(images, rows, row_labels)
@@ -42,10 +42,10 @@ def save_animation(pictures, path, seconds=0.5):
     """Pictures, such as those that `plot_sample_grid` saved after each epoch, as an animated GIF.
 
     pictures  the paths of PNG files of one size, in order
-    seconds   how long each is shown
+    seconds   for which each is shown
 
-    ValueError for none, for pictures of different sizes and for no time; OSError for a file that
-    cannot be read.
+    ValueError for no pictures, pictures of different sizes, and seconds of 0 or less; OSError for a
+    file that cannot be read.
     """
     from matplotlib.animation import PillowWriter
     from matplotlib.figure import Figure
@@ -59,9 +59,9 @@ def save_animation(pictures, path, seconds=0.5):
         raise ValueError(f"save_animation: seconds must be above 0, got {seconds}")
     first = imread(pictures[0])
     height, width = first.shape[:2]
-    # Half a dot more than needed: it is cut off, a rounding error below would cost a whole dot.
+    # Half a pixel more: it is cut off, but a rounding error below would cost a whole pixel.
     figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
-    drawn = figure.figimage(first, origin="upper")
+    shown = figure.figimage(first, origin="upper")
     writer = PillowWriter(fps=1 / seconds)
     with whole_file(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
         for picture in pictures:
@@ -69,7 +69,7 @@ def save_animation(pictures, path, seconds=0.5):
             if frame.shape != first.shape:
                 raise ValueError(f"save_animation: expected pictures of one size, {pictures[0]} "
                                  f"has {first.shape}, {picture} has {frame.shape}")
-            drawn.set_data(frame)
+            shown.set_data(frame)
             writer.grab_frame()
     return path
 
@@ -101,14 +101,14 @@ def _grid(images, rows, row_labels):
         images = 1 - images.repeat(3, axis=1)  # ink on paper
     scale = max(1, LONGEST_SIDE // max(rows * height, columns * width))
     images = images.repeat(scale, axis=2).repeat(scale, axis=3).transpose(0, 2, 3, 1)
-    # Around each image a grey and a white line of one dot: one of them is seen beside any image.
-    # Places that are left over stay white.
-    places = numpy.ones((rows * columns, scale * height + 4, scale * width + 4, 3), "float32")
-    places[:count, 1:-1, 1:-1] = GREY_OF_FRAMES
-    places[:count, 2:-2, 2:-2] = images
-    places = numpy.rint(255 * places).astype("uint8")
-    picture = places.reshape(rows, columns, *places.shape[1:]).swapaxes(1, 2)
-    return picture.reshape(rows * places.shape[1], columns * places.shape[2], 3)
+    # Around each image a grey and a white frame of one pixel: one of them is visible beside any
+    # image. Empty cells stay white.
+    cells = numpy.ones((rows * columns, scale * height + 4, scale * width + 4, 3), "float32")
+    cells[:count, 1:-1, 1:-1] = GREY_OF_FRAMES
+    cells[:count, 2:-2, 2:-2] = images
+    cells = numpy.rint(255 * cells).astype("uint8")
+    picture = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
+    return picture.reshape(rows * cells.shape[1], columns * cells.shape[2], 3)
 
 
 def _figure(grid, row_labels, title):
@@ -119,9 +119,9 @@ def _figure(grid, row_labels, title):
     left = MARGIN + LETTER_WIDTH * max(map(len, labels), default=0) + (MARGIN if labels else 0)
     width = left + grid.shape[1] + MARGIN
     height = MARGIN + grid.shape[0] + (MARGIN if title is None else TITLE_HEIGHT)
-    # Half a dot more than needed: it is cut off, a rounding error below would cost a whole dot.
+    # Half a pixel more: it is cut off, but a rounding error below would cost a whole pixel.
     figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
-    # Dot for dot: nothing is resampled.
+    # Pixel for pixel: nothing is resampled.
     figure.figimage(grid, left, MARGIN, origin="upper")
     figure.text((left + grid.shape[1] / 2) / width, 1 - TITLE_HEIGHT / 2 / height,
                 title or "", ha="center", va="center", fontsize=12)
