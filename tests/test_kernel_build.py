@@ -16,7 +16,7 @@ from minigan.kernels import compiler, launch
 TWICE = """
 extern "C" __global__ void twice(const T* x, T* y, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         y[i] = T(2) * x[i];
 }
 """

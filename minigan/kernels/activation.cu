@@ -2,38 +2,38 @@
 
 extern "C" __global__ void sigmoid(const T* x, T* y, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         y[i] = T(1) / (T(1) + exp(-x[i]));
 }
 
 extern "C" __global__ void sigmoid_backward(const T* y, const T* g, T* gx, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         gx[i] = g[i] * (y[i] * (T(1) - y[i]));
 }
 
 extern "C" __global__ void tanh_activation(const T* x, T* y, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         y[i] = tanh(x[i]);
 }
 
 extern "C" __global__ void tanh_activation_backward(const T* y, const T* g, T* gx, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         gx[i] = g[i] * (T(1) - y[i] * y[i]);
 }
 
 // Selected, not multiplied by 0 or 1; and so that nan is no number to be masked: it stays nan, and its gradient passes.
 extern "C" __global__ void relu(const T* x, T* y, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         y[i] = x[i] <= T(0) ? T(0) : x[i];
 }
 
 extern "C" __global__ void relu_backward(const T* x, const T* g, T* gx, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         gx[i] = x[i] <= T(0) ? T(0) : g[i];
 }
 
@@ -46,7 +46,7 @@ __device__ T times_slope(T slope, T x)
 extern "C" __global__ void leaky_relu(const T* x, T* y, double negative_slope, long long n)
 {
     const T slope = T(negative_slope);
-    for EACH(i, n)
+    EACH(i, n)
         y[i] = x[i] > T(0) ? x[i] : x[i] != x[i] ? x[i] : times_slope(slope, x[i]);
 }
 
@@ -54,7 +54,7 @@ extern "C" __global__ void leaky_relu_backward(const T* x, const T* g, T* gx, do
                                                long long n)
 {
     const T slope = T(negative_slope);
-    for EACH(i, n)
+    EACH(i, n)
         gx[i] = x[i] > T(0) ? g[i] : times_slope(slope, g[i]);
 }
 
@@ -74,13 +74,13 @@ __device__ T normal_cdf(T x)
 
 extern "C" __global__ void gelu(const T* x, T* y, long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         y[i] = x[i] * normal_cdf(bounded(x[i]));
 }
 
 extern "C" __global__ void gelu_backward(const T* x, const T* g, T* gx, long long n)
 {
-    for EACH(i, n) {
+    EACH(i, n) {
         const T b = bounded(x[i]), density = DENSITY_AT_0 * exp(T(-0.5) * b * b);
         gx[i] = g[i] * (normal_cdf(b) + b * density);
     }
@@ -91,7 +91,7 @@ const T CUBIC = T(0.044715);
 
 extern "C" __global__ void gelu_tanh(const T* x, T* y, long long n)
 {
-    for EACH(i, n) {
+    EACH(i, n) {
         const T b = bounded(x[i]);
         y[i] = T(0.5) * x[i] * (T(1) + tanh(ROOT_2_BY_PI * b * (T(1) + CUBIC * b * b)));
     }
@@ -99,7 +99,7 @@ extern "C" __global__ void gelu_tanh(const T* x, T* y, long long n)
 
 extern "C" __global__ void gelu_tanh_backward(const T* x, const T* g, T* gx, long long n)
 {
-    for EACH(i, n) {
+    EACH(i, n) {
         const T b = bounded(x[i]);
         const T h = tanh(ROOT_2_BY_PI * b * (T(1) + CUBIC * b * b));
         const T slope = (T(1) - h * h) * (ROOT_2_BY_PI * (T(1) + T(3) * CUBIC * b * b));
@@ -109,7 +109,7 @@ extern "C" __global__ void gelu_tanh_backward(const T* x, const T* g, T* gx, lon
 
 extern "C" __global__ void softplus(const T* x, T* y, double beta, double threshold, long long n)
 {
-    for EACH(i, n) {
+    EACH(i, n) {
         const T z = T(beta) * x[i], size = z < T(0) ? -z : z, above = z < T(0) ? T(0) : z;
         y[i] = z > T(threshold) ? x[i] : (above + log1p(exp(-size))) / T(beta);
     }
@@ -118,7 +118,7 @@ extern "C" __global__ void softplus(const T* x, T* y, double beta, double thresh
 extern "C" __global__ void softplus_backward(const T* x, const T* g, T* gx, double beta,
                                              double threshold, long long n)
 {
-    for EACH(i, n) {
+    EACH(i, n) {
         const T z = T(beta) * x[i];
         gx[i] = z > T(threshold) ? g[i] : g[i] / (T(1) + exp(-z));
     }
@@ -128,6 +128,6 @@ extern "C" __global__ void softplus_backward(const T* x, const T* g, T* gx, doub
 extern "C" __global__ void dropout(const T* x, const float* random, T* y, double p, double scale,
                                    long long n)
 {
-    for EACH(i, n)
+    EACH(i, n)
         y[i] = random[i] >= float(p) ? x[i] * T(scale) : T(0);
 }

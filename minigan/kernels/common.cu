@@ -3,13 +3,20 @@
 // Kernels are right for any number of blocks, and of threads that is a power of two: every loop
 // goes over its whole range in steps of the grid or of the block. On a CPU (cpu.h) both are 1.
 
-// Each index from 0 to n - 1, over all threads of the grid.
+// A loop over each index from 0 to n - 1, by all threads of the grid. No turn of it may read what
+// another writes: on a CPU several are made at once, as vectors.
 #define EACH(i, n)                                                                  \
-    (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < (n);       \
-     i += gridDim.x * (long long)blockDim.x)
-// Each row, over the blocks of the grid, and each of its entries, over the threads of the block.
-#define EACH_ROW(r, R) (long long r = blockIdx.x; r < (R); r += gridDim.x)
-#define EACH_ENTRY(p, P) (long long p = threadIdx.x; p < (P); p += blockDim.x)
+    INDEPENDENT                                                                     \
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < (n);   \
+         i += gridDim.x * (long long)blockDim.x)
+// Each row, by the blocks of the grid, and each of its entries, by the threads of the block.
+#define EACH_ROW(r, R) for (long long r = blockIdx.x; r < (R); r += gridDim.x)
+#define EACH_ENTRY(p, P)                                                            \
+    INDEPENDENT                                                                     \
+    for (long long p = threadIdx.x; p < (P); p += blockDim.x)
+#ifndef CPU
+#define INDEPENDENT
+#endif
 
 #ifdef CPU
 const int MOST_THREADS = 1;  // of a block
@@ -84,7 +91,7 @@ const int COLUMNS = LANES == 1 ? 1 : 4 * LANES;
 // grid: each adds up columns of its own.
 template <class Function> __device__ void column_sums(long long R, long long P, T* out, Function f)
 {
-    for EACH(tile, (P + COLUMNS - 1) / COLUMNS) {
+    EACH(tile, (P + COLUMNS - 1) / COLUMNS) {
         const long long first = tile * COLUMNS;
         const int width = P - first < COLUMNS ? P - first : COLUMNS;
         double sum[COLUMNS] = {};

@@ -87,7 +87,7 @@ def takes(input, weight, bias, channels, outputs, groups):
         return False
     x, w = input.array, weight.array
     return (covered(x) and x.ndim in (3, 4) and w.ndim == 4 and w.size > 0
-            and x.shape[-3] == w.shape[channels] and w.dtype is x.dtype and type(w) is type(x)
+            and x.shape[-3] == w.shape[channels] and w.dtype == x.dtype and type(w) is type(x)
             and fits(x, bias, (w.shape[outputs],)))
 
 

@@ -6,7 +6,7 @@ import os
 import numpy
 
 from minigan.functional.convolution import col2im, im2col
-from minigan.kernels.launch import is_aligned, launch
+from minigan.kernels.launch import launch, whole
 
 # Up to how many lanes scatter takes longer than a product and col2im: a vector has 16 or 8.
 FEW_LANES = 4
@@ -17,7 +17,7 @@ def correlate(x, w, bias, geometry):
     (O, C), N = w.shape[:2], x.shape[3]
     y = numpy.empty((O, *geometry.output, N), x.dtype)
     done = numpy.empty((), "int64")
-    x = aligned(x)
+    x = whole(x)
     launch("correlate", x, 1, 1, (x, w, bias, y, numbers(N, C, O, geometry), steps(x), done,
                                   y.size, threads()))
     if not done:
@@ -34,7 +34,7 @@ def scatter(w, g, bias, geometry):
     if lanes_of_scatter(C, geometry) > FEW_LANES:
         x = numpy.empty((C, *geometry.size, N), g.dtype)
         done = numpy.empty((), "int64")
-        g = aligned(g)
+        g = whole(g)
         launch("scatter", g, 1, 1, (g, w, bias, x, numbers(N, C, O, geometry), steps(g), done,
                                     x.size, threads()))
     if not done:
@@ -46,7 +46,7 @@ def scatter(w, g, bias, geometry):
 def outer(x, g, geometry, out):
     """x (C,H,W,N), g (O,OH,OW,N) -> their product in out (O,C,KH,KW)."""
     O, C = out.shape[:2]
-    x, g = aligned(x), aligned(g)
+    x, g = whole(x), whole(g)
     launch("outer", x, 1, 1, (x, g, out, None, numbers(x.shape[3], C, O, geometry), steps(x, g),
                               x.size, threads()))
 
@@ -79,10 +79,6 @@ def steps(*arrays):
 @functools.lru_cache(maxsize=256)
 def in_elements(itemsize, *strides):
     return numpy.array(strides, "int64").ravel() // itemsize
-
-
-def aligned(x):
-    return x if is_aligned(x) else x.copy()
 
 
 @functools.cache

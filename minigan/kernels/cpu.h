@@ -18,6 +18,14 @@ static constexpr Dim3 threadIdx = {0, 0, 0}, blockIdx = {0, 0, 0};
 static constexpr Dim3 blockDim = {1, 1, 1}, gridDim = {1, 1, 1};
 static inline void __syncthreads() {}
 
+// Of a loop: no turn reads what another writes. Otherwise the compiler makes two forms of it, and
+// looks at the addresses to choose one; they may round differently, from run to run.
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 // glibc has these for a whole vector at a time, where a loop calls them unconditionally.
 #ifdef HAS_LIBMVEC
 #define OF_VECTORS(name)                                                            \

@@ -14,7 +14,7 @@ import time
 
 import numpy
 
-from minigan.device import array_module, float32, float64, is_on_gpu
+from minigan.device import array_module, is_on_gpu
 from minigan.tensor import Tensor
 
 THREADS = 256        # of a block on a GPU, for kernels with one thread an element
@@ -73,7 +73,7 @@ def covered(x):
     """Whether kernels can take this array: float32 or float64, not empty, on a device that has
     them, and they are not disabled. The CPU's are loaded when they are first asked for."""
     dtype = x.dtype
-    if dtype is not float32 and dtype is not float64 or not x.size or switch.disabled:
+    if dtype.char not in "fd" or not dtype.isnative or not x.size or switch.disabled:
         return False
     if isinstance(x, numpy.ndarray):
         return switch.functions[dtype.char] is not None or load(dtype.char)
@@ -170,7 +170,7 @@ def fits(x, tensor, shape):
     if not isinstance(tensor, Tensor):
         return False
     array = tensor.array
-    return array.shape == shape and array.dtype is x.dtype and type(array) is type(x)
+    return array.shape == shape and array.dtype == x.dtype and type(array) is type(x)
 
 
 def dense(x):

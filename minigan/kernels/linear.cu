@@ -3,9 +3,9 @@
 // y (R,P) += b (P,), along each row
 extern "C" __global__ void add_bias(T* y, const T* b, long long R, long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         T* row = y + r * P;
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             row[p] += b[p];
     }
 }
@@ -19,7 +19,7 @@ extern "C" __global__ void column_sum(const T* x, T* y, long long R, long long P
 // y (R,): the sum of each row of x (R,P).
 extern "C" __global__ void row_sum(const T* x, T* y, long long R, long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T* row = x + r * P;
         const double sum = sum_of(0, P, [=](long long p) { return row[p]; });
         if (threadIdx.x == 0)
@@ -30,10 +30,10 @@ extern "C" __global__ void row_sum(const T* x, T* y, long long R, long long P)
 // y[r,p] = a[r] * b[p]
 extern "C" __global__ void outer_product(const T* a, const T* b, T* y, long long R, long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         T* row = y + r * P;
         const T scale = a[r];
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             row[p] = scale * b[p];
     }
 }
@@ -43,12 +43,12 @@ extern "C" __global__ void outer_product(const T* a, const T* b, T* y, long long
 extern "C" __global__ void embedding(const T* weight, const long long* index, T* y,
                                      long long* outside, long long V, long long n, long long D)
 {
-    for EACH_ROW(i, n) {
+    EACH_ROW(i, n) {
         const long long v = index[i];
         const bool inside = v >= 0 && v < V;
         const T* row = weight + (inside ? v : 0) * D;
         T* out = y + i * D;
-        for EACH_ENTRY(d, D)
+        EACH_ENTRY(d, D)
             out[d] = inside ? row[d] : T(0) / T(0);
         if (threadIdx.x == 0 && outside && !inside)
             ++*outside;
@@ -61,8 +61,8 @@ extern "C" __global__ void embedding_backward(const T* g, const long long* index
                                               long long padding, long long n, long long V,
                                               long long D)
 {
-    for EACH_ROW(v, V)
-        for EACH_ENTRY(d, D) {
+    EACH_ROW(v, V)
+        EACH_ENTRY(d, D) {
             T sum = T(0);
             for (long long i = 0; i < n; ++i)
                 if (index[i] == v && v != padding)

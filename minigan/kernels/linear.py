@@ -22,7 +22,7 @@ def linear(input, weight, bias=None):
         return NotImplemented
     x, w = input.array, weight.array
     if not covered(x) or w.ndim != 2 or not x.ndim or x.shape[-1] != w.shape[1] or not w.size or (
-            w.dtype is not x.dtype or type(w) is not type(x) or not fits(x, bias, w.shape[:1])):
+            w.dtype != x.dtype or type(w) is not type(x) or not fits(x, bias, w.shape[:1])):
         return NotImplemented
     O, I = w.shape
     x2 = x if x.ndim == 2 else x.reshape(-1, I)

@@ -37,7 +37,7 @@ extern "C" __global__ void binary_cross_entropy_backward(const T* g, const T* p,
                                                          double share, long long n)
 {
     const T scale = *g * T(share);
-    for EACH(i, n) {
+    EACH(i, n) {
         const T slope = p[i] * (T(1) - p[i]);
         gp[i] = scale * ((p[i] - t[i]) / (slope < T(1e-12) ? T(1e-12) : slope));
     }
@@ -57,7 +57,7 @@ extern "C" __global__ void binary_cross_entropy_with_logits_backward(
     const T* g, const T* x, const T* t, T* gx, double share, long long n)
 {
     const T scale = *g * T(share);
-    for EACH(i, n)
+    EACH(i, n)
         gx[i] = scale * (T(1) / (T(1) + exp(-x[i])) - t[i]);
 }
 
@@ -70,7 +70,7 @@ extern "C" __global__ void mse_loss_backward(const T* g, const T* x, const T* t,
                                              long long n)
 {
     const T scale = T(2) * *g * T(share);
-    for EACH(i, n)
+    EACH(i, n)
         gx[i] = scale * (x[i] - t[i]);
 }
 
@@ -81,7 +81,7 @@ extern "C" __global__ void cross_entropy(const T* x, const long long* classes, T
                                          T* log_sum, double* sums, long long ignored, long long R, long long C)
 {
     double loss = 0, counted = 0, wrong = 0;
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T* row = x + r * C;
         const T m = largest_of(C, row);
         const T log_of_sum = log(T(sum_of(0, C, [=](long long c) { return exp(row[c] - m); })));
@@ -127,12 +127,12 @@ extern "C" __global__ void cross_entropy_backward(const T* g, const T* x, const 
                                                   const long long* classes, T* gx,
                                                   long long ignored, long long R, long long C)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T* row = x + r * C;
         T* out = gx + r * C;
         const long long own = classes[r];
         const T scale = *g * *share, m = largest[r], log_of_sum = log_sum[r];
-        for EACH_ENTRY(c, C) {
+        EACH_ENTRY(c, C) {
             const T p = exp(row[c] - m - log_of_sum);
             out[c] = own == ignored ? T(0) : scale * (c == own ? p - T(1) : p);
         }

@@ -43,7 +43,7 @@ def reduced(kernel, input, target, reduction):
             target.requires_grad or reduction not in ("mean", "sum")):
         return NotImplemented
     x, t = input.array, target.array
-    if not covered(x) or t.shape != x.shape or t.dtype is not x.dtype or type(t) is not type(x):
+    if not covered(x) or t.shape != x.shape or t.dtype != x.dtype or type(t) is not type(x):
         return NotImplemented
     x = dense(x)
     t = in_order_of(x, t)

@@ -6,7 +6,7 @@ extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias
                                       T* deviation, T* running_mean, T* running_var, double eps,
                                       double momentum, long long training, long long C, long long P)
 {
-    for EACH_ROW(c, C) {
+    EACH_ROW(c, C) {
         const T* row = x + c * P;
         T* out = y + c * P;
         T m, var;
@@ -26,7 +26,7 @@ extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias
         }
         const T d = sqrt(var + T(eps));
         const T a = (weight ? weight[c] : T(1)) / d, b = bias ? bias[c] : T(0);
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] = (row[p] - m) * a + b;
         if (threadIdx.x == 0) {
             mean[c] = m;
@@ -41,7 +41,7 @@ extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* 
                                                T* g_weight, T* g_bias, long long training,
                                                long long C, long long P)
 {
-    for EACH_ROW(c, C) {
+    EACH_ROW(c, C) {
         const T *g_row = g + c * P, *row = x + c * P;
         const T m = mean[c], d = deviation[c];
         const T g_sum = T(sum_of(0, P, [=](long long p) { return g_row[p]; }));
@@ -57,7 +57,7 @@ extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* 
         // Without training the statistics do not depend on x.
         const T shift = training ? a / T(P) * g_sum : T(0);
         const T scale = training ? a / T(P) * g_xhat / d : T(0);
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] = g_row[p] * a - shift - (row[p] - m) * scale;
     }
 }
@@ -66,7 +66,7 @@ extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* 
 extern "C" __global__ void layer_norm(const T* x, const T* weight, const T* bias, T* y, T* mean,
                                       T* scale, double eps, long long R, long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T* row = x + r * P;
         T* out = y + r * P;
         const T m = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
@@ -74,7 +74,7 @@ extern "C" __global__ void layer_norm(const T* x, const T* weight, const T* bias
             return (row[p] - m) * (row[p] - m);
         }) / P);
         const T s = T(1) / sqrt(var + T(eps));
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] = (row[p] - m) * s * (weight ? weight[p] : T(1)) + (bias ? bias[p] : T(0));
         if (threadIdx.x == 0) {
             mean[r] = m;
@@ -88,7 +88,7 @@ extern "C" __global__ void layer_norm_backward(const T* g, const T* x, const T* 
                                                const T* mean, const T* scale, T* gx, long long R,
                                                long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T *g_row = g + r * P, *row = x + r * P;
         T* out = gx + r * P;
         const T m = mean[r], s = scale[r];
@@ -98,7 +98,7 @@ extern "C" __global__ void layer_norm_backward(const T* g, const T* x, const T* 
         const T h_xhat = T(sum_of(0, P, [=](long long p) {
             return (weight ? g_row[p] * weight[p] : g_row[p]) * (row[p] - m);
         }) / P) * s;
-        for EACH_ENTRY(p, P) {
+        EACH_ENTRY(p, P) {
             const T h = weight ? g_row[p] * weight[p] : g_row[p];
             out[p] = (h - h_mean - (row[p] - m) * s * h_xhat) * s;
         }

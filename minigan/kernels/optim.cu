@@ -4,7 +4,7 @@
 // One of the arrays is the parameter's number of steps, an integer. It and the options are read
 // from memory, so that a launch that is recorded follows their changes.
 
-#define EACH_PARAMETER(k, count) (long long k = blockIdx.y; k < (count); k += gridDim.y)
+#define EACH_PARAMETER(k, count) for (long long k = blockIdx.y; k < (count); k += gridDim.y)
 
 #ifdef CPU
 // The number of this step.
@@ -17,7 +17,7 @@ __device__ long long counted(long long* steps) { return *steps; }
 // steps (count,): the addresses of the numbers.
 extern "C" __global__ void count_step(const long long* steps, long long count)
 {
-    for EACH(k, count)
+    EACH(k, count)
         ++*(long long*)steps[k];
 }
 
@@ -26,7 +26,7 @@ extern "C" __global__ void count_step(const long long* steps, long long count)
 extern "C" __global__ void adam(const long long* table, const double* options,
                                 long long count)
 {
-    for EACH_PARAMETER(k, count) {
+    EACH_PARAMETER(k, count) {
         T* p = (T*)table[k];
         const T* g = (const T*)table[count + k];
         T* m = (T*)table[2 * count + k];
@@ -45,7 +45,7 @@ extern "C" __global__ void adam(const long long* table, const double* options,
         const T lr = size, e = eps, decay = T(options[4]);
         const T beta1 = T(options[1]), rest1 = T(1 - options[1]);
         const T beta2 = T(options[2]), rest2 = T(1 - options[2]);
-        for EACH(i, n) {
+        EACH(i, n) {
             const T d = decay == T(0) ? g[i] : g[i] + decay * p[i];
             const T mean = beta1 * m[i] + rest1 * d, square = beta2 * v[i] + rest2 * (d * d);
             m[i] = mean;
@@ -63,18 +63,18 @@ extern "C" __global__ void sgd(const long long* table, const double* options,
     const T lr = T(options[0]), momentum = T(options[1]), rest = T(1 - options[2]);
     const T decay = T(options[3]);
     const bool nesterov = options[4] != 0;
-    for EACH_PARAMETER(k, count) {
+    EACH_PARAMETER(k, count) {
         T* p = (T*)table[k];
         const T* g = (const T*)table[count + k];
         T* b = (T*)table[2 * count + k];
         const long long n = table[4 * count + k];
         if (momentum == T(0)) {
-            for EACH(i, n)
+            EACH(i, n)
                 p[i] -= lr * (decay == T(0) ? g[i] : g[i] + decay * p[i]);
             continue;  // a step without momentum does not count
         }
         const bool first = counted((long long*)table[3 * count + k]) == 1;
-        for EACH(i, n) {
+        EACH(i, n) {
             const T d = decay == T(0) ? g[i] : g[i] + decay * p[i];
             const T sum = first ? d : momentum * b[i] + rest * d;
             b[i] = sum;

@@ -60,7 +60,7 @@ def takes(columns):
     first = columns[0][0]
     *values, steps = columns
     return covered(first) and all(
-        x.dtype is first.dtype and type(x) is type(first) and x.flags.c_contiguous and x.size
+        x.dtype == first.dtype and type(x) is type(first) and x.flags.c_contiguous and x.size
         for x in chain(*values)) and all(
         x.dtype == "int64" and type(x) is type(first) for x in steps)
 

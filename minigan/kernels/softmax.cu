@@ -2,38 +2,38 @@
 
 extern "C" __global__ void softmax(const T* x, T* y, long long R, long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T* row = x + r * P;
         T* out = y + r * P;
         const T largest = largest_of(P, row);
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] = exp(row[p] - largest);
         __syncthreads();
         const T sum = T(sum_of(0, P, [=](long long p) { return out[p]; }));
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] /= sum;
     }
 }
 
 extern "C" __global__ void softmax_backward(const T* y, const T* g, T* gx, long long R, long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T *row = y + r * P, *g_row = g + r * P;
         T* out = gx + r * P;
         const T sum = T(sum_of(0, P, [=](long long p) { return g_row[p] * row[p]; }));
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] = row[p] * (g_row[p] - sum);
     }
 }
 
 extern "C" __global__ void log_softmax(const T* x, T* y, long long R, long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T* row = x + r * P;
         T* out = y + r * P;
         const T largest = largest_of(P, row);
         const T log_sum = log(T(sum_of(0, P, [=](long long p) { return exp(row[p] - largest); })));
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] = row[p] - largest - log_sum;
     }
 }
@@ -41,11 +41,11 @@ extern "C" __global__ void log_softmax(const T* x, T* y, long long R, long long 
 extern "C" __global__ void log_softmax_backward(const T* y, const T* g, T* gx, long long R,
                                                 long long P)
 {
-    for EACH_ROW(r, R) {
+    EACH_ROW(r, R) {
         const T *row = y + r * P, *g_row = g + r * P;
         T* out = gx + r * P;
         const T sum = T(sum_of(0, P, [=](long long p) { return g_row[p]; }));
-        for EACH_ENTRY(p, P)
+        EACH_ENTRY(p, P)
             out[p] = g_row[p] - exp(row[p]) * sum;
     }
 }
