@@ -17,7 +17,7 @@ import pytest
 
 import minigan
 import standin
-from minigan import data
+from minigan import data, kernels
 from minigan.kernels import blas, launch
 
 devices = importlib.import_module("minigan.device")  # `minigan.device` is the class
@@ -65,6 +65,18 @@ def device(request):
     """Each device in turn, as the default for new tensors; under its name, "cpu" or "cuda"."""
     with on(request.param):
         yield "cpu" if request.param == "cpu" else "cuda"
+
+
+@pytest.fixture(params=["textbook", "kernels"])
+def form(request, device):
+    """Each form of operations in turn: NumPy's or CuPy's formulas alone, and kernels as well."""
+    if request.param == "textbook":
+        with kernels.disabled():
+            yield "textbook"
+    elif launch.covered(minigan.ones(1, device=device).array):
+        yield "kernels"
+    else:
+        pytest.skip(kernels.status())
 
 
 @pytest.fixture(params=GPUS)

@@ -49,7 +49,7 @@ def labelled(text):
     return sorted((nodes[source], nodes[target], not dashed) for source, target, dashed in edges)
 
 
-def test_a_linear_layer_and_a_loss():
+def test_a_linear_layer_and_a_loss(form):
     layer, x, target = nn.Linear(3, 2), minigan.ones(4, 3), minigan.zeros(4, 2)
     loss = nn.MSELoss()(layer(x), target)
     assert labelled(dot(loss, {"L": layer, "images": x})) == [
@@ -98,7 +98,7 @@ def game_loss():
     return loss, {"D": gan.discriminator, "G": gan.generator, "labels": labels, "real": real}
 
 
-def test_the_generators_loss():
+def test_the_generators_loss(form):
     loss, names = game_loss()
     nodes, edges = parsed(dot(loss, names))
     assert len(nodes) == 27 and len(edges) == 26

@@ -12,6 +12,7 @@ import pytest
 import minigan
 from minigan import functional
 from minigan.explain import explanation, listing
+from minigan.kernels import launch
 
 
 def run(*args):
@@ -25,7 +26,8 @@ def test_every_operation(name):
     text = "\n".join(explanation(name))
     assert max(map(len, text.splitlines())) <= 100
     assert functional.__dict__[name].__doc__.strip().splitlines()[0] in text
-    assert f"def {name}(" in text
+    assert f"def {name}(" in text and "minigan/functional/" in text
+    assert "minigan/kernels" not in text and not launch.switch.disabled
     if name == "argmax":  # integers have no gradient
         assert "backward" not in text
         return

@@ -8,7 +8,6 @@ import numpy
 import pytest
 
 import minigan
-from conftest import share_kernels
 from minigan import functional, kernels, nn, optim
 from minigan.autograd import node, twins
 from minigan.functional import __all__ as operations
@@ -139,7 +138,6 @@ def command(*arguments, **environment):
 
 
 def test_command_prints_a_table(cache):
-    share_kernels(cache)
     done = command("sigmoid", "neg")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -12,7 +12,7 @@ from minigan import nn, optim
 from minigan.nn import functional as F
 from minigan.hooks import hooks
 
-pytestmark = pytest.mark.usefixtures("device")
+pytestmark = pytest.mark.usefixtures("form")  # and device
 
 
 def columns(table, *names):
@@ -55,12 +55,13 @@ def test_the_convolutional_network():
     assert table.trainable == 3720
 
 
-def test_memory_of_convolutions(device):
+def test_memory_of_convolutions(form):
     table = minigan.summary(nn.Conv2d(3, 8, 4, stride=2), (2, 3, 10, 10))
-    # Results (2,8,4,4), and on a CPU columns of 3 * 16 numbers for each of 2 * 16 places.
-    kept = 4 * (2 * 8 * 16 + (3 * 16 * 2 * 16 if device == "cpu" else 0))
-    assert columns(table, "layer", "parameters", "multiply_adds", "memory") == [
-        ("Conv2d", 8 * 48 + 8, 2 * 8 * 16 * 48, kept)]
+    assert columns(table, "layer", "parameters", "multiply_adds") == [
+        ("Conv2d", 8 * 48 + 8, 2 * 8 * 16 * 48)]
+    # The result (2,8,4,4), and in the textbook columns of 3 * 16 numbers for 2 * 16 positions.
+    result, with_columns = 4 * 2 * 8 * 16, 4 * (2 * 8 * 16 + 3 * 16 * 2 * 16)
+    assert table.memory == with_columns or form == "kernels" and table.memory >= result
 
 
 def test_a_memory_is_counted_once():
