@@ -225,10 +225,10 @@ def test_errors(function, tmp_path, monkeypatch):
             function(empty)
     with minigan.no_grad(), pytest.raises(ValueError, match="under no_grad"):
         function((x * x).sum())
-    for names, said in (([x], "names must be a Module or a dict, got list"),
+    for names, message in (([x], "names must be a Module or a dict, got list"),
                         ("x", "names must be a Module or a dict, got str"),
                         ({"x": 3}, "'x' is int 3")):
-        with pytest.raises(TypeError, match=f"{name}: names must.*{said}|{said}"):
+        with pytest.raises(TypeError, match=f"{name}: names must.*{message}|{message}"):
             function(loss, names=names)
     loss.backward()
     with pytest.raises(RuntimeError, match=f"{name}: this graph has been used.*retain_graph"):

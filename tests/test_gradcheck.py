@@ -8,7 +8,6 @@ import numpy
 import pytest
 
 import minigan
-from conftest import share_kernels
 from minigan import functional, kernels, nn, optim
 from minigan.autograd import node, twins
 from minigan.functional import __all__ as operations
@@ -138,8 +137,7 @@ def command(*arguments, **environment):
                           capture_output=True, text=True, env=os.environ | environment)
 
 
-def test_command_prints_a_table(cache):
-    share_kernels(cache)
+def test_command_prints_a_table():
     done = command("sigmoid", "neg")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
