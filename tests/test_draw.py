@@ -1,4 +1,4 @@
-"""draw and dot: what they show, that they use nothing up, and what they refuse."""
+"""draw and dot: what they show, that they leave the graph usable, and what they refuse."""
 
 import random
 import re
@@ -185,12 +185,12 @@ def test_layouts_of_random_graphs(seed):
     widths = [draws.uniform(0.3, 2) for _ in range(count)]
     rows, centres, routes = layout(widths, edges, 0.2, 0.05)
     assert min(x - width / 2 for x, width in zip(centres, widths)) >= -1e-9
-    rooms = [(row, x - width / 2, x + width / 2) for row, x, width in zip(rows, centres, widths)]
+    spans = [(row, x - width / 2, x + width / 2) for row, x, width in zip(rows, centres, widths)]
     for (source, target), route in zip(edges, routes):
         assert len(route) == rows[target] - rows[source] - 1 >= 0
-        rooms += [(rows[source] + 1 + i, x, x) for i, x in enumerate(route)]
-    rooms.sort()
-    for (row, _, right), (other, left, _) in zip(rooms, rooms[1:]):
+        spans += [(rows[source] + 1 + i, x, x) for i, x in enumerate(route)]
+    spans.sort()
+    for (row, _, right), (other, left, _) in zip(spans, rooms[1:]):
         assert row != other or right < left
 
 

@@ -65,7 +65,7 @@ def test_memory_of_convolutions(form):
 
 
 def test_a_memory_is_counted_once():
-    """relu keeps its result, mul twice the same factor, view and t show what is there."""
+    """relu saves its result, mul the same factor twice; view and t share the memory of others."""
     class Model(nn.Module):
         def forward(self, x):
             y = F.relu(self.layer(x))
