@@ -137,9 +137,9 @@ def train(gan, dataset, args, training):
             training.log(losses, n)
 
         samples = [generate_digit(gan.generator, fixed_noise, digit) for digit in range(10)]
-        plot_sample_grid(minigan.cat(samples), training.folder / f"samples/epoch_{epoch:02d}.png",
+        plot_sample_grid(minigan.cat(samples), training.folder / f"samples/epoch_{epoch:03d}.png",
                          rows=10, title=f"epoch {epoch}")
-        minigan.save(gan.generator, training.folder / f"generators/epoch_{epoch:02d}.npz")
+        minigan.save(gan.generator, training.folder / f"generators/epoch_{epoch:03d}.npz")
         check_gan(training, spread_within_labels(samples, real, real_labels))
     print(save_animation(sorted(training.folder.glob("samples/epoch_*.png")),
                          training.folder / "samples.gif"))

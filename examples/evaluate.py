@@ -5,8 +5,8 @@
 
 Label share: how many samples show the digit that was asked for, according to a classifier, which is
 trained here on the run's data. Fréchet distance: how far the samples are from real test images, in
-the features of the classifier's last hidden layer. Spread: how far samples are from each other, over
-the same for real images. See minigan.training.metrics.
+the features of the classifier's last hidden layer. Spread: how far samples are from each other,
+over the same for real images. See minigan.training.metrics.
 
 The figures are printed and saved in the run's folder as evaluation.json, those of epochs also as
 evaluation.png.

@@ -235,16 +235,18 @@ class Tensor:
                 raise RuntimeError(f"backward: only a tensor of one element needs no gradient; "
                                    f"this one has shape {array.shape} and needs one of that shape")
             return array_module(array).ones_like(array)
+        if isinstance(gradient, (int, float)) and array.size == 1:
+            return array_module(array).full(array.shape, gradient, array.dtype)
         gradient = getattr(gradient, "array", gradient)
         try:
             gradient = array_module(array).asarray(gradient, dtype=array.dtype)
         except (TypeError, ValueError):
             raise TypeError(f"backward: gradient must be a Tensor, an array or numbers, "
                             f"got {describe(gradient)}") from None
-        if gradient.shape != array.shape and gradient.size * array.size != 1:
+        if gradient.shape != array.shape:
             raise ValueError(f"backward: expected a gradient of shape {array.shape}, "
                              f"got {gradient.shape}")
-        return gradient.reshape(array.shape)
+        return gradient
 
     # Tensors that share this one's memory
 
@@ -436,6 +438,9 @@ class Tensor:
         self._assign("item assignment", index, value)
 
     def copy_(self, src, non_blocking=False):
+        if len(getattr(src, "shape", ())) > self.ndim:
+            raise ValueError(f"copy_: expected at most {self.ndim} dimensions, "
+                             f"got {describe(src)}")
         return self._assign("copy_", ..., src)
 
     def fill_(self, value):

@@ -25,8 +25,9 @@ def shell(line, cwd, *arguments, **environment):
 
 def train_digits(folder, line, *options, python=(), **environment):  # noqa: F811
     """mnist_cnn.py on few images, next to their folder."""
-    return shell(line, folder.parent, *python, ROOT / "examples" / "mnist_cnn.py", "--device", "cpu",
-                 "--data", folder, "--epochs", "1", "--batch-size", "20", *options, **environment)
+    return shell(line, folder.parent, *python, ROOT / "examples" / "mnist_cnn.py",
+                 "--device", "cpu", "--data", folder, "--epochs", "1", "--batch-size", "20", *options,
+                 **environment)
 
 
 # Output that cannot be written
@@ -106,7 +107,8 @@ def test_the_command_for_the_previous_checkpoint_can_be_typed_again(folder):  # 
     checkpoint.write_bytes(b"damaged")
     result = train_digits(folder, '"$@"', "--resume", "--out=-x")
     assert result.returncode == 2
-    option = result.stderr.decode().partition("undamaged: ")[2].partition(" continues from there")[0]
+    message = result.stderr.decode()
+    option = message.partition("undamaged: ")[2].partition(" continues from there")[0]
     resumed = train_digits(folder, '"$@"', *shlex.split(option))
     assert resumed.returncode == 0, resumed.stderr.decode()
 

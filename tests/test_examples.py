@@ -11,13 +11,11 @@ import numpy
 import pytest
 
 import minigan
-from conftest import share_kernels
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(*arguments, cwd, script="mnist_cnn.py", **environment):
-    share_kernels(cwd / "cache")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error",
                    "MINIGAN_CACHE": str(cwd / "cache"), **environment}
     command = [sys.executable, ROOT / "examples" / script, *map(str, arguments)]

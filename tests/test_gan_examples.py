@@ -37,8 +37,8 @@ def test_cgan_runs_to_the_end(cgan_run):
     assert result.returncode == 0, result.stderr
     out = cwd / "runs" / "cgan"
     assert files_of(out) == OF_EVERY_RUN | {
-        "samples.gif", "samples/epoch_01.png", "samples/epoch_02.png", "generators/epoch_01.npz",
-        "generators/epoch_02.npz"}
+        "samples.gif", "samples/epoch_001.png", "samples/epoch_002.png", "generators/epoch_001.npz",
+        "generators/epoch_002.npz"}
     assert "D on real" in result.stderr and "epoch 2/2  100% 12000/12000" in result.stderr
 
 
@@ -76,15 +76,15 @@ def test_samples_of_a_dcgan_are_evaluated(tmp_path, pictures):
 
 
 def test_what_cannot_be_evaluated_is_refused(cgan_run, tmp_path):
-    whole = (cgan_run[1] / "runs" / "cgan" / "generators" / "epoch_02.npz").read_bytes()
+    whole = (cgan_run[1] / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
     cases = {"nowhere": "settings.json", "classifier": "got one of mnist_cnn.py",
-             "no generators": "holds no generators", "damaged": "epoch_02.npz", "no JSON": ""}
+             "no generators": "holds no generators", "damaged": "epoch_002.npz", "no JSON": ""}
     for name, script in (("classifier", "mnist_cnn.py"), ("no generators", "cgan.py"),
                          ("damaged", "cgan.py"), ("no JSON", None)):
         (tmp_path / name / "generators").mkdir(parents=True)
         (tmp_path / name / "settings.json").write_text(
             json.dumps({"script": script, "settings": {"data": "digits"}}) if script else "{")
-    (tmp_path / "damaged" / "generators" / "epoch_02.npz").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "damaged" / "generators" / "epoch_002.npz").write_bytes(whole[:len(whole) // 2])
     for name, message in cases.items():
         result = run(name, cwd=tmp_path, script="evaluate.py")
         assert result.returncode == 2 and message in result.stderr, result.stderr
@@ -93,7 +93,8 @@ def test_what_cannot_be_evaluated_is_refused(cgan_run, tmp_path):
 
 @pytest.mark.parametrize("arguments, message", [
     (("--label", 3), "runs/cgan"), (("--label", 11, "--out", "x"), "--label"),
-    (("--label", 3, "--out", "nowhere"), "nowhere: holds no generators"), (("--epochs", 0), "--epochs"),
+    (("--label", 3, "--out", "nowhere"), "nowhere: holds no generators"),
+    (("--epochs", 0), "--epochs"),
     (("--device", "tpu"), "tpu"), (("--data", "nowhere"), "nowhere"), (("--lr", "x"), "--lr")])
 def test_cgan_refuses_bad_arguments(tmp_path, arguments, message):
     result = run(*arguments, cwd=tmp_path, script="cgan.py")
@@ -103,11 +104,11 @@ def test_cgan_refuses_bad_arguments(tmp_path, arguments, message):
 
 def test_cgan_refuses_a_damaged_generator(cgan_run, tmp_path):
     _, cwd = cgan_run
-    whole = (cwd / "runs" / "cgan" / "generators" / "epoch_02.npz").read_bytes()
+    whole = (cwd / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
     (tmp_path / "generators").mkdir()
-    (tmp_path / "generators" / "epoch_02.npz").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "generators" / "epoch_002.npz").write_bytes(whole[:len(whole) // 2])
     result = run("--label", 3, "--out", tmp_path, cwd=tmp_path, script="cgan.py")
-    assert result.returncode == 2 and "epoch_02.npz" in result.stderr
+    assert result.returncode == 2 and "epoch_002.npz" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -234,7 +235,8 @@ def deviations(gan, torch, steps, batches):
         if labels is None:
             ours = gan.train_step(real, *[noise for noise, _ in fakes])
         else:
-            ours = gan.train_step(real, labels, *[x for noise, asked in fakes for x in (asked, noise)])
+            ours = gan.train_step(real, labels, *[
+                x for noise, asked in fakes for x in (asked, noise)])
         both = [None if x is None else torch.tensor(x.numpy()) for x in (real, labels)]
         others = [[None if x is None else torch.tensor(x.numpy()) for x in pair]
                   for pair in fakes]

@@ -196,8 +196,8 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(tmp_path):
         train(tmp_path / "b", stop_after=9)
     path = tmp_path / "b" / "checkpoint.h5"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DamagedFileError, match="checkpoint.h5: from byte 512.* of step 8, is undamaged: --resume "
-                                               ".*checkpoint.previous.h5"):
+    with pytest.raises(DamagedFileError, match="checkpoint.h5: from byte 512.* of step 8, is "
+                                               "undamaged: --resume .*checkpoint.previous.h5"):
         train(tmp_path / "b", resume=True)
     previous = runs.find_checkpoint(tmp_path / "b" / "checkpoint.previous.h5")
     assert previous.facts["step"] == 8
@@ -298,7 +298,8 @@ def test_an_older_checkpoint_does_not_cost_the_newest(tmp_path):
 
 # Signals
 
-@pytest.mark.parametrize("number, message", [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize("number, message", [
+    (signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
 def test_a_signal_ends_the_run_after_the_step(tmp_path, number, message, monkeypatch):
     whole = train(tmp_path / "a")
     handler = signal.getsignal(number)

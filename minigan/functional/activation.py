@@ -31,6 +31,8 @@ def tanh(input: Tensor):
 def relu(input: Tensor, inplace=False):
     """max(x, 0); the gradient at 0 is 0. `inplace` is accepted and changes nothing."""
     x = input.array
+    if x.dtype == "bool":
+        raise TypeError("relu: input must hold numbers, got bool")
     xp = array_module(x)
     # Selected, not multiplied by 0 and 1: an infinite gradient times 0 would be nan.
     return node(xp.maximum(x, 0), (input,), lambda g: (xp.where(x <= 0, 0, g),))

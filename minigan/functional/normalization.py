@@ -35,12 +35,12 @@ def batch_norm(input: Tensor, running_mean, running_var, weight=None, bias=None,
     x = at_least_single(input.array)
     axes = (0, *range(2, x.ndim))                     # all but the channels'
     channels = (1, -1) + (1,) * (x.ndim - 2)          # a shape that broadcasts along them
-    P = x.size // max(x.shape[1], 1)
+    P = x.size / max(x.shape[1], 1)
     if training:
         mean = mean_over(x, axes)
         centred = x - mean                            # (N,C,...)
         var = mean_over(centred * centred, axes)
-        for running, batch in ((running_mean, mean), (running_var, var * P / (P - 1))):
+        for running, batch in ((running_mean, mean), (running_var, var * (P / (P - 1)))):
             if running is not None:
                 running.array[...] = ((1 - momentum) * running.array
                                       + momentum * batch.reshape(-1))
@@ -106,7 +106,8 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
 
 def mean_over(x, axes):
     """The mean over some axes, which keep size 1."""
-    return x.mean(axis=axes, dtype="float64", keepdims=True).astype(x.dtype)
+    total = x.sum(axis=axes, dtype="float64", keepdims=True)
+    return (total / (x.size / max(total.size, 1))).astype(x.dtype)
 
 
 def at_least_single(x):

@@ -38,6 +38,8 @@ def flatten(input: Tensor, start_dim=0, end_dim=-1):
     last = check_axis("flatten", end_dim, len(shape))
     if first > last:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    if first == last and shape:
+        return input
     size = 1
     for n in shape[first:last + 1]:
         size *= n

@@ -23,8 +23,8 @@ def output_folder(path):
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise OSError(f"{folder}: no folder to write results to: {obstacle(folder) or error.strerror}"
-                      ) from error
+        reason = obstacle(folder) or error.strerror
+        raise OSError(f"{folder}: no folder to write results to: {reason}") from error
 
 
 def obstacle(folder):

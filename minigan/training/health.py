@@ -54,6 +54,7 @@ def generator_warning(spread):
     spread  the mean distance between its samples over that between real ones, see `spread_ratio`
     """
     if spread < COLLAPSED:
-        return (f"the generator has collapsed, it makes nearly the same sample of all noise: its samples are "
-                f"{spread:.2g} times as far from each other as real ones (below {COLLAPSED})")
+        return (f"the generator has collapsed, it makes nearly the same sample of all noise: its "
+                f"samples are {spread:.2g} times as far from each other as real ones (below "
+                f"{COLLAPSED})")
     return ""

@@ -88,9 +88,9 @@ class Run:
     log_scale       whether losses.png has a logarithmic axis
 
     `step`, `epoch` and `batch` are the numbers of finished steps, of finished epochs, and of
-    finished batches in this epoch; `seconds` is the time that all epochs took. On the CPU a run that
-    was interrupted and resumed ends with the same bits as one that was not. On a GPU its random
-    numbers differ.
+    finished batches in this epoch; `seconds` is the time that all epochs took. On the CPU a run
+    that was interrupted and resumed ends with the same bits as one that was not. On a GPU its
+    random numbers differ.
 
     Ctrl-C and SIGTERM end it with a checkpoint after the current step: RunEnded says how to resume
     it. A second signal stops it at once. A loss that is nan or infinite raises RunEnded too; on
@@ -442,7 +442,8 @@ def find_checkpoint(place):
         except (OSError, DamagedFileError):
             raise error from None
         raise DamagedFileError(f"{error}; the checkpoint before it, of step {step}, is "
-                               f"undamaged: {shell_option('--resume', other)} continues from there") from error
+                               f"undamaged: {shell_option('--resume', other)} continues from "
+                               f"there") from error
 
 
 def shell_option(option, value):
