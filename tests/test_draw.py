@@ -190,7 +190,7 @@ def test_layouts_of_random_graphs(seed):
         assert len(route) == rows[target] - rows[source] - 1 >= 0
         spans += [(rows[source] + 1 + i, x, x) for i, x in enumerate(route)]
     spans.sort()
-    for (row, _, right), (other, left, _) in zip(spans, rooms[1:]):
+    for (row, _, right), (other, left, _) in zip(spans, spans[1:]):
         assert row != other or right < left
 
 
