@@ -61,7 +61,7 @@ from minigan.training import ArgumentParser, positive_int, run
 
 AGAINST = ("torch", "torch-compile", "jax")
 SECONDS_PER_TURN = 0.5
-FIRST_STEPS = 5  # for what only first steps do, such as recording a graph
+FIRST_STEPS = 5  # for what only first steps do, such as capturing a graph
 COMPILE_SECONDS = 120  # for an engine that may fail, to begin
 # How far the engines' first losses may be apart, relative to minigan's.
 TOLERANCE, TF32_TOLERANCE = 1e-3, 2e-2

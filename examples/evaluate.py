@@ -22,7 +22,7 @@ import dcgan
 import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, ImageDataset, MnistDataset
-from minigan.files import write_whole
+from minigan.files import write_atomically
 from minigan.nn import functional as F
 from minigan.training import (
     ArgumentParser, Progress, features_of, frechet_distance, label_share, plot_history, run,
@@ -157,7 +157,7 @@ def main():
         load, evaluate = EXAMPLES[script]
         inputs = load(args.folder, saved["settings"])
     figures, reference = evaluate(*inputs)
-    write_whole(args.folder / "evaluation.json",
+    write_atomically(args.folder / "evaluation.json",
                 json.dumps({"figures": figures, "real images": reference}, indent=1).encode())
     print(args.folder / "evaluation.json")
     if reference:

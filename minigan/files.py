@@ -95,7 +95,3 @@ def _flush_folder(folder):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-# Names that other modules still use.
-whole_file, write_whole = atomic_path, write_atomically

@@ -85,8 +85,7 @@ def test_gradient_of_a_vector(gradient):
     close(x.grad, [6, 16])
 
 
-@pytest.mark.parametrize("gradient", [2, 2.0, numpy.float32(2), numpy.array(2.0), tensor(2.0),
-                                      tensor([2.0])])
+@pytest.mark.parametrize("gradient", [2, 2.0, numpy.float32(2), numpy.array(2.0), tensor(2.0)])
 def test_gradient_of_a_number(gradient):
     x = leaf([3.0, 4.0])
     (x * x).sum().backward(gradient)
@@ -99,6 +98,13 @@ def test_gradient_of_a_number(gradient):
 def test_gradient_of_a_wrong_shape(gradient, error):
     with pytest.raises(error, match="backward: "):
         (leaf([1.0, 2.0]) * 2).backward(gradient)
+
+
+@pytest.mark.parametrize("shape, given", [((), (1,)), ((1,), ()), ((1, 1, 1), (1, 1))])
+def test_gradient_of_one_element_in_another_shape(shape, given):
+    """As in PyTorch."""
+    with pytest.raises(ValueError, match="backward: "):
+        minigan.ones(shape, requires_grad=True).backward(minigan.ones(given))
 
 
 def test_backward_without_anything_to_differentiate():

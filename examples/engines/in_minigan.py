@@ -1,4 +1,4 @@
-"""minigan; `captured` is the step as minigan.capture records and replays it."""
+"""minigan; `captured` is the step as minigan.capture captures and replays it."""
 
 import minigan
 from engines import eager

@@ -13,7 +13,6 @@ from engines.layers import described
 
 # The input of the first network of each kind: the classifier or the discriminator.
 IMAGE_SHAPES = {"cnn": (1, 28, 28), "cgan": (784,), "dcgan": (3, 128, 128)}
-LATENT_SIZE = 100
 CLASSES = 10
 
 
@@ -45,7 +44,7 @@ class Workload:
             inputs = [(images, None, one_hot(range(self.batch)))]
         else:
             # Different latents each time: from equal ones a compiler would generate images once.
-            latents = random.standard_normal((2, self.batch, LATENT_SIZE), dtype="float32")
+            latents = random.standard_normal((2, self.batch, cgan.LATENT_SIZE), dtype="float32")
             ones = numpy.ones((self.batch, 1), "float32")
             inputs = []
             for part, (x, target) in enumerate(zip((images, *latents), (ones, 0 * ones, ones))):
@@ -71,7 +70,7 @@ class Workload:
         learning = 3 * D - D_first
         if not generators:
             return self.batch * learning
-        G_first, G = forward_operations(generators[0], (LATENT_SIZE + labels,))
+        G_first, G = forward_operations(generators[0], (cgan.LATENT_SIZE + labels,))
         on_real, on_fake, of_generator = learning, G + learning, 3 * G - G_first + 2 * D
         return self.batch * (on_real + on_fake + of_generator)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from minigan.tensor import Tensor
 from minigan.checks import describe
-from minigan.files import whole_file, write_whole
+from minigan.files import atomic_path, write_atomically
 from minigan.nn import Module
 from minigan.autograd import topological_order
 
@@ -82,7 +82,7 @@ def draw(loss, path="graph.png", names=None):
     """
     path = Path(path)
     if path.suffix == ".dot":
-        write_whole(path, dot(loss, names).encode())
+        write_atomically(path, dot(loss, names).encode())
         return path
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"draw: path must end in .png, .svg, .pdf or .dot, got {str(path)!r}")
@@ -94,7 +94,7 @@ def draw(loss, path="graph.png", names=None):
     from minigan.inspect.picture import draw_graph  # matplotlib takes long to import
 
     figure = draw_graph(nodes, edges)
-    with whole_file(path, path.suffix) as unfinished:
+    with atomic_path(path, path.suffix) as unfinished:
         figure.savefig(unfinished)
     return path
 

@@ -4,7 +4,7 @@ Each has a twin in Python, of the same name and signature as the operation in `m
 whose place it takes. Importing this folder registers them.
 """
 
-from minigan.kernels import activation, linear, loss, normalization, optim
+from minigan.kernels import activation, convolution, linear, loss, normalization, optim
 from minigan.kernels.launch import disabled, status
 
-__all__ = ["activation", "disabled", "linear", "loss", "normalization", "optim", "status"]
+__all__ = ["activation", "convolution", "disabled", "linear", "loss", "normalization", "optim", "status"]

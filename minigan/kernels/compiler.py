@@ -37,8 +37,8 @@ FLAGS = "-std=c++17 -O3 -fPIC -shared -fvisibility=hidden -fno-math-errno -fno-t
 if sys.platform == "darwin":
     FLAGS += ["-undefined", "dynamic_lookup"]  # of what Python defines
 # The first is taken that works. libmvec is glibc's library of functions of vectors.
-VARIANTS = (["-march=native", "-DHAS_LIBMVEC", "-lmvec", "-lm"],
-            ["-march=native"], [])
+VARIANTS = (["-march=native", "-DHAS_LIBMVEC", "-lmvec", "-lm", "-fopenmp"],
+            ["-march=native", "-fopenmp"], ["-march=native"], [])
 PATIENCE = 300  # seconds for the compiler
 HINTS = {"linux": "sudo apt install g++", "darwin": "xcode-select --install"}
 

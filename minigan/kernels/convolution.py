@@ -1,110 +1,100 @@
-"""The three products of a convolution.
+"""Twins of functional/convolution.py: each pass is one of three products.
 
-    correlate   weight * image: the forward pass of conv2d
-    outer       gradient * image: the gradient of the weight
-    scatter     weight * gradient: the gradient of the image, and conv_transpose2d
+    correlate  weight * image: conv2d forward
+    scatter    weight * gradient: the gradient of the image, and conv_transpose2d forward
+    outer      gradient * image: the gradient of the weight
 
-Plainly they are products with the columns of im2col. Columns repeat each pixel KH * KW times; where
-that makes them large, they are made for a few channels at a time, so that they are used while a
-cache still holds them. And where besides the outputs are few, the products are done by bands
-(kernels/bands.py). On a GPU there are no bands, and columns are never kept for the backward: to
-make them again is quick, and its memory is dear.
-
-Shapes as in functional/convolution.py; images are (C,H,W,N), outputs (O, OH*OW*N).
+On a CPU they are convolution.cpp's, which never writes the columns to memory (convolution_cpu.py);
+on a GPU they are products with columns (convolution_gpu.py). Images are (C,H,W,N) here.
 """
 
 import numpy
 
-from minigan.device import array_module
-from minigan.kernels import bands
-from minigan.kernels.lowering import col2im, im2col
-from minigan.kernels.products import outer_product, product
+from minigan import functional as F
+from minigan.autograd import gradient_buffer, node, twin_of
+from minigan.functional.convolution import (
+    conv2d_geometry, conv_transpose2d_geometry, present)
+from minigan.kernels import convolution_cpu, convolution_gpu
+from minigan.kernels.launch import contiguous, covered, fits
+from minigan.tensor import Tensor
 
-# Numbers in the columns that are made at a time, and up to how many outputs bands are faster.
-# Measured on CPUs.
-PART = 3 << 18
-PART_ON_GPU = 1 << 26
-FEW_OUTPUTS = 64
-
-
-def channels_at_a_time(x, C, N, geometry):
-    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
-    part = PART if array_module(x) is numpy else PART_ON_GPU
-    return min(C, max(1, part // max(1, KH * KW * OH * OW * N)))
+BATCH_LAST, BATCH_FIRST = (1, 2, 3, 0), (3, 0, 1, 2)
 
 
-def takes_bands(x, O, C, N, geometry):
-    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
-    return O <= FEW_OUTPUTS and KH > 1 and C * KH * KW * OH * OW * N > PART and (
-        array_module(x) is numpy)
+@twin_of(F.conv2d)
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if not takes(input, weight, bias, 1, 0, groups):
+        return NotImplemented
+    x, w = batched(input.array), contiguous(weight.array)
+    geometry = conv2d_geometry(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    products = products_for(x)
+    image = x.transpose(BATCH_LAST)
+    y = products.correlate(image, w, None if bias is None else contiguous(bias.array), geometry)
+    inputs = present(input, weight, bias)
+
+    def backward(g):
+        g = batched(g).transpose(BATCH_LAST)
+        gx = None
+        if input.requires_grad:
+            gx = products.scatter(w, g, None, geometry).transpose(BATCH_FIRST)
+            gx = gx.reshape(input.shape)
+        gw = gradient_buffer(weight, inputs) if weight.requires_grad else None
+        gb = gradient_buffer(bias, inputs) if bias is not None and bias.requires_grad else None
+        if gw is not None:
+            products.outer(image, g, geometry, gw)
+        if gb is not None:
+            products.sum_of_images(g, gb)
+        return gx, gw, gb
+
+    y = y.transpose(BATCH_FIRST)
+    return node(y if input.ndim == 4 else y[0], inputs, backward)
 
 
-def lower(x, O, geometry):
-    """The image x (C,H,W,N) in the form that products with O outputs take.
+@twin_of(F.conv_transpose2d)
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1,
+                     dilation=1):
+    if not takes(input, weight, bias, 0, 1, groups):
+        return NotImplemented
+    x, w = batched(input.array), contiguous(weight.array)
+    geometry = conv_transpose2d_geometry(x.shape[2:], w.shape[2:], stride, padding, output_padding,
+                                         dilation)
+    products = products_for(x)
+    image = x.transpose(BATCH_LAST)
+    y = products.scatter(w, image, None if bias is None else contiguous(bias.array), geometry)
+    inputs = present(input, weight, bias)
 
-    That is its columns (C*KH*KW, OH*OW*N), its bands (six dimensions), or itself where its columns
-    are to be made a part at a time.
-    """
-    C, _, _, N = x.shape
-    if takes_bands(x, O, C, N, geometry):
-        return bands.lower(x, geometry)
-    if array_module(x) is numpy and channels_at_a_time(x, C, N, geometry) == C:
-        return im2col(x, geometry)
-    return x
+    def backward(g):
+        g = batched(g).transpose(BATCH_LAST)
+        gx = None
+        if input.requires_grad:
+            gx = products.correlate(g, w, None, geometry).transpose(BATCH_FIRST)
+            gx = gx.reshape(input.shape)
+        gw = gradient_buffer(weight, inputs) if weight.requires_grad else None
+        gb = gradient_buffer(bias, inputs) if bias is not None and bias.requires_grad else None
+        if gw is not None:
+            products.outer(g, image, geometry, gw)
+        if gb is not None:
+            products.sum_of_images(g, gb)
+        return gx, gw, gb
 
-
-def correlate(w, lowered, geometry):
-    """w (O,C,KH,KW) and a lowered image -> (O, OH*OW*N)."""
-    O, C, KH, KW = w.shape
-    if lowered.ndim == 6:
-        return bands.correlate(w, lowered, geometry)
-    w = w.reshape(O, C * KH * KW)
-    if lowered.ndim == 2:
-        return w @ lowered
-    y = None
-    for part, columns in parts(lowered, geometry):
-        y = product(w[:, part], columns, y, accumulate=y is not None, convolution=True)
-    return y
-
-
-def outer(g, lowered, shape, geometry, out=None):
-    """g (O, OH*OW*N) and a lowered image -> (O,C,KH,KW), the shape that is given; into `out`."""
-    O, C, KH, KW = shape
-    if out is None:
-        out = array_module(g).empty(shape, g.dtype)
-    if lowered.ndim == 6:
-        bands.outer(g, lowered, geometry, out)
-        return out
-    matrix = out.reshape(O, C * KH * KW)
-    if lowered.ndim == 2:
-        outer_product(g, lowered, matrix)
-        return out
-    for part, columns in parts(lowered, geometry):
-        outer_product(g, columns, matrix[:, part], convolution=True)
-    return out
+    y = y.transpose(BATCH_FIRST)
+    return node(y if input.ndim == 4 else y[0], inputs, backward)
 
 
-def scatter(w, g, N, geometry):
-    """w (O,C,KH,KW) and g (O, OH*OW*N) -> the image (C,H,W,N): the adjoint of lower, correlate."""
-    O, C, KH, KW = w.shape
-    if takes_bands(g, O, C, N, geometry):
-        return bands.scatter(w, g, N, geometry)
-    step = channels_at_a_time(g, C, N, geometry)
-    w = w.reshape(O, C * KH * KW)
-    if step == C:
-        return col2im(product(w.T, g, convolution=True), N, geometry)
-    x = array_module(g).empty((C, *geometry.size, N), g.dtype)
-    for start in range(0, C, step):
-        part = w[:, start * KH * KW:(start + step) * KH * KW]
-        x[start:start + step] = col2im(product(part.T, g, convolution=True), N, geometry)
-    return x
+def takes(input, weight, bias, channels, outputs, groups):
+    """Whether these are what the kernels are for; channels, outputs: which of the weight's axes."""
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor) or groups != 1:
+        return False
+    x, w = input.array, weight.array
+    return (covered(x) and x.ndim in (3, 4) and w.ndim == 4 and w.size > 0
+            and x.shape[-3] == w.shape[channels] and w.dtype is x.dtype and type(w) is type(x)
+            and fits(x, bias, (w.shape[outputs],)))
 
 
-def parts(x, geometry):
-    """The columns of x, some channels' at a time: (which of all columns, these columns)."""
-    C, _, _, N = x.shape
-    KH, KW = geometry.kernel
-    step = channels_at_a_time(x, C, N, geometry)
-    for start in range(0, C, step):
-        columns = im2col(x[start:start + step], geometry)
-        yield slice(start * KH * KW, start * KH * KW + columns.shape[0]), columns
+def batched(x):
+    """(C,H,W) as (1,C,H,W)."""
+    return x if x.ndim == 4 else x[None]
+
+
+def products_for(x):
+    return convolution_cpu if isinstance(x, numpy.ndarray) else convolution_gpu

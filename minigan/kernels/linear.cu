@@ -16,6 +16,17 @@ extern "C" __global__ void column_sum(const T* x, T* y, long long R, long long P
     column_sums(R, P, y, [=](long long r, long long p) { return x[r * P + p]; });
 }
 
+// y (R,): the sum of each row of x (R,P).
+extern "C" __global__ void row_sum(const T* x, T* y, long long R, long long P)
+{
+    for EACH_ROW(r, R) {
+        const T* row = x + r * P;
+        const double sum = sum_of(0, P, [=](long long p) { return row[p]; });
+        if (threadIdx.x == 0)
+            y[r] = T(sum);
+    }
+}
+
 // y[r,p] = a[r] * b[p]
 extern "C" __global__ void outer_product(const T* a, const T* b, T* y, long long R, long long P)
 {

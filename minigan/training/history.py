@@ -4,7 +4,7 @@ import math
 
 import numpy
 
-from minigan.files import write_whole
+from minigan.files import write_atomically
 
 
 class History:
@@ -51,7 +51,7 @@ class History:
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 file.write(self._rows(first))
         else:
-            write_whole(self.path, self._rows(0).encode())
+            write_atomically(self.path, self._rows(0).encode())
         self._written = len(self.steps)
 
     def arrays(self):

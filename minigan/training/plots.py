@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 
 from minigan.checks import describe, explain_errors, check_number
-from minigan.files import whole_file
+from minigan.files import atomic_path
 from minigan.training.arrays import as_numpy
 
 COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
@@ -203,6 +203,6 @@ def _open_frame(axes):
 
 
 def save_png(figure, path):
-    with whole_file(path, ".png") as unfinished:
+    with atomic_path(path, ".png") as unfinished:
         figure.savefig(unfinished, dpi=DPI)
     return path

@@ -7,7 +7,7 @@ the run is running, it reloads itself.
 import html
 import math
 
-from minigan.files import write_whole
+from minigan.files import write_atomically
 from minigan.training.plots import plot_losses
 
 SECONDS_BETWEEN_RELOADS = 15
@@ -34,7 +34,7 @@ def write_report(run):
         every = run.history.steps[1] - run.history.steps[0] if len(run.history.steps) > 1 else 1
         plot_losses(run.history.losses, run.folder / "losses.png", every=every, log=run.log_scale)
     # A folder's name may hold bytes that are no UTF-8: they are escaped.
-    write_whole(run.folder / "report.html", page(run).encode(errors="backslashreplace"))
+    write_atomically(run.folder / "report.html", page(run).encode(errors="backslashreplace"))
 
 
 def page(run):

@@ -26,7 +26,7 @@ from minigan.device import array_module
 from minigan.checks import (
     AnomalyError, DamagedFileError, NotFiniteError, check_int, check_type, describe,
     explain_errors, short_repr)
-from minigan.files import remove_partial, write_whole
+from minigan.files import remove_partial, write_atomically
 from minigan.messages import report
 from minigan.nn import Module
 from minigan.optim import Optimizer
@@ -301,7 +301,7 @@ class Run:
                 if facts["versions"].get(name) != version:
                     report(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
                            f"{version}: last digits may differ")
-        write_whole(self.folder / "settings.json", json.dumps(
+        write_atomically(self.folder / "settings.json", json.dumps(
             {"script": self.script, "command": self.command, "settings": self.settings,
              "versions": versions()}, indent=1).encode())
         self._try("the report", self._report)

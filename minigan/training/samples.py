@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 
 from minigan.checks import describe, explain_errors, check_number
-from minigan.files import whole_file
+from minigan.files import atomic_path
 from minigan.training.arrays import as_numpy
 from minigan.training.plots import DPI, save_png
 
@@ -63,7 +63,7 @@ def save_animation(pictures, path, seconds=0.5):
     figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
     shown = figure.figimage(first, origin="upper")
     writer = PillowWriter(fps=1 / seconds)
-    with whole_file(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
+    with atomic_path(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
         for picture in pictures:
             frame = imread(picture)
             if frame.shape != first.shape:

@@ -1,0 +1,97 @@
+"""The three products of a convolution on a GPU: products with columns, by cuBLAS.
+
+Columns repeat each pixel KH * KW times. They are made for some channels at a time, and again in the
+backward pass: to make them is quick, and a GPU's memory is dear.
+"""
+
+import functools
+
+import numpy
+
+from minigan import backends
+from minigan.device import array_module
+from minigan.kernels.blas import product
+from minigan.kernels.launch import contiguous, launch
+
+PART = 1 << 26  # numbers in the columns that are made at a time
+THREADS = 256
+
+
+def correlate(x, w, bias, geometry):
+    """x (C,H,W,N), w (O,C,KH,KW), bias (O,) or None -> (O,OH,OW,N)."""
+    O, N = len(w), x.shape[3]
+    matrix = w.reshape(O, -1)
+    y = None
+    for part, columns in parts_of(x, geometry):
+        y = product(matrix[:, part], columns, y, y is not None, allows_tf32())
+    y = y.reshape(O, *geometry.output, N)
+    if bias is not None:
+        y += bias[:, None, None, None]
+    return y
+
+
+def scatter(w, g, bias, geometry):
+    """w (O,C,KH,KW), g (O,OH,OW,N), bias (C,) or None -> (C,H,W,N)."""
+    O, C, KH, KW = w.shape
+    N = g.shape[3]
+    matrix, g = w.reshape(O, -1), contiguous(g).reshape(O, -1)
+    x = array_module(g).empty((C, *geometry.size, N), g.dtype)
+    step = channels_at_a_time(C, N, geometry)
+    for start in range(0, C, step):
+        part = x[start:start + step]
+        rows = slice(start * KH * KW, (start + len(part)) * KH * KW)
+        columns = product(matrix[:, rows].T, g, tf32=allows_tf32())
+        launch("col2im", x, geometry.size[0], THREADS,
+               (columns, part, numbers(array_module(x), len(part), N, geometry)), len(part))
+    if bias is not None:
+        x += bias[:, None, None, None]
+    return x
+
+
+def outer(x, g, geometry, out):
+    """x (C,H,W,N), g (O,OH,OW,N) -> their product in out (O,C,KH,KW)."""
+    O = len(out)
+    matrix, g = out.reshape(O, -1), contiguous(g).reshape(O, -1)
+    for part, columns in parts_of(x, geometry):
+        product(g, columns.T, matrix[:, part], tf32=allows_tf32())
+
+
+def sum_of_images(g, out):
+    """The sum of each channel of g (C,H,W,N), in out (C,)."""
+    g = contiguous(g)
+    launch("row_sum", g, len(g), g.size // len(g), (g, out, len(g), g.size // len(g)))
+
+
+def parts_of(x, geometry):
+    """The columns of x, some channels' at a time: (which of all columns, these columns)."""
+    C, _, _, N = x.shape
+    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+    if N * OH * OW >= 1 << 31:
+        raise ValueError(f"a batch of {N} outputs of {geometry.output} is too large for a GPU")
+    step = channels_at_a_time(C, N, geometry)
+    strides = [stride // x.itemsize for stride in x.strides]
+    for start in range(0, C, step):
+        part = x[start:start + step]
+        rows = len(part) * KH * KW
+        columns = array_module(x).empty((rows, OH * OW * N), x.dtype)
+        launch("im2col", x, OH, THREADS,
+               (part, columns, numbers(array_module(x), len(part), N, geometry), *strides),
+               len(part) * KH)
+        yield slice(start * KH * KW, start * KH * KW + rows), columns
+
+
+def channels_at_a_time(C, N, geometry):
+    (KH, KW), (OH, OW) = geometry.kernel, geometry.output
+    return min(C, max(1, PART // (KH * KW * OH * OW * N)))
+
+
+@functools.lru_cache(maxsize=256)
+def numbers(cupy, C, N, geometry):
+    """The geometry as lowering.cu reads it."""
+    (H, W), (KH, KW), (SH, SW), ((top, _), (left, _)), (DH, DW), (OH, OW) = geometry
+    return cupy.asarray(numpy.array(
+        [C, N, H, W, KH, KW, OH, OW, SH, SW, top, left, DH, DW], "int32"))
+
+
+def allows_tf32():
+    return backends.cudnn.allow_tf32
