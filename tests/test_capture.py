@@ -108,7 +108,7 @@ def test_options_may_change_between_the_calls(name, device):
 
 
 def load_again(optimisers, i):
-    """As if a run were resumed: the parameters' moments move to other memory."""
+    """As when a run is resumed: the parameters' moments are at other addresses afterwards."""
     if i == 4:
         for optimiser in optimisers:
             optimiser.load_state_dict(optimiser.state_dict())

@@ -1,4 +1,4 @@
-"""draw and dot: what they show, that they use nothing up, and what they refuse."""
+"""draw and dot: what they show, that they leave the graph usable, and what they refuse."""
 
 import random
 import re
@@ -185,12 +185,12 @@ def test_layouts_of_random_graphs(seed):
     widths = [draws.uniform(0.3, 2) for _ in range(count)]
     rows, centres, routes = layout(widths, edges, 0.2, 0.05)
     assert min(x - width / 2 for x, width in zip(centres, widths)) >= -1e-9
-    rooms = [(row, x - width / 2, x + width / 2) for row, x, width in zip(rows, centres, widths)]
+    spans = [(row, x - width / 2, x + width / 2) for row, x, width in zip(rows, centres, widths)]
     for (source, target), route in zip(edges, routes):
         assert len(route) == rows[target] - rows[source] - 1 >= 0
-        rooms += [(rows[source] + 1 + i, x, x) for i, x in enumerate(route)]
-    rooms.sort()
-    for (row, _, right), (other, left, _) in zip(rooms, rooms[1:]):
+        spans += [(rows[source] + 1 + i, x, x) for i, x in enumerate(route)]
+    spans.sort()
+    for (row, _, right), (other, left, _) in zip(spans, spans[1:]):
         assert row != other or right < left
 
 
@@ -225,10 +225,10 @@ def test_errors(function, tmp_path, monkeypatch):
             function(empty)
     with minigan.no_grad(), pytest.raises(ValueError, match="under no_grad"):
         function((x * x).sum())
-    for names, said in (([x], "names must be a Module or a dict, got list"),
+    for names, message in (([x], "names must be a Module or a dict, got list"),
                         ("x", "names must be a Module or a dict, got str"),
                         ({"x": 3}, "'x' is int 3")):
-        with pytest.raises(TypeError, match=f"{name}: names must.*{said}|{said}"):
+        with pytest.raises(TypeError, match=f"{name}: names must.*{message}|{message}"):
             function(loss, names=names)
     loss.backward()
     with pytest.raises(RuntimeError, match=f"{name}: this graph has been used.*retain_graph"):

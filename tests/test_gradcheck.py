@@ -137,7 +137,7 @@ def command(*arguments, **environment):
                           capture_output=True, text=True, env=os.environ | environment)
 
 
-def test_command_prints_a_table(cache):
+def test_command_prints_a_table():
     done = command("sigmoid", "neg")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""The stand-in for a GPU: it catches what it is there to catch, and has no name that CuPy lacks."""
+"""The stand-in for a GPU: it catches what it is meant to, and has no name that CuPy lacks."""
 
 import importlib.util
 import json
@@ -126,7 +126,7 @@ def test_a_graph_does_at_each_launch_what_was_recorded(cupy):
         y = x * 3
         total += y
         graph = stream.end_capture()
-    assert total.tolist() == [0, 0]  # recorded only
+    assert total.tolist() == [0, 0]  # captured, not run
     for launch in range(1, 4):
         x[...] = launch
         graph.launch(stream)
@@ -167,15 +167,15 @@ def test_a_kernel_runs(cupy):
     assert y.tolist() == (2 * x).tolist()
 
 
-@pytest.mark.parametrize("wrong, said", [
+@pytest.mark.parametrize("wrong, message", [
     (lambda x: (x, x.astype("float64"), 3), "y is float \\*, got an array of float64"),
     (lambda x: (x.get(), x, 3), "x is float \\*, got ndarray"),
     (lambda x: (x, x, 3.0), "n is long long, got float 3.0"),
     (lambda x: (x, x, numpy.int32(3)), "n is long long, got int32"),
     (lambda x: (x, 1, 3), "y is float \\*, got int 1"),
     (lambda x: (x, x), "3 parameters, 2 arguments")])
-def test_arguments_that_a_gpu_would_misread(wrong, said, cupy):
-    with pytest.raises(TypeError, match=said):
+def test_arguments_that_a_gpu_would_misread(wrong, message, cupy):
+    with pytest.raises(TypeError, match=message):
         kernel(cupy, ONE_EACH)((1,), (32,), wrong(cupy.ones(3, "float32")))
 
 

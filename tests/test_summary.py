@@ -65,7 +65,7 @@ def test_memory_of_convolutions(form):
 
 
 def test_a_memory_is_counted_once():
-    """relu keeps its result, mul twice the same factor, view and t show what is there."""
+    """relu saves its result, mul the same factor twice; view and t share the memory of others."""
     class Model(nn.Module):
         def forward(self, x):
             y = F.relu(self.layer(x))
@@ -199,7 +199,7 @@ def test_the_model_is_left_as_it_was(fails, mode):
     model.fails = fails
     before = state(model)
     minigan.manual_seed(3)
-    drawn = minigan.rand(3).tolist()
+    sampled = minigan.rand(3).tolist()
     minigan.manual_seed(3)
     if fails:
         with pytest.raises(ValueError, match="on purpose"):
@@ -207,7 +207,7 @@ def test_the_model_is_left_as_it_was(fails, mode):
     else:
         minigan.summary(model, (2, 3))
     assert state(model) == before and hooks.observer is None
-    assert minigan.rand(3).tolist() == drawn
+    assert minigan.rand(3).tolist() == sampled
 
 
 def test_the_backward_of_a_graph_recorded_before():
@@ -229,7 +229,7 @@ def test_the_optimisers_memory_is_not_counted():
     assert minigan.summary(model, (5, 3)).memory == 180
 
 
-@pytest.mark.parametrize("arguments, error, said", [
+@pytest.mark.parametrize("arguments, error, message", [
     ((3, (1,)), TypeError, "expected a Module, got int 3"),
     ((small, (1,)), TypeError, "expected a Module, got function"),
     ((small(), 3), TypeError, "input_shape must be a tuple of integers.*got int 3"),
@@ -244,8 +244,8 @@ def test_the_optimisers_memory_is_not_counted():
     ((small(), (5, 2)), ValueError,
      r"^summary: 0 \(Linear\) with a float32 Tensor of shape \(5, 2\) failed: linear: input"),
     ((small(), [(5, 3), (5, 3)]), ValueError, "Sequential with .*failed: .*positional arg")])
-def test_errors(arguments, error, said):
-    with pytest.raises(error, match=said):
+def test_errors(arguments, error, message):
+    with pytest.raises(error, match=message):
         minigan.summary(*arguments)
 
 

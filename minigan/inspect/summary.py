@@ -110,6 +110,7 @@ def summary(model, input_shape, dtype=float32):
                    and whatever else their backwards close over, such as im2col's columns. Each
                    block of memory is counted once, in the first layer that keeps it, and as a
                    whole. Parameters, buffers and the inputs are not counted: they exist anyway.
+                   Kernels may keep less than the textbook's formulas.
 
     Raises TypeError for anything but a Module, a shape and a dtype; ValueError for sizes below 1
     and for a model that fails, naming the layer that did; RuntimeError while another observer
