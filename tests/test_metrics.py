@@ -5,7 +5,8 @@ import pytest
 
 import minigan
 from minigan.training import (
-    features_of, frechet_distance, label_share, mean_distance, spread_ratio)
+    features_of, frechet_distance, label_share, mean_distance, spread_ratio,
+    spread_within_labels)
 
 
 def normal(count, features, seed=0):
@@ -198,3 +199,17 @@ def test_spread_ratio_refuses():
         spread_ratio(normal(5, 3), normal(5, 4))
     with pytest.raises(ValueError, match="all the same"):
         spread_ratio(normal(5, 3), numpy.ones((5, 3)))
+
+
+def test_spread_within_labels_compares_samples_of_one_label_only():
+    # Real samples of each label are 2 apart; generated ones 1 apart for label 0, equal for label 1.
+    real = numpy.array([[0.0], [2.0], [10.0], [12.0], [50.0]])
+    labels = [0, 0, 1, 1, 2]
+    generated = [minigan.tensor([[7.0], [8.0]]), numpy.array([[9.0], [9.0]]), numpy.zeros((2, 1))]
+    assert spread_within_labels(generated, real, labels) == pytest.approx((0.5 + 0) / 2)
+    # Label 2 has a single real sample, with which nothing can be compared.
+    assert numpy.isnan(spread_within_labels([numpy.zeros((2, 1))], real[4:], [0]))
+    with pytest.raises(ValueError, match="spread_within_labels"):
+        spread_within_labels([], real, labels)
+    with pytest.raises(ValueError, match="spread_within_labels"):
+        spread_within_labels(generated, real, labels[1:])

@@ -13,7 +13,8 @@ import pytest
 import minigan
 from minigan import DamagedFileError, nn, optim
 from minigan.data import DataLoader, Dataset, ReadAhead
-from minigan.training import Every, Run, RunEnded, discriminator_warning, generator_warning, runs
+from minigan.training import (
+    Every, Run, RunEnded, check_gan, discriminator_warning, generator_warning, runs)
 from minigan.training.history import History
 
 ITEMS, BATCH = 20, 3  # seven batches, the last one smaller
@@ -111,7 +112,17 @@ def test_a_finished_run_goes_on_for_more_epochs(tmp_path):
     assert_same(train(tmp_path / "b", epochs=3, resume=True), whole)
 
 
-def test_on_a_gpu_it_goes_on_too(tmp_path, gpu):
+def test_a_captured_step_takes_a_smaller_last_batch(tmp_path, gpu):
+    with Run(tmp_path) as run:
+        run.register(DataLoader(Points(), BATCH))
+        double = run.capture(lambda points: points * 2)
+        for size in (3, 3, 3, 3, 2, 3):  # the third of the whole ones is captured
+            points = minigan.randn(size, 2)
+            numpy.testing.assert_array_equal(double(points).cpu().numpy(),
+                                             2 * points.cpu().numpy())
+
+
+def test_a_run_on_a_gpu_is_resumed_too(tmp_path, gpu):
     with pytest.raises(Stop):
         train(tmp_path, stop_after=8)
     run, model = train(tmp_path, resume=True)
@@ -379,6 +390,17 @@ def test_a_warning_is_given_once(tmp_path, capsys):
     assert capsys.readouterr().err.count("warning: after step 0: the generator has collapsed") == 1
     assert len(run.warnings) == 1
     assert "the generator has collapsed" in (tmp_path / "report.html").read_text()
+
+
+def test_check_gan_logs_the_spread_and_warns(tmp_path, capsys):
+    with Run(tmp_path) as run:
+        run.history.losses = {"D on real": [0.001] * 100, "D on fake": [0.002] * 100,
+                              "G": [7.0] * 100}
+        check_gan(run, 0.5)
+        check_gan(run, 0.05)
+    assert run.metrics == {"spread": [0.5, 0.05]}
+    assert "the discriminator is hardly ever wrong" in run.warnings[0]
+    assert "the generator has collapsed" in run.warnings[1] and len(run.warnings) == 2
 
 
 # The report

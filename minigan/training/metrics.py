@@ -180,9 +180,11 @@ def spread_within_labels(generated, real, labels, pairs=200, seed=0):
     for other shapes.
     """
     real, labels = as_numpy(real), as_numpy(labels)
-    if labels.shape != real.shape[:1]:
-        raise ValueError(f"spread_within_labels: expected real samples (M,...) and labels (M,), "
-                         f"got {real.shape} and {labels.shape}")
+    generated = list(generated)
+    if not generated or labels.shape != real.shape[:1]:
+        raise ValueError(f"spread_within_labels: expected samples of at least one label, real "
+                         f"samples (M,...) and labels (M,), got {len(generated)} labels, "
+                         f"{real.shape} and {labels.shape}")
     ratios = []
     for label, samples in enumerate(generated):
         others = real[labels == label]
