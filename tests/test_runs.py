@@ -1,5 +1,6 @@
 """Runs: checkpoints, resuming, and what is reported when something goes wrong."""
 
+import contextlib
 import csv
 import json
 import math
@@ -11,7 +12,7 @@ import numpy
 import pytest
 
 import minigan
-from minigan import DamagedFileError, nn, optim
+from minigan import DamagedFileError, kernels, nn, optim
 from minigan.data import DataLoader, Dataset, ReadAhead
 from minigan.training import (
     Every, Run, RunEnded, check_gan, discriminator_warning, generator_warning, runs)
@@ -154,6 +155,23 @@ def test_settings_are_kept(tmp_path):
     kept = json.loads((tmp_path / "settings.json").read_text())
     assert kept["settings"] == {"lr": 0.01} and kept["command"] == "python x.py --resume"
     assert kept["versions"]["numpy"] == numpy.__version__
+    assert kept["versions"]["kernels"] == kernels.form()
+
+
+@pytest.mark.parametrize("before, after", [(False, True), (True, False), (True, True)])
+def test_resuming_by_another_form_is_reported(tmp_path, capsys, before, after):
+    """Whether the kernels are disabled before and after."""
+    if kernels.form() == "textbook":
+        pytest.skip("there are no kernels")
+
+    def form(disabled):
+        return kernels.disabled() if disabled else contextlib.nullcontext()
+
+    with form(before), pytest.raises(Stop):
+        train(tmp_path, stop_after=4)
+    with form(after):
+        train(tmp_path, resume=True)
+    assert ("warning: saved with kernels" in capsys.readouterr().err) == (before != after)
 
 
 def test_a_table_that_could_not_be_written_is_written_whole_later(tmp_path, monkeypatch):

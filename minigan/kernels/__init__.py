@@ -5,6 +5,7 @@ whose place it takes. Importing this folder registers them.
 """
 
 from minigan.kernels import activation, convolution, linear, loss, normalization, optim
-from minigan.kernels.launch import disabled, status
+from minigan.kernels.launch import disabled, form, status
 
-__all__ = ["activation", "convolution", "disabled", "linear", "loss", "normalization", "optim", "status"]
+__all__ = ["activation", "convolution", "disabled", "form", "linear", "loss", "normalization",
+           "optim", "status"]

@@ -65,6 +65,13 @@ def status():
     return f"CPU kernels: {library.path}, by {library.built_by()}"
 
 
+def form():
+    """By what operations compute on the CPU: the kernels' compiler and flags, or 'textbook'."""
+    if switch.disabled or switched_off() or not load("f"):
+        return "textbook"
+    return switch.libraries["f"].built_by()
+
+
 def switched_off():
     return os.environ.get("MINIGAN_KERNELS", "").lower() == "off"
 

@@ -5,6 +5,7 @@ import platform
 import numpy
 
 import minigan
+from minigan import kernels
 from minigan.device import random_state, set_random_state
 from minigan.checks import DamagedFileError, check_type, short_repr
 from minigan.nn import Module
@@ -99,4 +100,4 @@ class Checkpoint:
 def versions():
     """{name: version} of what the last digits of a result depend on."""
     return {"python": platform.python_version(), "numpy": numpy.__version__,
-            "minigan": minigan.__version__}
+            "minigan": minigan.__version__, "kernels": kernels.form()}
