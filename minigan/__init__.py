@@ -1,7 +1,7 @@
 """minigan: a small deep-learning engine to read and trust, with PyTorch's names.
 
-Read it in this order: autograd.py, walk.py, functional/activation.py, functional/convolution.py,
-nn/, optim/, then the examples.
+Read it in this order: tensor.py, autograd.py, functional/activation.py, functional/convolution.py,
+nn/module.py, optim/adam.py, then the examples; kernels/ is what makes it fast.
 """
 
 import importlib

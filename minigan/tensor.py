@@ -4,14 +4,11 @@ Its operators and methods stand here by name; what they compute is in `minigan.f
 how gradients come back is in `autograd.py`.
 """
 
-import operator
-
 import numpy
 
-from minigan.checks import check_axis, check_bounds, check_dtype, check_number, describe, explain_errors
-from minigan.device import (
-    array_module, device as device_named, device_of, float32, generator, is_on_gpu, to_device)
-from minigan.grad_mode import grad_mode, no_grad
+from minigan.checks import check_axis, describe
+from minigan.device import array_module, device_of, is_on_gpu, to_device
+from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks, refuse_in_capture
 
 
@@ -280,50 +277,16 @@ class Tensor:
 
         `non_blocking` is accepted and changes nothing.
         """
-        for target in targets:
-            if isinstance(target, Tensor):
-                device, dtype = target.device, target.dtype
-            elif isinstance(target, str):
-                device = target
-            elif target is not None:
-                dtype = check_dtype("to", target)
-        device = None if device is None else device_named(device)
-        dtype = None if dtype is None else check_dtype("to", dtype)
-        result = self
-        if device is not None and device_of(self.array) != device:
-            home = self.device
-            result = node(to_device(self.array, device), (self,), lambda g: (to_device(g, home),),
-                          "to")
-        if dtype is not None and result.dtype != dtype:
-            if dtype.kind != "f":  # integers have no gradient
-                return Tensor(result.array.astype(dtype))
-            # The backward pass turns the gradient into the input's dtype by itself.
-            result = node(result.array.astype(dtype), (result,), lambda g: (g,), "to")
-        return result
+        return F.to(self, *targets, device=device, dtype=dtype)
 
-    def cpu(self):
-        return self.to("cpu")
-
-    def cuda(self, device=None, non_blocking=False):
-        return self.to("cuda" if device is None else device)
-
-    def half(self):
-        return self.to(dtype="float16")
-
-    def float(self):
-        return self.to(dtype="float32")
-
-    def double(self):
-        return self.to(dtype="float64")
-
-    def int(self):
-        return self.to(dtype="int32")
-
-    def long(self):
-        return self.to(dtype="int64")
-
-    def bool(self):
-        return self.to(dtype="bool")
+    def cpu(self): return self.to("cpu")
+    def cuda(self, device=None, non_blocking=False): return self.to(device or "cuda")
+    def half(self): return self.to(dtype="float16")
+    def float(self): return self.to(dtype="float32")
+    def double(self): return self.to(dtype="float64")
+    def int(self): return self.to(dtype="int32")
+    def long(self): return self.to(dtype="int64")
+    def bool(self): return self.to(dtype="bool")
 
     def __deepcopy__(self, memo):
         if self.node is not None:
@@ -424,95 +387,17 @@ class Tensor:
         if hooks.capture is not None:
             hooks.capture.versions.append(self.version)
 
-    def _check_changeable(self, name):
-        """RuntimeError if a change in place would escape a recorded graph, or another tensor."""
-        if self.requires_grad and (self.node is not None or grad_mode.enabled):
-            raise RuntimeError(f"{name}: a tensor that requires a gradient cannot be changed in "
-                               f"place; use no_grad() for a leaf, a new tensor otherwise")
-        if self.read_only is not None:
-            raise RuntimeError(f"{name}: {self.read_only} had to copy this tensor, as the memory "
-                               f"it was to share is laid out otherwise; use contiguous() before, "
-                               f"or clone() after")
-
-    def __setitem__(self, index, value):
-        self._assign("item assignment", index, value)
-
-    def copy_(self, src, non_blocking=False):
-        if len(getattr(src, "shape", ())) > self.ndim:
-            raise ValueError(f"copy_: expected at most {self.ndim} dimensions, "
-                             f"got {describe(src)}")
-        return self._assign("copy_", ..., src)
-
-    def fill_(self, value):
-        return self._assign("fill_", ..., value)
-
-    def zero_(self):
-        return self._assign("zero_", ..., 0)
-
-    def _assign(self, name, index, value):
-        self._check_changeable(name)
-        if isinstance(value, Tensor) and value.requires_grad and grad_mode.enabled:
-            raise NotImplementedError(f"{name}: the value requires a gradient; build the "
-                                      f"tensor with cat or stack instead")
-        assign(name, self, index, value)
-        self.changed()
-        return self
-
-    def add_(self, other, *, alpha=1):
-        return self._in_place("add_", operator.iadd, scaled(other, alpha))
-
-    def sub_(self, other, *, alpha=1):
-        return self._in_place("sub_", operator.isub, scaled(other, alpha))
-
-    def mul_(self, other):
-        return self._in_place("mul_", operator.imul, other)
-
-    def div_(self, other):
-        return self._in_place("div_", operator.itruediv, other)
-
-    def _in_place(self, name, change, other):
-        """change(array, other) where the array lies, in its dtype."""
-        if isinstance(other, Tensor) and other.requires_grad and grad_mode.enabled:
-            raise RuntimeError(f"{name}: the other operand requires a gradient, which a change "
-                               f"in place would lose; use {name[:-1]}")
-        self._check_changeable(name)
-        array = self.array  # `change` works on the array where it lies
-        try:
-            with numpy.errstate(all="ignore"):
-                change(array, operands(self, other)[1].array)
-        except (TypeError, ValueError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{name}: {error}; the tensor is {describe(self)}, the other operand "
-                       f"{describe(other)}") from None
-        self.changed()
-        return self
-
-    @explain_errors
-    def clamp_(self, min=None, max=None):
-        """`clamp` in place."""
-        min, max = check_bounds("clamp_", min, max)
-        with no_grad():
-            return self.copy_(F.clamp(self, min, max))
-
-    @explain_errors
-    def uniform_(self, a=0.0, b=1.0):
-        """Filled with uniform random numbers, a <= x < b."""
-        check_number("uniform_", "a", a)
-        check_number("uniform_", "b", b)
-        sampled = generator(self.device).random(self.shape, dtype=self._random_dtype())
-        return self.copy_(a + (b - a) * sampled)
-
-    @explain_errors
-    def normal_(self, mean=0.0, std=1.0):
-        """Filled with normal random numbers."""
-        check_number("normal_", "mean", mean)
-        check_number("normal_", "std", std, 0)
-        sampled = generator(self.device).standard_normal(self.shape, dtype=self._random_dtype())
-        return self.copy_(mean + std * sampled)
-
-    def _random_dtype(self):
-        """Generators sample float32 and float64 only."""
-        return self.dtype if self.dtype == "float64" else float32
+    def __setitem__(self, index, value): F.assign("item assignment", self, index, value)
+    def copy_(self, src, non_blocking=False): return F.copy_(self, src)
+    def fill_(self, value): return F.assign("fill_", self, ..., value)
+    def zero_(self): return F.assign("zero_", self, ..., 0)
+    def add_(self, other, *, alpha=1): return F.add_(self, other, alpha=alpha)
+    def sub_(self, other, *, alpha=1): return F.sub_(self, other, alpha=alpha)
+    def mul_(self, other): return F.mul_(self, other)
+    def div_(self, other): return F.div_(self, other)
+    def clamp_(self, min=None, max=None): return F.clamp_(self, min, max)
+    def uniform_(self, a=0.0, b=1.0): return F.uniform_(self, a, b)
+    def normal_(self, mean=0.0, std=1.0): return F.normal_(self, mean, std)
 
 
 def plain_array(array):
@@ -533,7 +418,5 @@ def unpickled(cls, array, requires_grad):
 
 
 # At the end, because they are written in terms of Tensor: the one circle in the package.
-from minigan.autograd import backward_pass, node  # noqa: E402
+from minigan.autograd import backward_pass  # noqa: E402
 from minigan import functional as F  # noqa: E402
-from minigan.functional.arithmetic import operands, scaled  # noqa: E402
-from minigan.functional.shape import assign  # noqa: E402

@@ -5,7 +5,10 @@ from minigan.functional.activation import (
 from minigan.functional.arithmetic import (
     abs, add, argmax, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, div, eq, exp, ge, gt,
     le, log, lt, matmul, max, mean, min, mul, ne, neg, pow, sqrt, sub, sum)
+from minigan.functional.conversion import to
 from minigan.functional.convolution import conv2d, conv_transpose2d
+from minigan.functional.inplace import (
+    add_, assign, clamp_, copy_, div_, mul_, normal_, sub_, uniform_)
 from minigan.functional.linear import embedding, linear
 from minigan.functional.loss import (
     binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss,

@@ -6,7 +6,7 @@ import itertools
 import numpy
 
 from minigan.autograd import exact_sum, node, operation
-from minigan.checks import check_axis, check_sizes, describe
+from minigan.checks import check_axis, check_sizes
 from minigan.device import array_module
 from minigan.indexing import numbers_first, plain_index
 from minigan.tensor import Tensor
@@ -189,28 +189,6 @@ def take(input, index):
         return (gx,)
 
     return node(xp.asarray(x[index]), (input,), backward, "index", input if is_view else None)
-
-
-def assign(name, tensor, index, value):
-    """tensor[index] = value, in the memory. ValueError for what does not fit."""
-    array = getattr(value, "array", value)
-    try:
-        if not hasattr(array, "dtype"):
-            array = numpy.asarray(array)
-        if array.dtype.kind not in "biuf":
-            raise TypeError("expected numbers")  # None would become nan
-        if array.ndim == 0 and isinstance(array, numpy.ndarray):
-            array = array.item()  # which a GPU takes as well
-        elif isinstance(array, numpy.ndarray):
-            array = array_module(tensor.array).asarray(array)
-        first, then = numbers_first(plain_index(index, tensor.array.ndim))
-        if then is None:
-            tensor.array[first] = array
-        else:
-            tensor.array[first][then] = array
-    except (IndexError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name}: {error}; the tensor has shape {tensor.shape}, the value is "
-                         f"{describe(value)}") from error
 
 
 @operation

@@ -1,0 +1,131 @@
+"""Changes of a tensor in place: of the memory that it shares with its views.
+
+Nothing that a graph recorded may be changed unnoticed: each change counts as a version, and one that
+would lose a gradient is refused.
+"""
+
+import operator
+
+import numpy
+
+from minigan.checks import check_bounds, check_number, describe, explain_errors
+from minigan.device import array_module, float32, generator
+from minigan.functional.arithmetic import clamp, operands, scaled
+from minigan.grad_mode import grad_mode, no_grad
+from minigan.indexing import numbers_first, plain_index
+from minigan.tensor import Tensor
+
+
+def check_changeable(name, tensor):
+    """RuntimeError if a change in place would escape a recorded graph, or another tensor."""
+    if tensor.requires_grad and (tensor.node is not None or grad_mode.enabled):
+        raise RuntimeError(f"{name}: a tensor that requires a gradient cannot be changed in "
+                           f"place; use no_grad() for a leaf, a new tensor otherwise")
+    if tensor.read_only is not None:
+        raise RuntimeError(f"{name}: {tensor.read_only} had to copy this tensor, as the memory "
+                           f"it was to share is laid out otherwise; use contiguous() before, "
+                           f"or clone() after")
+
+
+def assign(name, tensor, index, value):
+    """tensor[index] = value. ValueError for what does not fit."""
+    check_changeable(name, tensor)
+    if isinstance(value, Tensor) and value.requires_grad and grad_mode.enabled:
+        raise NotImplementedError(f"{name}: the value requires a gradient; build the "
+                                  f"tensor with cat or stack instead")
+    array = getattr(value, "array", value)
+    try:
+        if not hasattr(array, "dtype"):
+            array = numpy.asarray(array)
+        if array.dtype.kind not in "biuf":
+            raise TypeError("expected numbers")  # None would become nan
+        if array.ndim == 0 and isinstance(array, numpy.ndarray):
+            array = array.item()  # which a GPU takes as well
+        elif isinstance(array, numpy.ndarray):
+            array = array_module(tensor.array).asarray(array)
+        first, then = numbers_first(plain_index(index, tensor.array.ndim))
+        if then is None:
+            tensor.array[first] = array
+        else:
+            tensor.array[first][then] = array
+    except (IndexError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}: {error}; the tensor has shape {tensor.shape}, the value is "
+                         f"{describe(value)}") from error
+    tensor.changed()
+    return tensor
+
+
+def copy_(input, src):
+    """The numbers of another tensor, broadcast."""
+    if len(getattr(src, "shape", ())) > input.ndim:
+        raise ValueError(f"copy_: expected at most {input.ndim} dimensions, got {describe(src)}")
+    return assign("copy_", input, ..., src)
+
+
+def add_(input, other, *, alpha=1):
+    """input += alpha * other."""
+    return changed_by("add_", operator.iadd, input, scaled(other, alpha))
+
+
+def sub_(input, other, *, alpha=1):
+    """input -= alpha * other."""
+    return changed_by("sub_", operator.isub, input, scaled(other, alpha))
+
+
+def mul_(input, other):
+    """input *= other."""
+    return changed_by("mul_", operator.imul, input, other)
+
+
+def div_(input, other):
+    """input /= other."""
+    return changed_by("div_", operator.itruediv, input, other)
+
+
+def changed_by(name, change, input, other):
+    """change(array, other) where the array lies, in its dtype."""
+    if isinstance(other, Tensor) and other.requires_grad and grad_mode.enabled:
+        raise RuntimeError(f"{name}: the other operand requires a gradient, which a change "
+                           f"in place would lose; use {name[:-1]}")
+    check_changeable(name, input)
+    array = input.array  # `change` works on the array where it lies
+    try:
+        with numpy.errstate(all="ignore"):
+            change(array, operands(input, other)[1].array)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}; the tensor is {describe(input)}, the other operand "
+                   f"{describe(other)}") from None
+    input.changed()
+    return input
+
+
+@explain_errors
+def clamp_(input, min=None, max=None):
+    """`clamp` in place."""
+    min, max = check_bounds("clamp_", min, max)
+    with no_grad():
+        return assign("clamp_", input, ..., clamp(input, min, max))
+
+
+@explain_errors
+def uniform_(input, a=0.0, b=1.0):
+    """Filled with uniform random numbers, a <= x < b."""
+    check_number("uniform_", "a", a)
+    check_number("uniform_", "b", b)
+    sampled = generator(input.device).random(input.shape, dtype=random_dtype(input))
+    return assign("uniform_", input, ..., a + (b - a) * sampled)
+
+
+@explain_errors
+def normal_(input, mean=0.0, std=1.0):
+    """Filled with normal random numbers."""
+    check_number("normal_", "mean", mean)
+    check_number("normal_", "std", std, 0)
+    sampled = generator(input.device).standard_normal(input.shape, dtype=random_dtype(input))
+    return assign("normal_", input, ..., mean + std * sampled)
+
+
+def random_dtype(tensor):
+    """Generators sample float32 and float64 only."""
+    return tensor.dtype if tensor.dtype == "float64" else float32
