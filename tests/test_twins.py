@@ -126,6 +126,16 @@ def test_a_gradient_may_be_a_scalar(device):
     y = F.relu(x)
     (y + y * 3).backward()
     assert x.grad.item() == 4
+    x = tensor_of(random(4, 3), "float32", device)
+    classes = Tensor(to_device(numpy.array([0, 1, 2, 0]), device))
+    for loss in (lambda: F.mse_loss(x, x.detach() * 2), lambda: F.cross_entropy(x, classes)):
+        x.grad = None
+        loss().backward()
+        once = to_device(x.grad.array, "cpu").copy()
+        x.grad = None
+        y = loss()
+        (y + y * 3).backward()
+        numpy.testing.assert_allclose(to_device(x.grad.array, "cpu"), 4 * once, rtol=1e-6)
 
 
 @pytest.mark.parametrize("function", [F.softmax, F.log_softmax])

@@ -7,7 +7,7 @@ from minigan import functional as F
 from minigan.autograd import node, twin_of
 from minigan.device import array_module
 from minigan.kernels.launch import (
-    MOST_THREADS, contiguous, covered, dense, empty_like, in_order_of, launch, launch_each)
+    MOST_THREADS, contiguous, covered, dense, empty_like, in_order_of, launch, launch_each, whole)
 from minigan.tensor import Tensor
 
 MOST_BLOCKS = 256  # of a GPU, for one sum
@@ -59,7 +59,7 @@ def reduced(kernel, input, target, reduction):
 
     def backward(g):
         gx = empty_like(x)
-        launch_each(f"{kernel}_backward", n, g, x, t, gx, share)
+        launch_each(f"{kernel}_backward", n, whole(g), x, t, gx, share)
         return gx, None
 
     return node(loss, (input, target), backward, kernel)
@@ -94,7 +94,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     def backward(g):
         gx = empty_like(x)
         launch("cross_entropy_backward", x, N, C,
-               (g, x, largest, log_sum, share, t, gx, ignore_index, N, C))
+               (whole(g), x, largest, log_sum, share, t, gx, ignore_index, N, C))
         return gx, None
 
     return node(loss, (input, target), backward)
