@@ -133,6 +133,7 @@ def backward_pass(root, gradient, retain_graph):
     for node in nodes:  # before anything is computed: a refused pass leaves no gradients behind
         check_usable(node)
     gradients = {root.node: gradient}
+    fresh, late = set(), {}  # leaves without a gradient yet, and what to add to those that had one
     while nodes:
         node = nodes.pop()  # the newest; letting go of it frees memory during the pass
         g = gradients.pop(node, None)
@@ -142,14 +143,19 @@ def backward_pass(root, gradient, retain_graph):
                     continue
                 if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:
                     gx = unbroadcast(gx, x.array)
-                if x.node is None:
+                if x.node is None and (x._grad is None or x in fresh):
+                    fresh.add(x)
                     accumulate(x, gx)
+                elif x.node is None:  # not yet: the graph may compute with that gradient
+                    late[x] = late[x] + gx if x in late else gx
                 elif x.node in gradients:
                     gradients[x.node] = gradients[x.node] + gx  # a tensor used twice has the sum
                 else:
                     gradients[x.node] = gx
         if not retain_graph:
             node.inputs, node.backward = (), None
+    for leaf, g in late.items():
+        accumulate(leaf, g)
 
 
 def topological_order(root):

@@ -58,6 +58,15 @@ def test_two_backwards_add_up_to_two_times():
     close(x.grad, [4, 8])
 
 
+def test_a_gradient_in_the_graph_changes_only_after_the_pass():
+    a, b = leaf([2.0]), leaf([3.0])
+    (a * 5).backward()
+    y = a.grad * b                    # 5 b
+    (a + b + y * a).backward()        # a gets 1 + 5 b, b gets 1 + 5 a
+    close(a.grad, [5 + 1 + 15])
+    close(b.grad, [1 + 10])
+
+
 def test_second_backward_without_retain_graph_is_an_error():
     x = leaf([1.0, 2.0])
     h = x * x
