@@ -177,6 +177,8 @@ def topological_order(root):
 
 
 def run_backward(node, g):
+    if isinstance(g, numpy.generic):  # which NumPy makes of arrays without dimensions
+        g = numpy.asarray(g)
     if hooks.observer is None:
         return node.backward(g)
     return hooks.observer.run("backward", node.name, node.backward, (g,), {})

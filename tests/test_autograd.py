@@ -11,6 +11,7 @@ import pytest
 
 import minigan
 from minigan import Tensor, enable_grad, is_grad_enabled, no_grad, optim, tensor
+from minigan.autograd import node
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -56,6 +57,19 @@ def test_two_backwards_add_up_to_two_times():
     y.backward(retain_graph=True)
     y.backward()
     close(x.grad, [4, 8])
+
+
+def test_a_backward_gets_arrays_also_without_dimensions():
+    types = []
+
+    def backward(g):
+        types.append(type(g))
+        return (g,)
+
+    x = leaf(2.0)
+    y = node(x.array.copy(), (x,), backward)
+    (y * 3 + y * 3).backward()
+    assert types == [type(x.array)] and x.grad.item() == 6
 
 
 def test_a_gradient_in_the_graph_changes_only_after_the_pass():
