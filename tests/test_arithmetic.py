@@ -15,8 +15,8 @@ A = random.standard_normal((2, 3, 4))
 B = random.uniform(0.5, 2, (3, 1))
 
 
-def close(result, expected):
-    numpy.testing.assert_allclose(result.detach().cpu().numpy(), expected, rtol=1e-12, atol=1e-14)
+def close(result, expected, rtol=1e-12):
+    numpy.testing.assert_allclose(result.detach().cpu().numpy(), expected, rtol=rtol, atol=1e-14)
     assert result.dtype == expected.dtype
 
 
@@ -41,6 +41,18 @@ def test_array_times_tensor_is_a_tensor_with_a_gradient():
     assert isinstance(y, minigan.Tensor)
     y.sum().backward()
     close(x.grad, numpy.broadcast_to(B, A.shape))
+
+
+def test_alpha_multiplies_in_the_common_dtype():
+    truth = tensor([True, False])
+    assert minigan.add(truth, truth, alpha=2).dtype == "bool"
+    close(minigan.add(minigan.ones(2), truth, alpha=2), numpy.array([3, 1], "float32"))
+
+
+@pytest.mark.parametrize("x, y", [("float32", "float64"), ("int64", "float32")])
+def test_matmul_of_two_dtypes_is_refused(x, y):
+    with pytest.raises(TypeError, match=f"one dtype, got {x} and {y}"):
+        minigan.ones(2, 2, dtype=x) @ minigan.ones(2, 2, dtype=y)
 
 
 def test_add_and_sub_with_alpha():
@@ -85,8 +97,9 @@ def test_whole_numbers_times_a_fraction():
 def test_elementwise(name, dtype):
     x = (abs(A) + 0.1).astype(dtype)
     expected = getattr(numpy, name)(x)
-    close(getattr(minigan, name)(tensor(x)), expected)
-    close(getattr(tensor(x), name)(), expected)
+    rtol = 1e-12 if (name, dtype) != ("tanh", "float32") else 2e-7  # a kernel of another rounding
+    close(getattr(minigan, name)(tensor(x)), expected, rtol)
+    close(getattr(tensor(x), name)(), expected, rtol)
 
 
 def test_log_and_sqrt_outside_their_domain_are_silent():

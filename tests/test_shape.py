@@ -159,3 +159,9 @@ def test_item_assignment_errors_are_named():
 def test_interpolate_repeats_pixels():
     x = tensor(A[None])
     same(F.interpolate(x, scale_factor=(2, 3)), A[None].repeat(2, axis=2).repeat(3, axis=3))
+
+
+def test_a_view_of_nothing_may_be_changed():
+    x = minigan.zeros(2, 0).t().view(0)
+    x += 1
+    assert x.shape == (0,)

@@ -20,14 +20,14 @@ from minigan.tensor import Tensor
 @operation
 def add(input, other, *, alpha=1):
     """input + alpha * other, broadcast."""
-    a, b = operands(input, scaled(other, alpha))
+    a, b = operands(input, scaled(input, other, alpha))
     return node(a.array + b.array, (a, b), lambda g: (g, g))
 
 
 @operation
 def sub(input, other, *, alpha=1):
     """input - alpha * other, broadcast."""
-    a, b = operands(input, scaled(other, alpha))
+    a, b = operands(input, scaled(input, other, alpha))
     return node(a.array - b.array, (a, b), lambda g: (g, -g))
 
 
@@ -83,7 +83,7 @@ def pow(input, exponent):
             # x^(y-1) at x = 0, y = 0 would be infinite; the derivative of x^0 is 0.
             gx = xp.where(y == 0, 0, g * y * x ** xp.where(y == 0, 1, y - 1))
         if b.requires_grad:
-            gy = xp.where((x == 0) & (y >= 0), 0, g * result * xp.log(x))
+            gy = g * xp.where((x == 0) & (y >= 0), 0, result * xp.log(x))
         return gx, gy
 
     return node(result, (a, b), backward)
@@ -132,6 +132,7 @@ def clamp(input: Tensor, min=None, max=None):
     y = xp.clip(x, min, max)
     # Selected, not multiplied: an infinite gradient times 0 would be nan.
     inside = (x >= (y if min is None else min)) & (x <= (y if max is None else max))
+    y = xp.where(inside, x, y)  # -0.0 stays what it is between 0 and 1
     return node(y, (input,), lambda g: (xp.where(inside, g, 0),))
 
 
@@ -255,9 +256,13 @@ def matmul(input, other):
     """The matrix product, with NumPy's and PyTorch's rules for vectors and stacks of matrices.
 
     y[...,i,j] = the sum over k of input[...,i,k] * other[...,k,j]
+
+    ValueError for shapes that do not fit, TypeError for dtypes that differ.
     """
-    a, b = operands(input, other)
+    a, b = tensors_of(input, other)
     x, y = a.array, b.array
+    if x.dtype != y.dtype:
+        raise TypeError(f"matmul: expected two of one dtype, got {x.dtype} and {y.dtype}")
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit; the last of the "
                          f"first must equal the {'second to last' if y.ndim > 1 else 'only'} of "
@@ -357,16 +362,20 @@ def compared(compare, input, other):
 
 def operands(input, other):
     """Two Tensors of one dtype out of Tensors, arrays and numbers (at least one a Tensor)."""
-    if not isinstance(other, Tensor):
-        if not isinstance(input, Tensor):
-            raise TypeError("one of the two must be a Tensor")
-        other = as_operand(other, input)
-    elif not isinstance(input, Tensor):
-        input = as_operand(input, other)
+    input, other = tensors_of(input, other)
     if input.array.dtype is other.array.dtype:
         return input, other
     dtype = promoted(input.array, other.array)
     return input.to(dtype=dtype), other.to(dtype=dtype)
+
+
+def tensors_of(input, other):
+    """Two Tensors out of Tensors, arrays and numbers (at least one a Tensor)."""
+    if not isinstance(other, Tensor):
+        if not isinstance(input, Tensor):
+            raise TypeError("one of the two must be a Tensor")
+        return input, as_operand(other, input)
+    return input if isinstance(input, Tensor) else as_operand(input, other), other
 
 
 def as_operand(value, tensor):
@@ -404,11 +413,12 @@ def floating(input):
     return input if input.array.dtype.kind == "f" else input.to(dtype="float32")
 
 
-def scaled(other, alpha):
-    """alpha * other; other itself for the usual alpha of 1."""
+def scaled(input, other, alpha):
+    """alpha * other, in the dtype in which that combines with input; other itself for alpha 1."""
     if isinstance(alpha, int) and alpha == 1:
         return other
-    return mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+    other = operands(input, other)[1]
+    return mul(other, bool(alpha) if other.array.dtype == "bool" else alpha)
 
 
 def with_ones(shape, axes):

@@ -62,14 +62,16 @@ def copy_(input, src):
     return assign("copy_", input, ..., src)
 
 
+@explain_errors
 def add_(input, other, *, alpha=1):
     """input += alpha * other."""
-    return changed_by("add_", operator.iadd, input, scaled(other, alpha))
+    return changed_by("add_", operator.iadd, input, scaled(input, other, alpha))
 
 
+@explain_errors
 def sub_(input, other, *, alpha=1):
     """input -= alpha * other."""
-    return changed_by("sub_", operator.isub, input, scaled(other, alpha))
+    return changed_by("sub_", operator.isub, input, scaled(input, other, alpha))
 
 
 def mul_(input, other):

@@ -67,7 +67,7 @@ def unsqueeze(input: Tensor, dim):
 def reshaped(name, input, shape):
     x = input.array
     y = x.reshape(shape)
-    shares = array_module(x).may_share_memory(x, y)
+    shares = not x.size or array_module(x).may_share_memory(x, y)
     return node(y, (input,), lambda g: (g.reshape(x.shape),), name, input if shares else None)
 
 
