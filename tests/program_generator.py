@@ -122,20 +122,22 @@ class Execution:
     variables  by name; `names` are those that statements assigned
     done       how many statements were executed
     error      that ended it, or None
+    noise      None, or a seed: every result then has errors as by rounding
     facts      {what: value}: what all tensors are and hold, then the gradients of the leaves
     """
 
-    def __init__(self, statements, torch, perturbed=False):
+    def __init__(self, statements, torch, noise=None):
+        self.statements = statements
         self.variables = {"torch": torch, "F": torch.nn.functional}
         self.names = {}  # a dict as an ordered set
         self.done, self.error, self.facts = 0, None, {}
-        noise = numpy.random.default_rng(0)
+        generator = numpy.random.default_rng(noise)
         try:
             for statement in statements:
                 if not self.execute(statement):
                     break
-                for array in self.arrays() if perturbed else ():
-                    perturb(array, noise)
+                for array in self.arrays() if noise is not None else ():
+                    perturb(array, generator)
             self.facts.update(self.all_facts())
         except RuntimeError as error:  # PyTorch refuses to say whether some views are leaves
             self.error = error
@@ -185,11 +187,12 @@ class Execution:
         return any(numpy.shares_memory(a, b) for a, b in itertools.combinations(
             gradients.values(), 2))
 
-    def named_gradients(self):
-        """Which variables lie in the memory of which leaf's gradient."""
-        return {(name, leaf) for name, y in self.tensors() for leaf, x in self.tensors()
-                if x.is_leaf and x.grad is not None and numpy.shares_memory(
-                    y.detach().numpy(), x.grad.detach().numpy())}
+    def reads_gradients(self):
+        """Whether a leaf's gradient is a value in the program."""
+        return any(re.search(r"[=(].*\.grad\b", statement) for statement in self.statements)
+
+    def clears_gradients(self):
+        return any("o.zero_grad()" in statement for statement in self.statements)
 
 
 def is_floating(x):
@@ -288,7 +291,8 @@ class Generator(Execution):
         largest = abs(value.detach().double().numpy()).max(initial=0)
         if value.numel() > 500 or not largest <= LARGEST and self.random.random() < 0.9:
             return None
-        if self.random.random() < 0.05 and not is_view(value):
+        if self.random.random() < 0.05 and not is_view(value) and not any(
+                value is x for _, x in self.tensors()):  # contiguous() may copy here, and not there
             return f"with torch.no_grad(): {statement}"
         return statement
 
