@@ -240,8 +240,9 @@ def check_target(name, x, t):
 
 
 def check_reduction(name, reduction, size_average=None, reduce=None):
-    check_options(name, {"size_average": size_average, "reduce": reduce},
-                  {"size_average": (None,), "reduce": (None,)})
+    if size_average is not None or reduce is not None:
+        check_options(name, {"size_average": size_average, "reduce": reduce},
+                      {"size_average": (None,), "reduce": (None,)})
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
                          f"got {describe(reduction)}")

@@ -25,7 +25,7 @@ def linear(input: Tensor, weight: Tensor, bias=None):
         g2 = g.reshape(rows, w.shape[0])
         x2 = x.reshape(rows, w.shape[1])
         gx = (g2 @ w).reshape(x.shape) if input.requires_grad else None
-        gw = g2.T @ x2 if weight.requires_grad else None
+        gw = g2.T.dot(x2) if weight.requires_grad else None  # for one row quicker than @
         return gx, gw, exact_sum(g2, 0) if b is not None else None
 
     return node(y, (input, weight) if bias is None else (input, weight, bias), backward)
