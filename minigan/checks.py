@@ -172,7 +172,7 @@ def check_embedding(i, w, padding_idx):
                          f"{int(i.min())} to {int(i.max())}")
 
 
-def check_convolution(name, x, w, b, channels, outputs, groups):
+def check_convolution(name, x, w, b, groups, channels, outputs):
     """channels, outputs: which axes of the weight (O,C,KH,KW) or (C,O,KH,KW) hold them."""
     if groups != 1:
         raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")

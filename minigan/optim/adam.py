@@ -9,8 +9,8 @@ from minigan.optim.optimizer import OPTIONS, Optimizer
 
 
 class Adam(Optimizer):
-    """Steps of equal size in all parameters: the mean of the gradient over the root of the mean
-    of its square, both running means corrected for their start at 0.
+    """Each step is scaled by running means: that of the gradient over the root of that of its
+    square, both corrected for their start at 0.
 
     D. P. Kingma and J. Ba, Adam: a method for stochastic optimization, 2015.
     """
