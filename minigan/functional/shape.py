@@ -33,7 +33,7 @@ def view(input: Tensor, *shape):
 @operation
 def flatten(input: Tensor, start_dim=0, end_dim=-1):
     """Dimensions start_dim to end_dim (included) made one."""
-    shape = input.shape
+    shape = input.array.shape
     first = check_axis("flatten", start_dim, len(shape))
     last = check_axis("flatten", end_dim, len(shape))
     if first > last:
