@@ -145,6 +145,7 @@ def backward_pass(root, gradient, retain_graph):
     for node in nodes:  # before anything is computed: a refused pass leaves no gradients behind
         check_usable(node)
     gradients = {root.node: gradient}
+    fresh, late = set(), {}  # leaves without a gradient yet, and what to add to those that had one
     while nodes:
         node = nodes.pop()  # the newest; letting go of it frees memory during the pass
         g = gradients.pop(node, None)
@@ -155,14 +156,19 @@ def backward_pass(root, gradient, retain_graph):
                     continue
                 if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:
                     gx = unbroadcast(gx, x.array)
-                if x.node is None:
+                if x.node is None and (x._grad is None or x in fresh):
+                    fresh.add(x)
                     accumulate(x, gx)
+                elif x.node is None:  # not yet: the graph may compute with that gradient
+                    late[x] = late[x] + gx if x in late else gx
                 elif x.node in gradients:
                     gradients[x.node] = gradients[x.node] + gx  # a tensor used twice has the sum
                 else:
                     gradients[x.node] = gx
         if not retain_graph:
             node.inputs, node.backward = (), None
+    for leaf, g in late.items():
+        accumulate(leaf, g)
 
 
 def topological_order(root):
@@ -184,6 +190,8 @@ def topological_order(root):
 
 
 def run_backward(node, g):
+    if isinstance(g, numpy.generic):  # which NumPy makes of arrays without dimensions
+        g = numpy.asarray(g)
     if hooks.observer is None:
         return node.backward(g)
     return hooks.observer.run("backward", node.name, node.backward, (g,), {})

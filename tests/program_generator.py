@@ -185,6 +185,12 @@ class Execution:
         return any(numpy.shares_memory(a, b) for a, b in itertools.combinations(
             gradients.values(), 2))
 
+    def named_gradients(self):
+        """Which variables lie in the memory of which leaf's gradient."""
+        return {(name, leaf) for name, y in self.tensors() for leaf, x in self.tensors()
+                if x.is_leaf and x.grad is not None and numpy.shares_memory(
+                    y.detach().numpy(), x.grad.detach().numpy())}
+
 
 def is_floating(x):
     return "float" in str(x.dtype)

@@ -11,6 +11,7 @@ import pytest
 
 import minigan
 from minigan import Tensor, enable_grad, is_grad_enabled, no_grad, optim, tensor
+from minigan.autograd import node
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -56,6 +57,28 @@ def test_two_backwards_add_up_to_two_times():
     y.backward(retain_graph=True)
     y.backward()
     close(x.grad, [4, 8])
+
+
+def test_a_backward_gets_arrays_also_without_dimensions():
+    types = []
+
+    def backward(g):
+        types.append(type(g))
+        return (g,)
+
+    x = leaf(2.0)
+    y = node(x.array.copy(), (x,), backward)
+    (y * 3 + y * 3).backward()
+    assert types == [type(x.array)] and x.grad.item() == 6
+
+
+def test_a_gradient_in_the_graph_changes_only_after_the_pass():
+    a, b = leaf([2.0]), leaf([3.0])
+    (a * 5).backward()
+    y = a.grad * b                    # 5 b
+    (a + b + y * a).backward()        # a gets 1 + 5 b, b gets 1 + 5 a
+    close(a.grad, [5 + 1 + 15])
+    close(b.grad, [1 + 10])
 
 
 def test_second_backward_without_retain_graph_is_an_error():

@@ -5,6 +5,7 @@ seen.
 """
 
 import contextlib
+import inspect
 import itertools
 import pickle
 
@@ -312,6 +313,14 @@ def test_what_is_no_probability_is_explained_on_the_cpu(device):
                 F.binary_cross_entropy(p, p.detach())
         else:
             assert numpy.isnan(F.binary_cross_entropy(p, p.detach()).item())
+    p, t = (tensor_of(numpy.array(a), "float32", device) for a in ([0.5, 0.5], [0.5, 1.5]))
+    for context in (contextlib.nullcontext, kernels.disabled):
+        with context():
+            if device == "cpu":
+                with pytest.raises(ValueError, match="target must lie in 0..1"):
+                    F.binary_cross_entropy(p, t.detach())
+            else:
+                assert numpy.isnan(F.binary_cross_entropy(p, t.detach()).item())
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -457,6 +466,15 @@ def covered_calls():
     for function in (F.mse_loss, F.binary_cross_entropy, F.binary_cross_entropy_with_logits):
         yield function, (p, p), {}
     yield F.cross_entropy, (x, t), {}
+
+
+@pytest.mark.parametrize("textbook, twin", twins.items(),
+                         ids=lambda part: getattr(part, "__name__", ""))
+def test_a_twin_has_the_textbooks_signature(textbook, twin):
+    def parameters(function):
+        return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+    assert parameters(twin) == parameters(textbook)
 
 
 @pytest.mark.parametrize("function, args, options", list(covered_calls()),

@@ -54,7 +54,8 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_averag
     """-(t log p + (1 - t) log(1 - p)), each logarithm at least -100.
 
     input (probabilities, 0..1) and target of one shape; weight broadcasts to it.
-    ValueError for shapes that differ and for numbers outside 0..1.
+    ValueError for shapes that differ and for numbers outside 0..1 (on a GPU the loss is nan for
+    these).
     """
     p, t = input.array, target.array
     check_target("binary_cross_entropy", p, t)
@@ -65,7 +66,10 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_averag
     xp = array_module(p)
     log_p = xp.maximum(xp.log(p), -100)
     log_q = xp.maximum(xp.log1p(-p), -100)      # q = 1 - p
-    loss, share = reduced(-w * (t * log_p + (1 - t) * log_q), reduction)
+    losses = -w * (t * log_p + (1 - t) * log_q)
+    # A GPU cannot raise an error without being waited for; a nan stands for it there.
+    losses = xp.where((t >= 0) & (t <= 1), losses, math.nan).astype(p.dtype)
+    loss, share = reduced(losses, reduction)
 
     def backward(g):
         # PyTorch's bound: the gradient stays finite where p is exactly 0 or 1.

@@ -207,9 +207,9 @@ def in_order_of(x, array):
 
 
 def whole(x):
-    """The array, whose elements lie well in memory; a copy for a scalar or at odd addresses."""
-    if isinstance(x, numpy.ndarray) and not x.flags.aligned or isinstance(x, numpy.generic):
-        return numpy.array(x)
+    """The array; a copy if its elements lie at odd addresses."""
+    if isinstance(x, numpy.ndarray) and not x.flags.aligned:
+        return numpy.array(x)  # which keeps the order of the axes
     return x
 
 

@@ -29,7 +29,8 @@ extern "C" __global__ void binary_cross_entropy(const T* p, const T* t, T* sums,
                                                 long long n)
 {
     block_part(n, share, sums, [=](long long i) {
-        return (t[i] - T(1)) * clamped_log(log1p(-p[i])) - t[i] * clamped_log(log(p[i]));
+        const T loss = (t[i] - T(1)) * clamped_log(log1p(-p[i])) - t[i] * clamped_log(log(p[i]));
+        return t[i] >= T(0) && t[i] <= T(1) ? loss : T(0) / T(0);  // a GPU raises no errors
     });
 }
 
@@ -75,10 +76,12 @@ extern "C" __global__ void mse_loss_backward(const T* g, const T* x, const T* t,
 }
 
 // x (R,C), class (R,): the logits and the index of each row's class; rows of class `ignored` count
-// for nothing. largest, log_sum (R,): the largest logit m, and log of the sum of e^(x - m). sums (3,blocks): each block's sum of losses, how
-// many rows counted, and how many classes are out of range.
+// for nothing. largest, log_sum (R,): the largest logit m, and log of the sum of e^(x - m).
+// sums (3,blocks): each block's sum of losses, how many rows counted, and how many classes are out
+// of range.
 extern "C" __global__ void cross_entropy(const T* x, const long long* classes, T* largest,
-                                         T* log_sum, double* sums, long long ignored, long long R, long long C)
+                                         T* log_sum, double* sums, long long ignored, long long R,
+                                         long long C)
 {
     double loss = 0, counted = 0, wrong = 0;
     EACH_ROW(r, R) {
@@ -131,10 +134,11 @@ extern "C" __global__ void cross_entropy_backward(const T* g, const T* x, const 
         const T* row = x + r * C;
         T* out = gx + r * C;
         const long long own = classes[r];
-        const T scale = *g * *share, m = largest[r], log_of_sum = log_sum[r];
+        const T scale = own == ignored ? T(0) : *g * *share;
+        const T m = largest[r], log_of_sum = log_sum[r];
         EACH_ENTRY(c, C) {
             const T p = exp(row[c] - m - log_of_sum);
-            out[c] = own == ignored ? T(0) : scale * (c == own ? p - T(1) : p);
+            out[c] = scale * (c == own ? p - T(1) : p);
         }
     }
 }

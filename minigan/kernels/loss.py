@@ -14,15 +14,15 @@ MOST_BLOCKS = 256  # of a GPU, for one sum
 
 
 @twin_of(F.mse_loss)
-def mse_loss(input, target, *, reduction="mean"):
-    return reduced("mse_loss", input, target, reduction)
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    return reduced("mse_loss", input, target, (size_average, reduce), reduction)
 
 
 @twin_of(F.binary_cross_entropy)
-def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
-    if weight is not None:
-        return NotImplemented
-    result = reduced("binary_cross_entropy", input, target, reduction)
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None,
+                         reduction="mean"):
+    options = weight, size_average, reduce
+    result = reduced("binary_cross_entropy", input, target, options, reduction)
     if result is not NotImplemented and isinstance(result.array, numpy.ndarray) and (
             numpy.isnan(result.array)):
         return NotImplemented  # perhaps no probabilities: that is explained there
@@ -30,17 +30,16 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
 
 
 @twin_of(F.binary_cross_entropy_with_logits)
-def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean",
-                                     pos_weight=None):
-    if weight is not None or pos_weight is not None:
-        return NotImplemented
-    return reduced("binary_cross_entropy_with_logits", input, target, reduction)
+def binary_cross_entropy_with_logits(input, target, weight=None, size_average=None, reduce=None,
+                                     reduction="mean", pos_weight=None):
+    options = weight, size_average, reduce, pos_weight
+    return reduced("binary_cross_entropy_with_logits", input, target, options, reduction)
 
 
-def reduced(kernel, input, target, reduction):
-    """The mean or sum of losses of each element of input and target."""
-    if not isinstance(input, Tensor) or not isinstance(target, Tensor) or (
-            target.requires_grad or reduction not in ("mean", "sum")):
+def reduced(kernel, input, target, options, reduction):
+    """The mean or sum of losses of each element of input and target. Other options: all None."""
+    if not isinstance(input, Tensor) or not isinstance(target, Tensor) or target.requires_grad or (
+            reduction not in ("mean", "sum") or any(option is not None for option in options)):
         return NotImplemented
     x, t = input.array, target.array
     if not covered(x) or t.shape != x.shape or t.dtype != x.dtype or type(t) is not type(x):
@@ -71,10 +70,11 @@ def blocks_for(x, n):
 
 
 @twin_of(F.cross_entropy)
-def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean",
-                  label_smoothing=0.0):
+def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None,
+                  reduction="mean", label_smoothing=0.0):
     if not isinstance(input, Tensor) or not isinstance(target, Tensor) or weight is not None or (
-            label_smoothing != 0 or type(ignore_index) is not int):
+            size_average is not None or reduce is not None or label_smoothing != 0
+            or type(ignore_index) is not int):
         return NotImplemented
     x, t = input.array, target.array
     if reduction not in ("mean", "sum") or not covered(x) or x.ndim != 2 or (

@@ -69,7 +69,9 @@ extern "C" __global__ void layer_norm(const T* x, const T* weight, const T* bias
     EACH_ROW(r, R) {
         const T* row = x + r * P;
         T* out = y + r * P;
-        const T m = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
+        const T rounded = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
+        // Corrected by the mean of what is left, so that of equal numbers nothing is left.
+        const T m = rounded + T(sum_of(0, P, [=](long long p) { return row[p] - rounded; }) / P);
         const T var = T(sum_of(0, P, [=](long long p) {
             return (row[p] - m) * (row[p] - m);
         }) / P);

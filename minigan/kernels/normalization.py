@@ -17,8 +17,8 @@ def batch_last(ndim):
 
 
 @twin_of(F.batch_norm)
-def batch_norm(input, running_mean=None, running_var=None, weight=None, bias=None, training=False,
-               momentum=0.1, eps=1e-5):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1,
+               eps=1e-5):
     if not isinstance(input, Tensor) or not covered(input.array) or input.array.ndim < 2 or (
             not (eps >= 0 and 0 <= momentum <= 1)):
         return NotImplemented
