@@ -13,6 +13,7 @@ import numpy
 import pytest
 
 import minigan
+from conftest import GPUS, on
 from minigan import Tensor, kernels, optim
 from minigan import functional as F
 from minigan.autograd import twins
@@ -23,6 +24,13 @@ DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14}  # of the largest number, in a result of size 1
 
 pytestmark = pytest.mark.usefixtures("seed")
+
+
+@pytest.fixture(params=["cpu", *GPUS])
+def device(request):
+    """Each device in turn, with its kernels."""
+    with on(request.param):
+        yield "cpu" if request.param == "cpu" else "cuda"
 
 
 @pytest.fixture(autouse=True)
