@@ -204,6 +204,8 @@ class Tensor:
                 value.shape, value.dtype) != (self.shape, self.dtype)):
             raise ValueError(f"grad: expected None or a {self.dtype} Tensor of shape "
                              f"{self.shape}, got {describe(value)}")
+        if hooks.capture is not None:
+            hooks.capture.uses_gradient(self, clears=True)
         self._grad = value
 
     def backward(self, gradient=None, retain_graph=False, create_graph=False):
