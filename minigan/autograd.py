@@ -214,7 +214,7 @@ def accumulate(leaf, g):
     if not leaf._requires_grad:  # frozen since the forward pass
         return
     if hooks.capture is not None:
-        hooks.capture.leaves.append(leaf)
+        hooks.capture.uses_gradient(leaf)
     if leaf._grad is not None:
         leaf._grad.array += g
     elif leaf.grad_buffer is not None:
@@ -258,7 +258,7 @@ def clear_gradients(leaves, set_to_none):
     """Forget the gradients of leaves, or fill them with zeros."""
     for leaf in leaves:
         if hooks.capture is not None:
-            hooks.capture.leaves.append(leaf)
+            hooks.capture.uses_gradient(leaf, clears=set_to_none)
         if set_to_none:
             leaf._grad = None
         elif leaf._grad is not None:

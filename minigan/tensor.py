@@ -204,6 +204,8 @@ class Tensor:
                 value.shape, value.dtype, value.device) != (self.shape, self.dtype, self.device)):
             raise ValueError(f"grad: expected None or a {self.dtype} Tensor of shape {self.shape} "
                              f"on the {self.device}, got {describe(value)}")
+        if hooks.capture is not None:
+            hooks.capture.uses_gradient(self, clears=True)
         self._grad = value
 
     def backward(self, gradient=None, retain_graph=False, create_graph=False):

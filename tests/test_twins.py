@@ -242,6 +242,30 @@ def test_linear(device, shape, out, has_bias):
           tolerance=10)
 
 
+@pytest.mark.parametrize("left, right", [
+    ((3, 5), (5, 7)), ((5,), (5, 7)), ((3, 5), (5,)), ((5,), (5,)), ((2, 3, 5), (5, 7)),
+    ((3, 5), (2, 5, 7)), ((2, 3, 5), (2, 5, 7)), ((2, 3, 5), (4, 1, 5, 7)), ((2, 3, 5), (5,)),
+    ((5,), (2, 5, 7)), ((1, 1), (1, 1))])
+def test_matmul(device, left, right):
+    for x, y in itertools.product(layouts(left), layouts(right)):
+        shape = numpy.matmul(x, y).shape
+        agree(device, F.matmul, x, y, g=random(*shape, seed=1), tolerance=20)
+    agree(device, F.matmul, random(*left[::-1]).T, random(*right[::-1]).T, tolerance=20)
+
+
+@pytest.mark.parametrize("join", [F.cat, F.stack])
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_joining(device, join, dim):
+    for x, y in itertools.product(layouts((3, 5, 7)), repeat=2):
+        shape = (numpy.concatenate if join is F.cat else numpy.stack)([x, y, x], axis=dim).shape
+        agree(device, lambda x, y: join([x, y, x], dim), x, y, g=random(*shape, seed=1))
+    integers = [Tensor(to_device(numpy.arange(n), device)) for n in (3, 3)]
+    joined = join(integers)
+    assert joined.dtype == "int64" and to_device(joined.array, "cpu").ravel().tolist() == [0, 1, 2] * 2
+    with pytest.raises(ValueError, match=f"{join.__name__}: .*must (match|agree|have the same)"):
+        join([minigan.ones(2, 3, device=device), minigan.ones(3, 2, device=device)])
+
+
 def test_a_bias_gradient_of_many_rows_is_exact(device):
     rows = 300_000 if device == "cpu" else 3000
     x = tensor_of(numpy.zeros((rows, 1)), "float32", device, False)
