@@ -2,7 +2,7 @@
 
     python examples/cgan.py                  on digits that minigan draws itself
     python examples/cgan.py --data mnist     on the real MNIST, downloaded once
-    python examples/cgan.py --label 7        six sevens by the run in --out; --seed gives others
+    python examples/cgan.py --label 7        six sevens by the generator in --out; --seed gives others
     python examples/evaluate.py runs/cgan    how good the samples of each epoch are
     python examples/cgan.py --help           everything else
 
@@ -93,7 +93,6 @@ class ConditionalGAN:
         real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
 
         # 1. The discriminator sees real images: its answer should be 1.
-        self.discriminator.requires_grad_(True)
         loss_real = self.loss_function(self.discriminate(images, labels), real)
         self.discriminator_optimiser.zero_grad()
         loss_real.backward()
@@ -116,6 +115,7 @@ class ConditionalGAN:
         self.generator_optimiser.zero_grad()
         loss_g.backward()
         self.generator_optimiser.step()
+        self.discriminator.requires_grad_(True)
 
         return {"D on real": loss_real, "D on fake": loss_fake, "G": loss_g}
 
@@ -162,7 +162,7 @@ def main():
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
     parser.add_argument("--label", type=int, choices=range(10),
-                        help="do not train; draw this digit by the run in --out")
+                        help="do not train; draw this digit by the newest generator in --out")
     args = parser.parse_training()
     with parser.report_errors():
         if args.label is not None:

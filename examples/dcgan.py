@@ -95,7 +95,6 @@ class DCGAN:
         real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
 
         # 1. The discriminator sees real pictures: its answer should be 1.
-        self.discriminator.requires_grad_(True)
         loss_real = self.loss_function(self.discriminator(images), real)
         self.discriminator_optimiser.zero_grad()
         loss_real.backward()
@@ -117,6 +116,7 @@ class DCGAN:
         self.generator_optimiser.zero_grad()
         loss_g.backward()
         self.generator_optimiser.step()
+        self.discriminator.requires_grad_(True)
 
         return {"D on real": loss_real, "D on fake": loss_fake, "G": loss_g}
 

@@ -20,7 +20,7 @@ from minigan.tensor import Tensor
 
 # Operations
 
-twins = {}  # a function of the textbook -> the compiled kernel's function that may take its place
+twins = {}  # textbook function -> the kernels' function that may take its place
 
 
 def dispatched(function):
@@ -58,11 +58,11 @@ def operation(function):
     return call
 
 
-def twin_of(textbook):
+def twin_of(operation):
     """Decorate a kernel's function to take the place of an operation of the textbook. It has the
     same signature, and returns NotImplemented for arguments that it does not cover."""
     def register(twin):
-        twins[textbook.__wrapped__] = twin
+        twins[operation.__wrapped__] = twin
         return twin
 
     return register
@@ -77,26 +77,38 @@ class Node:
     needs_input_grad  which of them required a gradient then
     backward          gradient of the result -> one gradient for each input, or None
     order             the position in the order of creation
-    version, versions the result's version counter, and the sum of it and the inputs' at the time
+    counters          the version counters of the result and the inputs, see Tensor
+    versions          their sum at the time
+    name              the operation's
     """
 
-    __slots__ = ("inputs", "needs_input_grad", "backward", "order", "version", "versions", "name")
+    __slots__ = ("inputs", "needs_input_grad", "backward", "order", "counters", "versions", "name")
 
-    def __init__(self, inputs, needs_input_grad, backward, version, name):
+    def __init__(self, inputs, needs_input_grad, backward, counter, name):
         self.inputs = inputs
         self.needs_input_grad = needs_input_grad
         self.backward = backward
         self.order = next(_order)
-        self.version = version
+        self.counters = [counter, *[x.version for x in inputs]]
         self.versions = self.current_versions()
-        self.name = name or backward.__qualname__.partition(".")[0]
+        self.name = name or operation_of(backward)
 
     def current_versions(self):
         """Versions only ever rise, so their sum tells whether any of them has changed."""
-        total = self.version[0]
-        for x in self.inputs:
-            total += x.version[0]
+        total = 0
+        for counter in self.counters:
+            total += counter[0]
         return total
+
+    def is_unchanged(self):
+        """Whether the result and the inputs still hold what they held, in the same memory."""
+        return self.current_versions() == self.versions and all(
+            x.version is counter for x, counter in zip(self.inputs, self.counters[1:]))
+
+
+def operation_of(backward):
+    """The name of the function in which a backward was defined."""
+    return backward.__qualname__.split(".<locals>.")[-2].rpartition(".")[2]
 
 
 _order = itertools.count()
@@ -138,7 +150,8 @@ def backward_pass(root, gradient, retain_graph):
         node = nodes.pop()  # the newest; letting go of it frees memory during the pass
         g = gradients.pop(node, None)
         if g is not None:
-            for x, needed, gx in zip(node.inputs, node.needs_input_grad, run_backward(node, g)):
+            for x, needed, gx in zip(node.inputs, node.needs_input_grad, run_backward(node, g),
+                                     strict=True):
                 if gx is None or not needed:
                     continue
                 if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:
@@ -188,12 +201,12 @@ def check_usable(node):
     if node.backward is None:
         raise RuntimeError("backward: this graph has been used by a backward pass before, and its "
                            "memory was freed; use retain_graph=True in the first backward")
-    if node.current_versions() != node.versions:
+    if not node.is_unchanged():
         raise RuntimeError(
             f"backward: an input of {node.name}, one of shapes "
             f"{', '.join(str(x.shape) for x in node.inputs)}, or its result was changed in "
             f"place after the forward pass (by an optimiser step, an assignment or "
-            f"load_state_dict), so its gradient would be wrong")
+            f"load_state_dict), so its gradient could be wrong")
 
 
 def accumulate(leaf, g):
@@ -201,7 +214,7 @@ def accumulate(leaf, g):
     if not leaf._requires_grad:  # frozen since the forward pass
         return
     if hooks.capture is not None:
-        hooks.capture.leaves.append(leaf)
+        hooks.capture.uses_gradient(leaf)
     if leaf._grad is not None:
         leaf._grad.array += g
     elif leaf.grad_buffer is not None:
@@ -225,19 +238,16 @@ def gradient_buffer(leaf, inputs):
 def unbroadcast(g, array):
     """The gradient summed over the axes along which `array` was broadcast, in its dtype."""
     if g.shape != array.shape:
-        extra = g.ndim - array.ndim
-        axes = (*range(extra), *[
-            extra + axis for axis, size in enumerate(array.shape)
-            if size == 1 and extra >= 0 and g.shape[extra + axis] != 1])
-        summed = exact_sum(g, axes, keepdims=True)
-        if extra < 0 or summed.shape[extra:] != array.shape:
+        extra = g.ndim - array.ndim  # axes that broadcasting has put in front
+        if extra < 0 or any(n not in (1, m) for n, m in zip(array.shape, g.shape[extra:])):
             raise ValueError(f"backward: an operation gave a gradient of shape {g.shape} for an "
                              f"input of shape {array.shape}")
-        g = summed.reshape(array.shape)
+        repeated = [extra + axis for axis, n in enumerate(array.shape) if n != g.shape[extra + axis]]
+        g = sum_in_float64(g, (*range(extra), *repeated)).reshape(array.shape)
     return g.astype(array.dtype, copy=False)
 
 
-def exact_sum(x, axis=None, keepdims=False):
+def sum_in_float64(x, axis=None, keepdims=False):
     """The sum over some axes, added up in float64: in float32 NumPy adds the rows of a large
     array one by one to a running sum, whose rounding errors grow with their number."""
     total = x.sum(axis=axis, dtype="float64", keepdims=keepdims)
@@ -248,7 +258,7 @@ def clear_gradients(leaves, set_to_none):
     """Forget the gradients of leaves, or fill them with zeros."""
     for leaf in leaves:
         if hooks.capture is not None:
-            hooks.capture.leaves.append(leaf)
+            hooks.capture.uses_gradient(leaf, clears=set_to_none)
         if set_to_none:
             leaf._grad = None
         elif leaf._grad is not None:

@@ -5,6 +5,7 @@ of some hundred kernels. A CUDA graph holds them all and is launched by a single
 """
 
 import contextlib
+import operator
 import sys
 
 from minigan.tensor import Tensor
@@ -40,9 +41,10 @@ def capture(step):
     - it does the same in every call: its Python code runs during the capture only
     - buffers and other tensors that it uses keep their memory: change them in place
 
-    Learning rates and other options of optimisers may change between calls. Results are detached
-    Tensors, alone or in tuples, lists and dicts; the next call overwrites them, so clone() those
-    to keep.
+    Learning rates and other options of optimisers may change between calls. Where parameters, their
+    gradients, or an optimiser's groups or state were replaced, the step is captured anew. Results
+    are detached Tensors, alone or in tuples, lists and dicts; the next call overwrites them, so
+    clone() those to keep.
 
     Raises TypeError for arguments that are not Tensors, ValueError for an argument whose shape or
     dtype has changed, RuntimeError for a step that cannot be captured.
@@ -55,30 +57,47 @@ def capture(step):
 class HostWork:
     """What the host has to do in each step: the CUDA graph holds only the GPU's part of it.
 
-    steps          (optimiser, group, its parameters with gradients, their states) of each update
     versions       version counters of all tensors that were changed in place
-    leaves         the leaves whose gradients were written or cleared
+    gradients      {leaf: the array of its gradient when the step first used it, or None; ANY where
+                   the step cleared it first}
+    optimisers     those that were stepped
+    constants      (function, what it returned then): numbers of the host that the graph holds
     before_replay  functions to call before each replay
     """
 
     def __init__(self):
-        self.steps = []
         self.versions = []
-        self.leaves = []
+        self.gradients = {}
+        self.optimisers = []
+        self.constants = []
         self.before_replay = []
-        self.final = []  # (leaf, its array, its gradient) at the end of the step
+        # At the end of the step:
+        self.leaves = []  # (leaf, its array, where its gradients go, its gradient)
+        self.parts = []   # (optimiser, its groups, parameters and arrays)
+
+    def uses_gradient(self, leaf, clears=False):
+        """To be called before a step reads, changes or clears the gradient of a leaf."""
+        if leaf not in self.gradients:
+            self.gradients[leaf] = ANY if clears else gradient_array(leaf)
 
     def end(self):
-        """Remember the leaves' gradients at the end of the step: each replay ends with the same."""
-        self.final = [(leaf, leaf.array, leaf._grad) for leaf in dict.fromkeys(self.leaves)]
+        """Remember what there is at the end of the step: each replay ends with the same."""
+        self.leaves = [(leaf, leaf.array, leaf.grad_buffer, leaf._grad) for leaf in self.gradients]
+        self.parts = [(o, o._parts()) for o in dict.fromkeys(self.optimisers)]
+
+    def has_its_arrays(self):
+        """Whether parameters and optimisers are what they were at the end of the step."""
+        return all(leaf.array is array and leaf.grad_buffer is buffer
+                   for leaf, array, buffer, _ in self.leaves) and all(
+            len(parts) == len(now) and all(map(operator.is_, parts, now))
+            for parts, now in ((parts, optimiser._parts()) for optimiser, parts in self.parts))
 
     def is_valid(self):
-        """Whether all arrays are still at the addresses that the graph was captured with."""
-        return all(leaf.array is array for leaf, array, _ in self.final) and all(
-            any(own is group for own in optimiser.param_groups)
-            and {*map(id, params)} <= {*map(id, group["params"])}
-            and all(optimiser.state.get(p) is state for p, state in zip(params, states))
-            for optimiser, group, params, states in self.steps)
+        """Whether a replay does what the step would do now."""
+        return self.has_its_arrays() and all(
+            array is ANY or array is gradient_array(leaf)
+            for leaf, array in self.gradients.items()) and all(
+            function() == value for function, value in self.constants)
 
     def prepare_replay(self):
         for function in self.before_replay:
@@ -87,8 +106,15 @@ class HostWork:
     def after_replay(self):
         for version in self.versions:
             version[0] += 1
-        for leaf, _, grad in self.final:
+        for leaf, _, _, grad in self.leaves:
             leaf._grad = grad
+
+
+ANY = object()
+
+
+def gradient_array(leaf):
+    return None if leaf._grad is None else leaf._grad.array
 
 
 class _Captured:
@@ -156,7 +182,9 @@ class _Captured:
     def _advance(self, cupy):
         """One step, on the fixed inputs and the capture stream."""
         if self.host_work is not None:
-            if not self.host_work.is_valid():
+            # After the very first step there are gradients that it did not find: no such change.
+            if not (self.host_work.has_its_arrays() if self.warm_ups == 1 else
+                    self.host_work.is_valid()):
                 self._discard()
             else:
                 self.host_work.prepare_replay()
@@ -176,7 +204,9 @@ class _Captured:
         hooks.capture = host_work
         try:
             with cupy.cuda.using_allocator(self.pool.malloc):
-                return without_history(self.step(*self.inputs))
+                outputs = without_history(self.step(*self.inputs))
+            host_work.end()
+            return outputs
         finally:
             hooks.capture = None
 
@@ -186,7 +216,6 @@ class _Captured:
         try:
             outputs = self._run(cupy, host_work)
             graph = self.stream.end_capture()
-            host_work.end()
         except BaseException as error:
             with contextlib.suppress(RuntimeError):  # the failure itself is reported below
                 self.stream.end_capture()

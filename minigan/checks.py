@@ -172,7 +172,7 @@ def check_embedding(i, w, padding_idx):
                          f"{int(i.min())} to {int(i.max())}")
 
 
-def check_convolution(name, x, w, b, channels, outputs, groups):
+def check_convolution(name, x, w, b, groups, channels, outputs):
     """channels, outputs: which axes of the weight (O,C,KH,KW) or (C,O,KH,KW) hold them."""
     if groups != 1:
         raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")
@@ -240,8 +240,9 @@ def check_target(name, x, t):
 
 
 def check_reduction(name, reduction, size_average=None, reduce=None):
-    check_options(name, {"size_average": size_average, "reduce": reduce},
-                  {"size_average": (None,), "reduce": (None,)})
+    if size_average is not None or reduce is not None:
+        check_options(name, {"size_average": size_average, "reduce": reduce},
+                      {"size_average": (None,), "reduce": (None,)})
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', "
                          f"got {describe(reduction)}")

@@ -111,8 +111,8 @@ class Tensor:
         # Comparing gives a Tensor, so equality cannot serve dictionaries; identity can.
         return id(self)
 
-    # `total += loss` binds the name anew: where the memory must stay as a graph has recorded it,
-    # the result is a new tensor.
+    # `total += loss` gives the name a new tensor where a graph is recorded: the old value may be
+    # needed for the backward pass.
 
     def __iadd__(self, other):
         return self + other if self._is_recorded_with(other) else self.add_(other)
@@ -127,8 +127,8 @@ class Tensor:
         return self / other if self._is_recorded_with(other) else self.div_(other)
 
     def _is_recorded_with(self, other):
-        is_trained_leaf = self.is_leaf and self._requires_grad  # whose change in place is an error
-        return grad_mode.enabled and not is_trained_leaf and (
+        is_trainable_leaf = self.is_leaf and self._requires_grad  # changing it in place raises
+        return grad_mode.enabled and not is_trainable_leaf and (
             self._requires_grad or isinstance(other, Tensor) and other._requires_grad)
 
     # Operations as methods
@@ -201,15 +201,17 @@ class Tensor:
     @grad.setter
     def grad(self, value):
         if value is not None and (not isinstance(value, Tensor) or (
-                value.shape, value.dtype) != (self.shape, self.dtype)):
-            raise ValueError(f"grad: expected None or a {self.dtype} Tensor of shape "
-                             f"{self.shape}, got {describe(value)}")
+                value.shape, value.dtype, value.device) != (self.shape, self.dtype, self.device)):
+            raise ValueError(f"grad: expected None or a {self.dtype} Tensor of shape {self.shape} "
+                             f"on the {self.device}, got {describe(value)}")
+        if hooks.capture is not None:
+            hooks.capture.uses_gradient(self, clears=True)
         self._grad = value
 
     def backward(self, gradient=None, retain_graph=False, create_graph=False):
         """Add d(self)/d(leaf), weighted by `gradient`, to the `grad` of every leaf below.
 
-        gradient      a Tensor, array or number of this tensor's shape; None for 1
+        gradient      a Tensor or array of this tensor's shape, a number for one element; None: 1
         retain_graph  keep what a second backward needs
 
         Raises RuntimeError if nothing here requires a gradient, if the graph was used already, or
@@ -264,9 +266,7 @@ class Tensor:
         if value.array is self.array:  # `x.data += 1` ends in this: it was changed in place
             return
         if (value.shape, value.dtype, value.device) != (self.shape, self.dtype, self.device):
-            self.grad_buffer = None  # it has the shape and the place of the array before
-        # Graphs that recorded the array before find the version changed: it only ever rises.
-        value.version[0] = max(value.version[0], self.version[0] + 1)
+            self.grad_buffer = None  # it matches the old array's shape, dtype and device
         self.array, self.version = value.array, value.version
         self.read_only = value.read_only
 
@@ -417,6 +417,6 @@ def unpickled(cls, array, requires_grad):
     return result
 
 
-# At the end, because they are written in terms of Tensor: the one circle in the package.
+# At the end, because they are written in terms of Tensor: the package's only circular import.
 from minigan.autograd import backward_pass  # noqa: E402
 from minigan import functional as F  # noqa: E402

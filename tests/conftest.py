@@ -31,9 +31,11 @@ GPUS = [
 
 @contextlib.contextmanager
 def on(place):
-    """The device as the default for new tensors: "cpu", "cuda" or "standin"."""
-    with stand_in() if place == "standin" else contextlib.nullcontext():
-        minigan.set_device("cpu" if place == "cpu" else "cuda")
+    """The device as the default for new tensors: "cpu", "cuda" or "standin"; or "textbook", the
+    CPU without kernels."""
+    around = {"standin": stand_in, "textbook": kernels.disabled}
+    with around.get(place, contextlib.nullcontext)():
+        minigan.set_device("cpu" if place in ("cpu", "textbook") else "cuda")
         tf32 = minigan.backends.cudnn.allow_tf32
         minigan.backends.cudnn.allow_tf32 = False  # tests compare to more digits than it has
         try:
@@ -60,11 +62,12 @@ def stand_in():
             devices._generators.pop("cuda", None)
 
 
-@pytest.fixture(params=["cpu", *GPUS])
+@pytest.fixture(params=["cpu", "textbook", *GPUS])
 def device(request):
-    """Each device in turn, as the default for new tensors; under its name, "cpu" or "cuda"."""
+    """Each device in turn, as the default for new tensors, and the CPU by the textbook's formulas
+    alone; under its name, "cpu" or "cuda"."""
     with on(request.param):
-        yield "cpu" if request.param == "cpu" else "cuda"
+        yield "cpu" if request.param in ("cpu", "textbook") else "cuda"
 
 
 @pytest.fixture(params=["textbook", "kernels"])

@@ -80,17 +80,17 @@ def test_captured_steps_are_the_plain_ones_bit_for_bit(name, steps, device):
     assert_equal(trained(MAKES[name], steps, True), trained(MAKES[name], steps, False))
 
 
+def steps_of(optimiser):
+    return {int(state["step"]) for state in optimiser.state_dict()["state"].values()}
+
+
 def test_every_call_is_one_step(device):
     counted = []
     step, _, (optimiser,), inputs = MAKES["cnn, Adam"]()
     captured = minigan.capture(step)
     for _ in range(6):
         captured(*inputs())
-        steps = {state["step"] for state in optimiser.state_dict()["state"].values()}
-        counted.append(steps)
-        if device == "cuda":
-            for _, block in optimiser.blocks:
-                assert set(block.counters.tolist()) == steps
+        counted.append(steps_of(optimiser))
     assert counted == [{1}, {2}, {3}, {4}, {5}, {6}]
 
 
@@ -107,16 +107,136 @@ def test_options_may_change_between_the_calls(name, device):
     assert captured[1][:1] == constant[1][:1] and captured[1][-1] != constant[1][-1]
 
 
-def load_again(optimisers, i):
-    """As when a run is resumed: the parameters' moments are at other addresses afterwards."""
-    if i == 4:
-        for optimiser in optimisers:
-            optimiser.load_state_dict(optimiser.state_dict())
+# What is changed between the calls
+
+class Sign(optim.Optimizer):
+    """A user's own optimiser: its formula has the options' numbers, not their addresses."""
+
+    numbers = ("lr",)
+
+    def __init__(self, params, lr):
+        super().__init__(params, dict(lr=lr))
+
+    def update(self, group, params, grads, steps):
+        for p, g in zip(params, grads):
+            p -= group["lr"] * (g / (g * g + 1))
 
 
-def test_a_loaded_optimiser_is_captured_anew(device):
-    make = MAKES["conditional GAN"]
-    assert_equal(trained(make, 9, True, load_again), trained(make, 9, False, load_again))
+class Small:
+    """A captured or plain step of a few parameters, for a test to change."""
+
+    def __init__(self, optimiser_of, captured):
+        minigan.manual_seed(0)
+        self.params = [minigan.randn(n + 2, requires_grad=True) for n in range(3)]
+        self.optimiser = optimiser_of(self.params[:2])
+        self.clears = "all"
+        self.call = minigan.capture(self.step) if captured else self.step
+
+    def step(self, x):
+        if self.clears == "all":
+            for p in self.params:
+                p.grad = None
+        loss = sum((p * p * x).sum() for p in self.params)
+        loss.backward()
+        self.optimiser.step()
+        return loss
+
+    def numbers(self):
+        states = [value for state in self.optimiser.state.values() for value in state.values()]
+        grads = [p.grad for p in self.params if p.grad is not None]
+        return [x.tolist() for x in (*self.params, *states, *grads)]
+
+
+def set_option(name, value):
+    def change(small):
+        small.optimiser.param_groups[0][name] = value
+
+    return change
+
+
+def move_a_parameter(small):
+    small.params[0].data = small.params[0].data * 2
+
+
+def replace_a_state(small):
+    state = small.optimiser.state.get(small.params[0])
+    if state is not None:
+        name = small.optimiser.state_names[-1]
+        state[name] = state[name] + 1
+
+
+def add_a_group(small):
+    if len(small.optimiser.param_groups) == 1:
+        small.optimiser.add_param_group({"params": small.params[2:], "lr": 0.2})
+
+
+def lay_out_anew(small):
+    """The same parameters given to another optimiser, where their gradients go from then on."""
+    small.other = optim.SGD(small.params, 0.1)
+
+
+CHANGES = {
+    "nothing": lambda small: None,
+    "lr": set_option("lr", 0.3),
+    "weight_decay": set_option("weight_decay", 0.5),
+    "momentum": set_option("momentum", 0.9),
+    "load_state_dict": lambda small: small.optimiser.load_state_dict(small.optimiser.state_dict()),
+    "a parameter replaced": move_a_parameter,
+    "a state replaced": replace_a_state,
+    "a group added": add_a_group,
+    "a parameter more": lambda small: small.optimiser.param_groups[0]["params"].append(
+        small.params[2]),
+    "a parameter less": lambda small: small.optimiser.param_groups[0].update(
+        params=small.params[1:2]),
+    "other groups": lambda small: small.optimiser.param_groups.__setitem__(
+        0, dict(small.optimiser.param_groups[0], lr=0.2)),
+    "gradients of another optimiser": lay_out_anew,
+    "gradients forgotten": lambda small: small.optimiser.zero_grad(),
+    "gradients zeroed": lambda small: small.optimiser.zero_grad(set_to_none=False),
+    "a gradient set": lambda small: setattr(small.params[1], "grad", minigan.ones(3)),
+}
+SMALL = {
+    "SGD": lambda params: optim.SGD(params, 0.1),
+    "momentum": lambda params: optim.SGD(params, 0.1, momentum=0.5),
+    "Adam": lambda params: optim.Adam(params, 0.1),
+    "Sign": lambda params: Sign(params, 0.1),
+}
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["cleared", "kept"])
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_between_the_calls_are_followed(change, name, kept, device):
+    if change in ("weight_decay", "momentum") and change not in SMALL[name](
+            [minigan.ones(1, requires_grad=True)]).param_groups[0]:
+        return
+    for when in (1, 2, 4):  # before the first steps end, before the capture, after it
+        plain, captured = (Small(SMALL[name], c) for c in (False, True))
+        for small in (plain, captured):
+            small.clears = "none" if kept else "all"
+        for call in range(8):
+            for small in (plain, captured):
+                if call == when:
+                    CHANGES[change](small)
+                small.result = small.call(minigan.full((), 0.1 * call))
+            assert plain.result.tolist() == captured.result.tolist(), (when, call)
+            assert plain.numbers() == captured.numbers(), (when, call)
+
+
+def test_what_does_not_change_is_captured_once(gpu):
+    """Python's part of the step runs three times, and again only after changes that need it."""
+    calls = []
+    small = Small(SMALL["Adam"], False)
+    captured = minigan.capture(lambda x: (calls.append(1), small.step(x))[1])
+    for call in range(8):
+        CHANGES["lr"](small)
+        small.optimiser.param_groups[0]["lr"] /= call + 1
+        captured(minigan.ones(()))
+    assert len(calls) == 3
+    CHANGES["load_state_dict"](small)
+    for _ in range(8):
+        captured(minigan.ones(()))
+    assert len(calls) == 6
 
 
 def test_inputs_may_come_from_the_host(device):
@@ -286,9 +406,9 @@ def test_what_cupy_itself_refuses_is_explained(gpu):
     with pytest.raises(RuntimeError, match="cannot be captured.*item"):
         captured(*inputs())
     # What was not computed is not counted either.
-    assert {s["step"] for s in optimiser.state_dict()["state"].values()} == {2}
+    assert steps_of(optimiser) == {2}
     step(*inputs())
-    assert {s["step"] for s in optimiser.state_dict()["state"].values()} == {3}
+    assert steps_of(optimiser) == {3}
 
 
 @pytest.mark.parametrize("later, said", [

@@ -1,5 +1,6 @@
 """What holds on a GPU: the same numbers as on the CPU, the examples, and nobody waiting."""
 
+import importlib
 import sys
 
 import numpy
@@ -15,10 +16,14 @@ from conftest import stand_in
 from crosscheck import cross_check
 from minigan import data, nn, optim
 from minigan.data import DataLoader, MnistDataset
+from minigan.device import is_on_gpu
+from minigan.kernels import convolution_gpu
 from minigan.training import Progress, Run, runs
 from standin.memory import memory
-from standin.streams import no_host_reads
+from standin.streams import counts, no_host_reads
 from test_capture import MAKES
+
+cases = importlib.import_module("minigan.gradcheck.cases")  # `minigan.gradcheck` is the function
 
 
 @pytest.fixture
@@ -40,11 +45,60 @@ def test_every_operation_gives_the_numbers_of_the_cpu(gpu):
 
 
 def test_the_cross_check_sees_an_operation_that_differs(gpu, monkeypatch):
-    from minigan.kernels.cuda import activation
-    right = activation.sigmoid_backward
-    monkeypatch.setattr(activation, "sigmoid_backward", lambda g, y: right(g, y) * 1.0001)
+    from minigan.kernels import activation
+    right = activation.launch_each
+
+    def a_little_wrong(name, n, *arrays):
+        right(name, n, *arrays)
+        if name == "sigmoid_backward" and is_on_gpu(arrays[0]):
+            arrays[-1][...] *= 1.0001
+
+    monkeypatch.setattr(activation, "launch_each", a_little_wrong)
     wrong = {name for name, _, what, error in cross_check("cuda") if error > 1e-5}
     assert {"sigmoid", "nn.Sigmoid"} <= wrong and "tanh" not in wrong
+
+
+# They generate random numbers, or wait for how many elements there are.
+NOT_CAPTURED = {"dropout p 0.4", "dropout2d p 0.4", "index boolean"}
+
+
+def test_every_operation_can_be_captured(gpu, monkeypatch):
+    constants = {}
+    make = cases.tensor
+
+    def made_once(values, *args, **options):  # a case's function makes them in each call
+        key = repr((values, args, options))
+        if key not in constants:
+            constants[key] = make(values, *args, **options)
+        return constants[key]
+
+    refused = set()
+    for case in cases.all_cases():
+        function, inputs = cases.prepare(case, "cuda", "float32")
+
+        def step():
+            for x in inputs:
+                x.grad = None
+            outputs = function(*inputs)
+            outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+            for y in outputs:
+                if y.requires_grad:
+                    y.backward(minigan.ones_like(y.detach()), retain_graph=True)
+            return [*outputs, *[x.grad for x in inputs if x.grad is not None]]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(cases, "tensor", made_once)
+            expected = [x.detach().cpu().numpy() for _ in range(4) for x in step()]
+            try:
+                captured = minigan.capture(step)
+                found = [x.cpu().numpy() for _ in range(4) for x in captured()]
+            except RuntimeError:
+                refused.add(f"{case.operation} {case.configuration}")
+                continue
+        for ours, theirs in zip(found, expected, strict=True):
+            numpy.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6, err_msg=str(case))
+        constants.clear()
+    assert refused <= NOT_CAPTURED
 
 
 def dcgan_step():
@@ -212,10 +266,9 @@ def test_tensors_go_there_and_back_with_their_gradients(gpu):
 # Convolutions in a form that a small test does not reach by itself
 
 def test_columns_are_made_a_part_at_a_time(gpu, monkeypatch):
-    from minigan.kernels import convolution
     results = []
     for part in (1, 1 << 26):
-        monkeypatch.setattr(convolution, "PART_ON_GPU", part)
+        monkeypatch.setattr(convolution_gpu, "PART", part)
         minigan.manual_seed(0)
         for layer in (nn.Conv2d(5, 4, 3, 2, 1), nn.ConvTranspose2d(5, 4, 3, 2, 1)):
             x = minigan.randn(2, 5, 6, 7, requires_grad=True)
@@ -226,13 +279,20 @@ def test_columns_are_made_a_part_at_a_time(gpu, monkeypatch):
             numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+def test_a_convolution_copies_nothing_from_the_host(layer, imitated):
+    layer, x = layer(3, 2, 5, 3, 1), minigan.rand(2, 3, 11, 13)
+    before = counts.uploads
+    layer(x).sum().backward()
+    assert counts.uploads == before
+
+
 def test_columns_are_not_kept_for_the_backward(imitated, monkeypatch):
-    from minigan.kernels import convolution
     layer = nn.Conv2d(8, 4, 8, stride=2)
     x = minigan.rand(2, 8, 64, 64)
     x[0, 0] @ x[0, 0]  # so that cuBLAS has its workspace
     columns = 8 * 64 * 29 * 29 * 2 * 4  # bytes
-    monkeypatch.setattr(convolution, "PART_ON_GPU", 1)
+    monkeypatch.setattr(convolution_gpu, "PART", 1)
     memory.reset_peak()
     before = memory.now
     y = layer(x)

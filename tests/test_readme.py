@@ -1,5 +1,6 @@
 """The README: its code runs, its commands exist, its figures of lines are right."""
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -42,6 +43,32 @@ def test_line_counts():
     for name, count in counted:
         lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
         assert abs(lines - int(count)) <= 0.03 * lines, (name, lines)
+
+
+def reading_path():
+    """The files that the README sends a reader to, in order."""
+    return re.findall(r"^\| `(\S+\.py)` \| \d+ \|", README, re.MULTILINE)
+
+
+def test_the_reading_path_is_short():
+    lines = sum(len((ROOT / name).read_text(encoding="utf-8").splitlines())
+                for name in reading_path())
+    assert lines < 1900
+
+
+def test_the_reading_path_is_self_contained():
+    """Whatever it imports is on it, or is named in the paragraph after it."""
+    path = reading_path()
+    paragraph = README.split("The path is self-contained", 1)[1].split("\n\n", 1)[0]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", paragraph)
+    for name in path:
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.module.startswith("minigan."):
+                continue
+            file = node.module.replace(".", "/")
+            assert f"{file}.py" in path or any(
+                f"{file}.py" == f"minigan/{part}" or f"{file}/".startswith(f"minigan/{part}")
+                for part in named), f"{name} imports {node.module}"
 
 
 def test_files_that_are_shown_or_named_exist():

@@ -233,8 +233,7 @@ def test_numpy_options_do_not_widen():
     x = minigan.ones(2, 3)
     F, half = nn.functional, numpy.float64(0.5)
     for y in (x.clamp(half), F.leaky_relu(x, half), F.softplus(x, half), F.layer_norm(
-            x, 3, eps=half), F.batch_norm(
-            x, None, None, training=True, eps=half), x * half):
+            x, 3, eps=half), F.batch_norm(x, None, None, training=True, eps=half), x * half):
         assert y.dtype == "float32"
 
 

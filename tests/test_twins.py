@@ -13,6 +13,7 @@ import numpy
 import pytest
 
 import minigan
+from conftest import GPUS, on
 from minigan import Tensor, kernels, optim
 from minigan import functional as F
 from minigan.autograd import twins
@@ -23,6 +24,13 @@ DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14}  # of the largest number, in a result of size 1
 
 pytestmark = pytest.mark.usefixtures("seed")
+
+
+@pytest.fixture(params=["cpu", *GPUS])
+def device(request):
+    """Each device in turn, with its kernels."""
+    with on(request.param):
+        yield "cpu" if request.param == "cpu" else "cuda"
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +240,30 @@ def test_linear(device, shape, out, has_bias):
     agree(device, F.linear, random(*shape), w.T.copy().T, b, tolerance=20)
     agree(device, lambda x, b: F.linear(x, x, b), random(5, 5), random(5), g=random(5, 5, seed=4),
           tolerance=10)
+
+
+@pytest.mark.parametrize("left, right", [
+    ((3, 5), (5, 7)), ((5,), (5, 7)), ((3, 5), (5,)), ((5,), (5,)), ((2, 3, 5), (5, 7)),
+    ((3, 5), (2, 5, 7)), ((2, 3, 5), (2, 5, 7)), ((2, 3, 5), (4, 1, 5, 7)), ((2, 3, 5), (5,)),
+    ((5,), (2, 5, 7)), ((1, 1), (1, 1))])
+def test_matmul(device, left, right):
+    for x, y in itertools.product(layouts(left), layouts(right)):
+        shape = numpy.matmul(x, y).shape
+        agree(device, F.matmul, x, y, g=random(*shape, seed=1), tolerance=20)
+    agree(device, F.matmul, random(*left[::-1]).T, random(*right[::-1]).T, tolerance=20)
+
+
+@pytest.mark.parametrize("join", [F.cat, F.stack])
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_joining(device, join, dim):
+    for x, y in itertools.product(layouts((3, 5, 7)), repeat=2):
+        shape = (numpy.concatenate if join is F.cat else numpy.stack)([x, y, x], axis=dim).shape
+        agree(device, lambda x, y: join([x, y, x], dim), x, y, g=random(*shape, seed=1))
+    integers = [Tensor(to_device(numpy.arange(n), device)) for n in (3, 3)]
+    joined = join(integers)
+    assert joined.dtype == "int64" and to_device(joined.array, "cpu").ravel().tolist() == [0, 1, 2] * 2
+    with pytest.raises(ValueError, match=f"{join.__name__}: .*must (match|agree|have the same)"):
+        join([minigan.ones(2, 3, device=device), minigan.ones(3, 2, device=device)])
 
 
 def test_a_bias_gradient_of_many_rows_is_exact(device):

@@ -85,9 +85,9 @@ def gelu(input: Tensor, approximate="none"):
     return node(0.5 * x * (1 + h), (input,), backward)
 
 
-# 1 - Phi(|x|) = exp(-x^2 / 2) * P(t) with t = (|x| - 4) / (|x| + 4), and P is smooth on
-# -1 < t < 1: NumPy has no erf. The coefficients, lowest power first, are the Chebyshev expansion
-# of P computed with 40 digits; cut at degree 20 the error of Phi is below 1e-14.
+# NumPy has no erf. 1 - Phi(|x|) = exp(-x^2 / 2) * P(t) with t = (|x| - 4) / (|x| + 4), where P is
+# smooth on -1 < t < 1. These are the coefficients of its Chebyshev approximation of degree 20,
+# computed with 40 digits and rewritten in powers of t, lowest first: Phi's error is below 1e-14.
 TAIL = (
     0.09441064130197564, -0.17039772154858526, 0.12437925533777237, -0.07170740732923692,
     0.030864804160505896, -0.008492095643151888, 0.0005075613167637769, 0.0006388152179024613,
@@ -124,7 +124,7 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0):
 
 @operation
 def softmax(input: Tensor, dim):
-    """e^x over its sum along dim."""
+    """e^x divided by its sum along dim."""
     x = floating(input).array
     axis = check_axis("softmax", dim, x.ndim)
     y = array_module(x).exp(log_softmax_of(x, axis))
@@ -137,7 +137,7 @@ def softmax(input: Tensor, dim):
 
 @operation
 def log_softmax(input: Tensor, dim):
-    """log(softmax(x)) along dim, computed in one piece."""
+    """log(softmax(x)) along dim, without forming the softmax, which could underflow."""
     x = floating(input).array
     axis = check_axis("log_softmax", dim, x.ndim)
     y = log_softmax_of(x, axis)

@@ -1,6 +1,7 @@
 """Arithmetic with broadcasting, reductions, comparisons and the matrix product.
 
-The backward pass sums a gradient over broadcast axes, so a backward here gives it as it comes.
+The backward pass sums a gradient over broadcast axes (`unbroadcast` in autograd.py), so a backward
+here returns it as it comes.
 Types combine by PyTorch's rules: a Python number or a 0-d tensor never widens a tensor of the
 same kind, and integers become float32 where a formula needs fractions.
 """
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import numpy
 
-from minigan.autograd import exact_sum, node, operation
+from minigan.autograd import sum_in_float64, node, operation
 from minigan.checks import check_axes, check_axis, check_bounds
 from minigan.device import array_module
 from minigan.tensor import Tensor
@@ -144,7 +145,7 @@ def sum(input: Tensor, dim=None, keepdim=False):
     axes = check_axes("sum", dim, x.ndim)
     over = axes if x.ndim else None
     if x.dtype.kind == "f":
-        y = exact_sum(x, over, keepdim)
+        y = sum_in_float64(x, over, keepdim)
     else:
         y = xp.asarray(x.sum(axis=over, dtype=numpy.int64, keepdims=keepdim))
 
@@ -165,7 +166,7 @@ def mean(input: Tensor, dim=None, keepdim=False):
     count = 1
     for axis in axes if x.ndim else ():
         count *= x.shape[axis]
-    # In float64, as exact_sum: a sum of half-precision numbers may exceed what they can hold.
+    # In float64, as sum_in_float64: a sum of half-precision numbers may exceed what they can hold.
     total = x.sum(axis=axes if x.ndim else None, dtype=numpy.float64, keepdims=keepdim)
     y = xp.asarray(total / (count or math.nan), dtype=x.dtype)  # the mean of nothing is nan
 

@@ -6,7 +6,7 @@
 Shapes: N batch, C channels in, O channels out, H W image, KH KW kernel, OH OW output. Inside,
 images lie in memory as (C,H,W,N), batch last: copying a window then runs over neighbouring memory
 whatever the stride, and a product's result (O, OH*OW*N) is such an image already. Results are
-returned as transposed views of that, which the next layer turns back without moving anything.
+returned as transposed views of that, which the next layer transposes back without copying.
 
 Formulas: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning, 2016.
 """
@@ -14,7 +14,7 @@ Formulas: V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep l
 import functools
 from typing import NamedTuple
 
-from minigan.autograd import exact_sum, node, operation
+from minigan.autograd import sum_in_float64, node, operation
 from minigan.checks import check_convolution, check_pair, describe
 from minigan.device import array_module
 from minigan.tensor import Tensor
@@ -37,7 +37,7 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
     """
     x, w = input.array, weight.array
     b = None if bias is None else bias.array
-    check_convolution("conv2d", x, w, b, 1, 0, groups)
+    check_convolution("conv2d", x, w, b, groups, channels=1, outputs=0)
     batch = x if x.ndim == 4 else x[None]                   # (N,C,H,W)
     geometry = conv2d_geometry(batch.shape[2:], w.shape[2:], stride, padding, dilation)
     O, (OH, OW), N = w.shape[0], geometry.output, len(batch)
@@ -50,15 +50,13 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
     def backward(g):
         g = g if x.ndim == 4 else g[None]
         g = g.transpose(1, 2, 3, 0).reshape(O, OH * OW * N)
-        gx = gw = gb = None
+        gx = gw = None
         if input.requires_grad:
             gx = col2im(w.reshape(O, -1).T @ g, N, geometry).transpose(3, 0, 1, 2)
             gx = gx.reshape(x.shape)
         if weight.requires_grad:
             gw = (g @ columns.T).reshape(w.shape)
-        if b is not None:
-            gb = exact_sum(g, 1)
-        return gx, gw, gb
+        return [gx, gw] if b is None else [gx, gw, sum_in_float64(g, 1)]
 
     y = y.reshape(O, OH, OW, N).transpose(3, 0, 1, 2)        # (N,O,OH,OW)
     return node(y if x.ndim == 4 else y[0], present(input, weight, bias), backward)
@@ -81,7 +79,7 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
     """
     x, w = input.array, weight.array
     b = None if bias is None else bias.array
-    check_convolution("conv_transpose2d", x, w, b, 0, 1, groups)
+    check_convolution("conv_transpose2d", x, w, b, groups, channels=0, outputs=1)
     batch = x if x.ndim == 4 else x[None]                    # (N,C,H,W)
     geometry = conv_transpose2d_geometry(batch.shape[2:], w.shape[2:], stride, padding,
                                          output_padding, dilation)
@@ -95,15 +93,13 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
     def backward(g):
         g = g if x.ndim == 4 else g[None]
         columns = im2col(g.transpose(1, 2, 3, 0), geometry)  # (O*KH*KW, H*W*N)
-        gx = gw = gb = None
+        gx = gw = None
         if input.requires_grad:
             gx = (w.reshape(C, -1) @ columns).reshape(C, H, W, N).transpose(3, 0, 1, 2)
             gx = gx.reshape(x.shape)
         if weight.requires_grad:
             gw = (x2 @ columns.T).reshape(w.shape)
-        if b is not None:
-            gb = exact_sum(g, (0, 2, 3))
-        return gx, gw, gb
+        return [gx, gw] if b is None else [gx, gw, sum_in_float64(g, (0, 2, 3))]
 
     y = y.transpose(3, 0, 1, 2)                              # (N,O,OH,OW)
     return node(y if x.ndim == 4 else y[0], present(input, weight, bias), backward)
@@ -134,7 +130,7 @@ def conv2d_geometry(size, kernel, stride, padding, dilation):
 
 @functools.lru_cache(maxsize=256)
 def checked_conv2d_geometry(size, kernel, stride, padding, dilation):
-    """Worked out once for each layer, not in every step."""
+    """Cached: computed once for each combination of sizes."""
     if padding == "same":
         if stride != (1, 1):
             raise ValueError(f"conv2d: padding='same' needs stride 1, got {stride}")

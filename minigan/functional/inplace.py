@@ -55,6 +55,7 @@ def assign(name, tensor, index, value):
     return tensor
 
 
+@explain_errors
 def copy_(input, src):
     """The numbers of another tensor, broadcast."""
     if len(getattr(src, "shape", ())) > input.ndim:
@@ -74,11 +75,13 @@ def sub_(input, other, *, alpha=1):
     return changed_by("sub_", operator.isub, input, scaled(input, other, alpha))
 
 
+@explain_errors
 def mul_(input, other):
     """input *= other."""
     return changed_by("mul_", operator.imul, input, other)
 
 
+@explain_errors
 def div_(input, other):
     """input /= other."""
     return changed_by("div_", operator.itruediv, input, other)

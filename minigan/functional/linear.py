@@ -1,6 +1,6 @@
 """Products with a weight matrix: linear, and embedding, which picks its rows."""
 
-from minigan.autograd import exact_sum, node, operation
+from minigan.autograd import sum_in_float64, node, operation
 from minigan.checks import check_embedding, check_linear
 from minigan.device import array_module
 from minigan.tensor import Tensor
@@ -25,8 +25,8 @@ def linear(input: Tensor, weight: Tensor, bias=None):
         g2 = g.reshape(rows, w.shape[0])
         x2 = x.reshape(rows, w.shape[1])
         gx = (g2 @ w).reshape(x.shape) if input.requires_grad else None
-        gw = g2.T @ x2 if weight.requires_grad else None
-        return gx, gw, exact_sum(g2, 0) if b is not None else None
+        gw = g2.T.dot(x2) if weight.requires_grad else None  # for one row quicker than @
+        return [gx, gw] if b is None else [gx, gw, sum_in_float64(g2, 0)]
 
     return node(y, (input, weight) if bias is None else (input, weight, bias), backward)
 

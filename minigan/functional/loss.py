@@ -223,9 +223,10 @@ def reduced(losses, reduction, divisor=None):
     if reduction == "none":
         return losses, 1
     xp = array_module(losses)
-    total = losses.sum(dtype="float64")  # as exact_sum; in half precision it may be infinite
+    total = losses.sum(dtype="float64")  # as sum_in_float64; in half precision it may be infinite
     if reduction == "sum":
         return xp.asarray(total, dtype=losses.dtype), 1
-    divisor = xp.asarray(losses.size if divisor is None else divisor, dtype="float64")
+    # `full`, as `asarray` would copy a number from the host, which cannot be captured.
+    divisor = xp.full((), losses.size if divisor is None else divisor, "float64")
     return (xp.asarray(total / divisor, dtype=losses.dtype),
             xp.asarray(1 / divisor, dtype=losses.dtype))

@@ -1,4 +1,4 @@
-"""Batch and layer normalization: shift and scale to mean 0 and variance 1, then learn both anew.
+"""Batch and layer normalization: to mean 0 and variance 1, then by a learned scale and shift.
 
 With xhat = (x - mean) / sqrt(var + eps) over P numbers and y = xhat * weight + bias,
 
@@ -12,7 +12,7 @@ S. Ioffe and C. Szegedy, Batch normalization, 2015; J. L. Ba et al., Layer norma
 
 import numpy
 
-from minigan.autograd import exact_sum, node, operation
+from minigan.autograd import sum_in_float64, node, operation
 from minigan.checks import check_batch_norm, check_layer_norm
 from minigan.device import array_module
 from minigan.functional.convolution import present
@@ -57,13 +57,13 @@ def batch_norm(input: Tensor, running_mean, running_var, weight=None, bias=None,
         y += bias.array.reshape(channels)
 
     def backward(g):
-        gx, gw, gb = None, exact_sum(g * xhat, axes), exact_sum(g, axes)
+        gx, gw, gb = None, sum_in_float64(g * xhat, axes), sum_in_float64(g, axes)
         if input.requires_grad:
             h = g * w
             if training:
                 h = h - mean_over(h, axes) - xhat * mean_over(h * xhat, axes)
             gx = h * scale                            # the formula above
-        return gx, *[gw] * (weight is not None), *[gb] * (bias is not None)
+        return present_gradients(gx, (weight, gw), (bias, gb))
 
     return node(y.astype(input.dtype, copy=False), present(input, weight, bias), backward)
 
@@ -85,7 +85,7 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
     axes = tuple(range(x.ndim - len(shape), x.ndim))  # of an item
     items = tuple(range(x.ndim - len(shape)))         # all others
     centred = x - mean_over(x, axes)
-    centred = centred - mean_over(centred, axes)      # rounding: of equal numbers nothing is left
+    centred = centred - mean_over(centred, axes)      # again, for what rounding left of the mean
     scale = 1 / array_module(x).sqrt(mean_over(centred * centred, axes) + eps)
     xhat = centred * scale
     w = 1 if weight is None else weight.array
@@ -98,10 +98,15 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps=1e-5
         if input.requires_grad:
             h = g * w
             gx = (h - mean_over(h, axes) - xhat * mean_over(h * xhat, axes)) * scale
-        gw, gb = exact_sum(g * xhat, items), exact_sum(g, items)
-        return gx, *[gw] * (weight is not None), *[gb] * (bias is not None)
+        gw, gb = sum_in_float64(g * xhat, items), sum_in_float64(g, items)
+        return present_gradients(gx, (weight, gw), (bias, gb))
 
     return node(y.astype(input.dtype, copy=False), present(input, weight, bias), backward)
+
+
+def present_gradients(gx, *others):
+    """The gradients of the input and of those other inputs that there are."""
+    return [gx, *[g for tensor, g in others if tensor is not None]]
 
 
 def mean_over(x, axes):

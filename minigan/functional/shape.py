@@ -5,7 +5,7 @@ import itertools
 
 import numpy
 
-from minigan.autograd import exact_sum, node, operation
+from minigan.autograd import sum_in_float64, node, operation
 from minigan.checks import check_axis, check_sizes
 from minigan.device import array_module
 from minigan.indexing import numbers_first, plain_index
@@ -33,7 +33,7 @@ def view(input: Tensor, *shape):
 @operation
 def flatten(input: Tensor, start_dim=0, end_dim=-1):
     """Dimensions start_dim to end_dim (included) made one."""
-    shape = input.shape
+    shape = input.array.shape
     first = check_axis("flatten", start_dim, len(shape))
     last = check_axis("flatten", end_dim, len(shape))
     if first > last:
@@ -211,6 +211,6 @@ def interpolate(input: Tensor, size=None, scale_factor=None, mode="nearest"):
     y[...] = x[:, :, :, None, :, None]
 
     def backward(g):
-        return (exact_sum(g.reshape(N, C, H, sh, W, sw), (3, 5)),)
+        return (sum_in_float64(g.reshape(N, C, H, sh, W, sw), (3, 5)),)
 
     return node(y.reshape(N, C, H * sh, W * sw), (input,), backward)

@@ -44,7 +44,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
             products.outer(image, g, geometry, gw)
         if gb is not None:
             products.sum_of_images(g, gb)
-        return gx, gw, gb
+        return [gx, gw] if bias is None else [gx, gw, gb]
 
     y = y.transpose(BATCH_FIRST)
     return node(y if input.ndim == 4 else y[0], inputs, backward)
@@ -75,7 +75,7 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
             products.outer(g, image, geometry, gw)
         if gb is not None:
             products.sum_of_images(g, gb)
-        return gx, gw, gb
+        return [gx, gw] if bias is None else [gx, gw, gb]
 
     y = y.transpose(BATCH_FIRST)
     return node(y if input.ndim == 4 else y[0], inputs, backward)

@@ -42,7 +42,7 @@ def scatter(w, g, bias, geometry):
         rows = slice(start * KH * KW, (start + len(part)) * KH * KW)
         columns = product(matrix[:, rows].T, g, tf32=allows_tf32())
         launch("col2im", x, geometry.size[0], THREADS,
-               (columns, part, numbers(array_module(x), len(part), N, geometry)), len(part))
+               (columns, part, *numbers(len(part), N, geometry)), len(part))
     if bias is not None:
         x += bias[:, None, None, None]
     return x
@@ -75,7 +75,7 @@ def parts_of(x, geometry):
         rows = len(part) * KH * KW
         columns = array_module(x).empty((rows, OH * OW * N), x.dtype)
         launch("im2col", x, OH, THREADS,
-               (part, columns, numbers(array_module(x), len(part), N, geometry), *strides),
+               (part, columns, *numbers(len(part), N, geometry), *strides),
                len(part) * KH)
         yield slice(start * KH * KW, start * KH * KW + rows), columns
 
@@ -86,11 +86,10 @@ def channels_at_a_time(C, N, geometry):
 
 
 @functools.lru_cache(maxsize=256)
-def numbers(cupy, C, N, geometry):
-    """The geometry as lowering.cu reads it."""
+def numbers(C, N, geometry):
+    """The geometry as lowering.cu's kernels take it: CuPy passes numpy.int32 as an int."""
     (H, W), (KH, KW), (SH, SW), ((top, _), (left, _)), (DH, DW), (OH, OW) = geometry
-    return cupy.asarray(numpy.array(
-        [C, N, H, W, KH, KW, OH, OW, SH, SW, top, left, DH, DW], "int32"))
+    return tuple(map(numpy.int32, (C, N, H, W, KH, KW, OH, OW, SH, SW, top, left, DH, DW)))
 
 
 def allows_tf32():

@@ -6,6 +6,7 @@ from minigan import backends
 from minigan import functional as F
 from minigan.autograd import gradient_buffer, node, twin_of
 from minigan.device import array_module
+from minigan.functional.arithmetic import operands
 from minigan.kernels import blas
 from minigan.kernels.launch import (
     contiguous, covered, fits, launch, launch_columns, launch_rows)
@@ -63,6 +64,51 @@ def product(a, b, out=None):
                 return numpy.ascontiguousarray((b.T @ a.T).T)  # at 8 rows nearly twice as fast
             return numpy.matmul(a, b, out=out)
     return blas.product(a, b, out, tf32=backends.cuda.matmul.allow_tf32)
+
+
+@twin_of(F.matmul)
+def matmul(input, other):
+    """On a GPU, where `cupy.matmul` cannot be captured; on a CPU NumPy's is as good as any."""
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor) or (
+            isinstance(input.array, numpy.ndarray) or type(input.array) is not type(other.array)):
+        return NotImplemented
+    a, b = operands(input, other)
+    x, y = a.array, b.array
+    if not covered(x) or not covered(y) or not x.ndim or not y.ndim or (
+            x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]):
+        return NotImplemented
+    rows = x[None, :] if x.ndim == 1 else x        # (...,I,K)
+    columns = y[:, None] if y.ndim == 1 else y     # (...,K,J)
+    result = stacked_product(rows, columns)        # (...,I,J)
+    result = result[..., 0, :] if x.ndim == 1 else result
+    result = result[..., 0] if y.ndim == 1 else result
+
+    def backward(g):
+        g = g[..., None] if y.ndim == 1 else g
+        g = g[..., None, :] if x.ndim == 1 else g
+        gx = gy = None
+        if a.requires_grad:
+            gx = stacked_product(g, columns.swapaxes(-1, -2))
+            gx = gx[..., 0, :] if x.ndim == 1 else gx
+        if b.requires_grad:
+            gy = stacked_product(rows.swapaxes(-1, -2), g)
+            gy = gy[..., 0] if y.ndim == 1 else gy
+        return gx, gy
+
+    return node(result, (a, b), backward)
+
+
+def stacked_product(a, b):
+    """a (...,I,K) @ b (...,K,J) on a GPU, their stacks broadcast."""
+    if a.ndim == b.ndim == 2:
+        return product(a, b)
+    (I, K), J = a.shape[-2:], b.shape[-1]
+    if b.ndim == 2:  # one matrix for all rows
+        return product(a.reshape(-1, K), b).reshape(*a.shape[:-1], J)
+    stack = numpy.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (array_module(x).broadcast_to(x, (*stack, *x.shape[-2:])).reshape(-1, *x.shape[-2:])
+            for x in (a, b))
+    return blas.stacked_product(a, b, backends.cuda.matmul.allow_tf32).reshape(*stack, I, J)
 
 
 @twin_of(F.embedding)

@@ -8,11 +8,13 @@
 // The threads of a block go over the pixels of a row, (w,n), in steps of the block, so that
 // neighbours write neighbouring memory. Only the first of these is found by a division.
 
+// The geometry comes by value, and not as an array: a launch copies nothing to the GPU, and one that
+// is recorded keeps its own.
 #define GEOMETRY                                                                    \
-    const int C = geometry[0], N = geometry[1], H = geometry[2], W = geometry[3],   \
-              KH = geometry[4], KW = geometry[5], OH = geometry[6], OW = geometry[7], \
-              SH = geometry[8], SW = geometry[9], top = geometry[10],               \
-              left = geometry[11], DH = geometry[12], DW = geometry[13];            \
+    int C, int N, int H, int W, int KH, int KW, int OH, int OW, int SH, int SW, int top, int left, \
+    int DH, int DW
+
+#define STEPS                                                                       \
     const int first_n = threadIdx.x % N, first_pixel = threadIdx.x / N;             \
     const int step_n = blockDim.x % N, step_pixel = blockDim.x / N
 
@@ -22,10 +24,10 @@
      p += blockDim.x, w += step_pixel, n += step_n, w += n >= N, n -= n >= N ? N : 0)
 
 // The image by its strides, in elements: it need not be contiguous, and is never padded.
-extern "C" __global__ void im2col(const T* x, T* columns, const int* geometry, long long x_c,
+extern "C" __global__ void im2col(const T* x, T* columns, GEOMETRY, long long x_c,
                                   long long x_h, long long x_w, long long x_n)
 {
-    GEOMETRY;
+    STEPS;
     const long long places = (long long)OH * OW * N;
     for (int row = blockIdx.y; row < C * KH; row += gridDim.y) {
         const int c = row / KH, kh = row % KH;
@@ -61,9 +63,9 @@ __device__ int taps_apart(int S, int D)
     return apart;
 }
 
-extern "C" __global__ void col2im(const T* columns, T* x, const int* geometry)
+extern "C" __global__ void col2im(const T* columns, T* x, GEOMETRY)
 {
-    GEOMETRY;
+    STEPS;
     const long long places = (long long)OH * OW * N;
     const int apart_h = taps_apart(SH, DH), apart_w = taps_apart(SW, DW);
     for (int c = blockIdx.y; c < C; c += gridDim.y)

@@ -30,11 +30,16 @@ def sgd(self, group, params, grads, steps, buffers):
                 group["nesterov"])
 
     return step("sgd", self, group, (params, grads, buffers, steps), options,
-                counts=bool(group["momentum"]))
+                lambda: bool(group["momentum"]))
 
 
-def step(kernel, optimiser, group, columns, options, counts=True):
-    """A step of all parameters. columns: their arrays, as the kernel's table has them."""
+def step(kernel, optimiser, group, columns, options, counts=lambda: True):
+    """A step of all parameters; gives True, as a captured one reads the options anew.
+
+    columns  the parameters' arrays, as the kernel's table has them
+    options  returns the numbers that it has beside the table
+    counts   returns whether this is a step that counts
+    """
     arrays = [*chain(*columns)]
     known = tables.setdefault(optimiser, {})
     table = known.get(id(group))
@@ -46,13 +51,14 @@ def step(kernel, optimiser, group, columns, options, counts=True):
     elif not covered(arrays[0]):
         return NotImplemented
     table.set_options(options())
-    if hooks.capture is not None:  # the recorded launch reads the options anew
+    if hooks.capture is not None:
         hooks.capture.before_replay.append(lambda: table.set_options(options()))
+        hooks.capture.constants.append((counts, counts()))  # it decides what is launched
     count, first = len(columns[0]), arrays[0]
-    if counts and not isinstance(first, numpy.ndarray):
+    if counts() and not isinstance(first, numpy.ndarray):
         launch("count_step", first, 1, count, (table.addresses[-2], count))
     launch(kernel, first, BLOCKS, THREADS, (table.addresses, table.options, count), grid_rows=count)
-    return None
+    return True
 
 
 def takes(columns):

@@ -9,8 +9,8 @@ from minigan.optim.optimizer import OPTIONS, Optimizer
 
 
 class Adam(Optimizer):
-    """Steps of equal size in all parameters: the mean of the gradient over the root of the mean
-    of its square, both running means corrected for their start at 0.
+    """Each step is scaled by running means: that of the gradient over the root of that of its
+    square, both corrected for their start at 0.
 
     D. P. Kingma and J. Ba, Adam: a method for stochastic optimization, 2015.
     """
@@ -43,8 +43,10 @@ class Adam(Optimizer):
             if weight_decay:
                 g = g + weight_decay * p
             t += 1
-            m[...] = beta1 * m + (1 - beta1) * g
-            v[...] = beta2 * v + (1 - beta2) * g * g
+            m *= beta1
+            m += (1 - beta1) * g
+            v *= beta2
+            v += (1 - beta2) * (g * g)
             # Both means start at 0, and are too small at first by these factors.
             c1, c2 = (xp.asarray(1 - beta ** t, dtype=p.dtype) for beta in (beta1, beta2))
             p -= (lr / c1) * m / (xp.sqrt(v / c2) + eps)

@@ -1,8 +1,8 @@
 """What optimisers have in common: groups of parameters, their state, and memory for gradients."""
 
+import functools
 import math
 from numbers import Real
-
 
 from minigan.autograd import clear_gradients
 from minigan.checks import describe, explain_errors
@@ -131,19 +131,31 @@ class Optimizer:
 
     def _step(self):
         self._lay_out_gradients()
+        captured = hooks.capture
+        if captured is not None:
+            captured.optimisers.append(self)
+            for p in self._parameters():
+                captured.uses_gradient(p)
         for group in self.param_groups:
             params = [p for p in group["params"] if p._grad is not None]
             if not params:
                 continue
             states = [self._state_of(p) for p in params]
-            if hooks.capture is not None:
-                hooks.capture.steps.append((self, group, params, states))
-            self.update(group, [p.array for p in params], [p._grad.array for p in params],
-                        *[[state[name].array for state in states] for name in self.state_names])
+            follows = self.update(
+                group, [p.array for p in params], [p._grad.array for p in params],
+                *[[state[name].array for state in states] for name in self.state_names])
+            if captured is not None and not follows:
+                options = functools.partial(options_of, group)
+                captured.constants.append((options, options()))
             for p, state in zip(params, states):
                 p.changed()
                 for moment in state.values():
                     moment.changed()
+
+    def _parts(self):
+        """The groups, parameters and arrays of states: a captured step is for these alone."""
+        return [part for group in self.param_groups for part in (group, *group["params"])] + [
+            x.array for p in self._parameters() if p in self.state for x in self.state[p].values()]
 
     def _state_of(self, p):
         """What is remembered of a parameter: zeros at first."""
@@ -155,10 +167,12 @@ class Optimizer:
                 for name in self.state_names}
             return state
         moment = state[self.state_names[-1]]
-        if moment.array.shape != p.array.shape:
+        is_moment = len(self.state_names) > 1  # and not the number of steps alone
+        if is_moment and moment.array.shape != p.array.shape:
             raise ValueError(f"{self.name}: a parameter's shape changed from {moment.shape} to "
                              f"{p.shape}; make a new optimiser")
-        if moment.array.dtype is not p.array.dtype or type(moment.array) is not type(p.array):
+        if is_moment and moment.array.dtype is not p.array.dtype or (
+                type(moment.array) is not type(p.array)):
             for name in self.state_names:  # the parameter was moved to another device or dtype
                 state[name] = state[name].to(p.device, None if name == "step" else p.dtype)
         return state
@@ -234,3 +248,8 @@ class Optimizer:
             f"{option}={group[option]}" for option in self.defaults)
             for i, group in enumerate(self.param_groups)]
         return f"{self.name}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def options_of(group):
+    """A group without its parameters."""
+    return {name: value for name, value in group.items() if name != "params"}

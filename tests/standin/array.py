@@ -6,7 +6,7 @@ import types
 import numpy
 
 from standin.memory import Buffer
-from standin.streams import counts, host_read, made, run, upload
+from standin.streams import counts, host_read, made, refuse_in_capture, run, upload
 
 
 class ndarray:
@@ -399,15 +399,24 @@ def whole(name):
     return computed
 
 
+def joining(name):
+    """CuPy sends the addresses of many arrays to the device: here, of any number."""
+    join = whole(name)
+
+    def computed(arrays, axis=0):
+        upload()
+        return join(arrays, axis=axis)
+
+    return computed
+
+
 def matmul(a, b, out=None):
-    from standin.streams import refuse_in_capture
     refuse_in_capture("matmul", NotImplementedError(
         "calling cuBLAS API during stream capture is currently unsupported"))
     return elementwise("matmul")(a, b, out=out)
 
 
 def dot(a, b):
-    from standin.streams import refuse_in_capture
     refuse_in_capture("dot", NotImplementedError(
         "calling cuBLAS API during stream capture is currently unsupported"))
     return whole("dot")(a, b)
@@ -429,8 +438,7 @@ def as_strided(x, shape=None, strides=None):
 ELEMENTWISE = """abs absolute add clip divide equal exp expm1 floor greater isfinite isinf isnan less
     log log1p logical_and logical_not maximum minimum multiply negative not_equal power sign sqrt square
     subtract tanh where""".split()
-WHOLE = """all any argmax argmin concatenate cumsum max mean min prod stack sum take
-    take_along_axis""".split()
+WHOLE = "all any argmax argmin cumsum max mean min prod sum take take_along_axis".split()
 VIEWS = "broadcast_to expand_dims moveaxis swapaxes transpose".split()
 METHODS = "all any argmax argmin max mean min prod sum".split()
 
@@ -441,6 +449,8 @@ for name in ELEMENTWISE:
     setattr(module, name, elementwise(name))
 for name in WHOLE:
     setattr(module, name, whole(name))
+for name in ("concatenate", "stack"):
+    setattr(module, name, joining(name))
 for name in VIEWS:
     setattr(module, name, view_function(name))
 for function in (array, asarray, asnumpy, ascontiguousarray, empty, full, zeros, ones, empty_like,

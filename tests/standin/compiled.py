@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy
+
 from standin.array import ndarray
 from standin.streams import run
 
@@ -18,9 +20,9 @@ SHIM = Path(__file__).with_name("shim.h")
 COMPILER = "g++"
 DTYPES = {"float": "float32", "double": "float64", "int": "int32", "long long": "int64",
           "bool": "bool"}
-# What CuPy makes of Python's numbers, and so what a parameter must be for them.
+# What CuPy makes of numbers, and so what a parameter must be for them.
 NUMBERS = {bool: ("bool", ctypes.c_bool), int: ("long long", ctypes.c_longlong),
-           float: ("double", ctypes.c_double)}
+           float: ("double", ctypes.c_double), numpy.int32: ("int", ctypes.c_int)}
 
 
 def has_compiler():

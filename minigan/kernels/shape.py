@@ -1,0 +1,63 @@
+"""Twins of functional/shape.py's cat and stack, for a GPU: to join arrays, CuPy copies their addresses
+there from the host, which cannot be captured. On a CPU NumPy's functions are as good as any."""
+
+import itertools
+
+from minigan import functional as F
+from minigan.autograd import node, twin_of
+from minigan.checks import check_axis
+from minigan.device import array_module, is_on_gpu
+from minigan.functional.shape import checked_tensors
+from minigan.kernels.launch import switch, switched_off
+from minigan.tensor import Tensor
+
+
+@twin_of(F.cat)
+def cat(tensors, dim=0):
+    if not takes(tensors):
+        return NotImplemented
+    tensors = checked_tensors("cat", tensors)
+    first = tensors[0].shape
+    axis = check_axis("cat", dim, len(first))
+    before, after = first[:axis], first[axis + 1:]
+    if any(x.shape[:axis] != before or x.shape[axis + 1:] != after for x in tensors):
+        return NotImplemented
+    ends = list(itertools.accumulate(x.shape[axis] for x in tensors))
+
+    def parts(whole):
+        return [whole[(slice(None),) * axis + (slice(start, end),)]
+                for start, end in zip([0, *ends], ends)]
+
+    return joined("cat", tensors, (*before, ends[-1], *after), parts)
+
+
+@twin_of(F.stack)
+def stack(tensors, dim=0):
+    if not takes(tensors):
+        return NotImplemented
+    tensors = checked_tensors("stack", tensors)
+    first = tensors[0].shape
+    axis = check_axis("stack", dim, len(first) + 1)
+    if any(x.shape != first for x in tensors):
+        return NotImplemented
+
+    def parts(whole):
+        return [whole[(slice(None),) * axis + (i,)] for i in range(len(tensors))]
+
+    return joined("stack", tensors, (*first[:axis], len(tensors), *first[axis:]), parts)
+
+
+def takes(tensors):
+    """Whether these are arrays of a GPU, of whatever dtype, and twins are not disabled."""
+    return isinstance(tensors, (tuple, list)) and bool(tensors) and all(
+        isinstance(x, Tensor) and is_on_gpu(x.array) for x in tensors) and (
+        not switch.disabled and not switched_off())
+
+
+def joined(name, tensors, shape, parts):
+    """The tensors copied into an array of this shape, each to its one of parts(array)."""
+    first = tensors[0].array
+    y = array_module(first).empty(shape, first.dtype)
+    for part, x in zip(parts(y), tensors):
+        part[...] = x.array
+    return node(y, tensors, parts, name)
