@@ -8,8 +8,8 @@
 // The threads of a block go over the pixels of a row, (w,n), in steps of the block, so that
 // neighbours write neighbouring memory. Only the first of these is found by a division.
 
-// The geometry comes by value, and not as an array: a launch copies nothing to the GPU, and one that
-// is recorded keeps its own.
+// The geometry comes by value, not as an array: a launch copies nothing to the GPU, and one that is
+// recorded keeps its own.
 #define GEOMETRY                                                                    \
     int C, int N, int H, int W, int KH, int KW, int OH, int OW, int SH, int SW, int top, int left, \
     int DH, int DW

@@ -1,5 +1,5 @@
-"""Twins of functional/shape.py's cat and stack, for a GPU: to join arrays, CuPy copies their addresses
-there from the host, which cannot be captured. On a CPU NumPy's functions are as good as any."""
+"""Twins of functional/shape.py's cat and stack, for a GPU: to join arrays, CuPy copies their
+addresses there from the host, which cannot be captured. On a CPU NumPy's are as good as any."""
 
 import itertools
 

@@ -28,8 +28,9 @@ class Optimizer:
     into the same memory.
 
     A subclass names its state, 'step' first (`state_names`), and the options that are numbers of
-    at least 0 (`numbers`). It defines `update(group, params, grads, steps, ...)`, which changes lists of arrays in place;
-    each of `steps` is a 0-d int64 array.
+    at least 0 (`numbers`). It defines `update(group, params, grads, steps, ...)`, which changes
+    lists of arrays in place; each of `steps` is a 0-d int64 array. It may return True where a
+    captured step follows changes of the group's options: otherwise such a step is captured anew.
     """
 
     state_names = ("step",)
