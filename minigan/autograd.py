@@ -8,6 +8,7 @@ plain arrays.
 
 import functools
 import itertools
+import sys
 from operator import attrgetter
 
 import numpy
@@ -28,11 +29,9 @@ def dispatched(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         twin = twins.get(function)
-        result = NotImplemented if twin is None else twin(*args, **kwargs)
-        if result is NotImplemented:
-            with numpy.errstate(all="ignore"):  # infinity and nan are results like others
-                result = function(*args, **kwargs)
-        return result
+        with numpy.errstate(all="ignore"):  # infinity and nan are results like others
+            result = NotImplemented if twin is None else twin(*args, **kwargs)
+            return function(*args, **kwargs) if result is NotImplemented else result
 
     return call
 
@@ -254,6 +253,12 @@ def sum_in_float64(x, axis=None, keepdims=False):
     return array_module(x).asarray(total, dtype=x.dtype)
 
 
+def is_kept(leaf):
+    """Whether anything beside the leaf refers to its gradient buffer, the array or a view of it."""
+    return (sys.getrefcount(leaf.grad_buffer) > 2 or sys.getrefcount(leaf.grad_buffer.array) > 2
+            or sys.getrefcount(leaf.grad_buffer.version) > 2)
+
+
 def clear_gradients(leaves, set_to_none):
     """Forget the gradients of leaves, or fill them with zeros."""
     for leaf in leaves:
@@ -261,6 +266,8 @@ def clear_gradients(leaves, set_to_none):
             hooks.capture.uses_gradient(leaf, clears=set_to_none)
         if set_to_none:
             leaf._grad = None
+            if leaf.grad_buffer is not None and hooks.capture is None and is_kept(leaf):
+                leaf.grad_buffer = None  # who keeps a gradient keeps its numbers, as in PyTorch
         elif leaf._grad is not None:
             leaf._grad.array[...] = 0
             leaf._grad.changed()

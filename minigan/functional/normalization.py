@@ -41,7 +41,7 @@ def batch_norm(input: Tensor, running_mean, running_var, weight=None, bias=None,
         centred = x - mean                            # (N,C,...)
         var = mean_over(centred * centred, axes)
         for running, batch in ((running_mean, mean), (running_var, var * (P / (P - 1)))):
-            if running is not None:
+            if running is not None and x.size:
                 running.array[...] = ((1 - momentum) * running.array
                                       + momentum * batch.reshape(-1))
                 running.changed()

@@ -2,6 +2,7 @@
 // blocks of the .cu files become plain loops, which the compiler turns into vector instructions.
 #include <cmath>
 #include <cstddef>
+#include <exception>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -43,7 +44,7 @@ Object* PyLong_FromLongLong(long long);
 double PyFloat_AsDouble(Object*);
 Object* PyErr_Occurred();
 void PyErr_SetString(Object*, const char*);
-extern Object* PyExc_TypeError;
+extern Object *PyExc_TypeError, *PyExc_MemoryError;
 int PyType_IsSubtype(Object*, Object*);
 void Py_IncRef(Object*);
 void* PyEval_SaveThread();
@@ -117,12 +118,19 @@ template <class... Types, void (*kernel)(Types...)> struct Entry<kernel> {
         const tuple<Types...> values{as<Types>(args[I])...};
         if (PyErr_Occurred())
             return nullptr;
-        if ((size_in(get<I>(values)) * ...) < LONG) {
+        const bool is_long = (size_in(get<I>(values)) * ...) >= LONG;
+        void* const thread = is_long ? PyEval_SaveThread() : nullptr;
+        bool failed = false;
+        try {
             kernel(get<I>(values)...);
-        } else {
-            void* thread = PyEval_SaveThread();
-            kernel(get<I>(values)...);
+        } catch (const exception&) {  // of memory, which some kernels ask for
+            failed = true;
+        }
+        if (is_long)
             PyEval_RestoreThread(thread);
+        if (failed) {
+            PyErr_SetString(PyExc_MemoryError, "there is not enough memory");
+            return nullptr;
         }
         Py_IncRef(python_none);
         return python_none;

@@ -180,6 +180,11 @@ def fits(x, tensor, shape):
     return array.shape == shape and array.dtype == x.dtype and type(array) is type(x)
 
 
+def is_plain(x):
+    """Whether a kernel may write into the array: it is in one piece, aligned and not read-only."""
+    return x.flags.carray if isinstance(x, numpy.ndarray) else x.flags.c_contiguous
+
+
 def dense(x):
     """The array; a copy if it has gaps in memory, elements that share it, or odd addresses."""
     if x.flags.c_contiguous:

@@ -59,10 +59,9 @@ def product(a, b, out=None):
     """The matrix product a @ b, into `out` if it is given; by rows in memory."""
     if isinstance(a, numpy.ndarray):
         R, I = a.shape
-        with numpy.errstate(all="ignore"):  # infinity and nan are results like others
-            if out is None and 1 < R <= FEW_ROWS and b.size >= LARGE and b.flags.f_contiguous:
-                return numpy.ascontiguousarray((b.T @ a.T).T)  # at 8 rows nearly twice as fast
-            return numpy.matmul(a, b, out=out)
+        if out is None and 1 < R <= FEW_ROWS and b.size >= LARGE and b.flags.f_contiguous:
+            return numpy.ascontiguousarray((b.T @ a.T).T)  # at 8 rows nearly twice as fast
+        return numpy.matmul(a, b, out=out)
     return blas.product(a, b, out, tf32=backends.cuda.matmul.allow_tf32)
 
 
@@ -126,7 +125,7 @@ def embedding(input, weight, padding_idx=None):
         padding = padding_idx % V
     else:
         return NotImplemented
-    index = contiguous(i.astype("int64", copy=False))
+    index = contiguous(i.astype("int64"))  # a copy: the backward relies on it
     y = xp.empty((*i.shape, D), w.dtype)
     outside = numpy.zeros((), "int64") if on_cpu else None
     launch("embedding", w, index.size, D, (contiguous(w), index, y, outside, V, index.size, D))

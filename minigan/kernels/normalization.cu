@@ -54,9 +54,12 @@ extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* 
             continue;
         T* out = gx + c * P;
         const T a = (weight ? weight[c] : T(1)) / d;
-        // Without training the statistics do not depend on x.
-        const T shift = training ? a / T(P) * g_sum : T(0);
-        const T scale = training ? a / T(P) * g_xhat / d : T(0);
+        if (!training) {  // the statistics do not depend on x
+            EACH_ENTRY(p, P)
+                out[p] = g_row[p] * a;
+            continue;
+        }
+        const T shift = a / T(P) * g_sum, scale = a / T(P) * g_xhat / d;
         EACH_ENTRY(p, P)
             out[p] = g_row[p] * a - shift - (row[p] - m) * scale;
     }

@@ -6,7 +6,7 @@ from minigan import functional as F
 from minigan.autograd import gradient_buffer, node, twin_of
 from minigan.device import array_module
 from minigan.kernels.launch import (
-    contiguous, covered, empty_like, fits, launch_columns, launch_rows)
+    contiguous, covered, empty_like, fits, is_plain, launch_columns, launch_rows)
 from minigan.tensor import Tensor
 
 
@@ -28,7 +28,7 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         return NotImplemented
     for running in (running_mean, running_var):
         if running is None and not training or running is not None and (
-                running.requires_grad or not running.array.flags.c_contiguous):
+                running.requires_grad or not is_plain(running.array)):
             return NotImplemented
     P = x.size // C
     if training and P < 2:

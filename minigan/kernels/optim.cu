@@ -24,7 +24,7 @@ extern "C" __global__ void count_step(const long long* steps, long long count)
 // p, g: a parameter and its gradient; m, v: the running means of the gradient and of its square.
 // options: lr, beta1, beta2, eps, weight_decay.
 extern "C" __global__ void adam(const long long* table, const double* options,
-                                long long count)
+                                long long size, long long count)
 {
     EACH_PARAMETER(k, count) {
         T* p = (T*)table[k];
@@ -58,7 +58,7 @@ extern "C" __global__ void adam(const long long* table, const double* options,
 // b: the sum of gradients, of which the first step's is the gradient itself.
 // options: lr, momentum, dampening, weight_decay, nesterov (0 or 1).
 extern "C" __global__ void sgd(const long long* table, const double* options,
-                               long long count)
+                               long long size, long long count)
 {
     const T lr = T(options[0]), momentum = T(options[1]), rest = T(1 - options[2]);
     const T decay = T(options[3]);

@@ -9,7 +9,7 @@ import numpy
 from minigan.autograd import twin_of
 from minigan.device import array_module
 from minigan.hooks import hooks
-from minigan.kernels.launch import THREADS, address, covered, launch
+from minigan.kernels.launch import address, covered, is_plain, launch, THREADS
 from minigan.optim import SGD, Adam
 
 BLOCKS = 64  # of a GPU, for each parameter: every block works out the step size for itself
@@ -43,6 +43,8 @@ def step(kernel, optimiser, group, columns, options, counts=lambda: True):
     arrays = [*chain(*columns)]
     known = tables.setdefault(optimiser, {})
     table = known.get(id(group))
+    if len(known) > len(optimiser.param_groups):  # some of their groups are gone
+        known.clear()
     if table is None or not table.holds(arrays):
         table = Table(arrays, len(columns)) if takes(columns) else None
         if table is None:
@@ -57,18 +59,22 @@ def step(kernel, optimiser, group, columns, options, counts=lambda: True):
     count, first = len(columns[0]), arrays[0]
     if counts() and not isinstance(first, numpy.ndarray):
         launch("count_step", first, 1, count, (table.addresses[-2], count))
-    launch(kernel, first, BLOCKS, THREADS, (table.addresses, table.options, count), grid_rows=count)
+    launch(kernel, first, BLOCKS, THREADS, (table.addresses, table.options, table.size, count),
+           grid_rows=count)
     return True
 
 
 def takes(columns):
-    """Whether the kernels take these arrays: of one dtype and device, each in one piece."""
-    first = columns[0][0]
-    *values, steps = columns
+    """Whether the kernels take these arrays, whose addresses are all that they get: of one dtype
+    and device, all of a parameter's in its shape, each in one piece that may be written."""
+    params, *others, steps = columns
+    first = params[0]
     return covered(first) and all(
-        x.dtype == first.dtype and type(x) is type(first) and x.flags.c_contiguous and x.size
-        for x in chain(*values)) and all(
-        x.dtype == "int64" and type(x) is type(first) for x in steps)
+        x.dtype == first.dtype and type(x) is type(first) and is_plain(x) and x.size
+        for x in chain(params, *others)) and all(
+        x.shape == p.shape for column in others for x, p in zip(column, params)) and all(
+        x.dtype == "int64" and type(x) is type(first) and is_plain(x) and x.size == 1
+        for x in steps)
 
 
 # {optimiser: {id of a group: Table}}; where an optimiser is copied or pickled its tables stay here.
@@ -88,6 +94,7 @@ class Table:
         xp = array_module(arrays[0])
         count = len(arrays) // columns
         rows = [*map(address, arrays), *[x.size for x in arrays[:count]]]
+        self.size = sum(rows[-count:])  # of all parameters: how much work a launch is
         self.addresses = xp.asarray(numpy.array(rows, "int64").reshape(columns + 1, count))
         self.options = xp.empty(5, "float64")
         self.known = None  # the options that are there
@@ -98,6 +105,7 @@ class Table:
 
     def set_options(self, options):
         """Write the options if they are others than before."""
+        options = tuple(map(float, options))
         if options != self.known:
             values = numpy.array(options, "float64")
             if isinstance(self.options, numpy.ndarray):

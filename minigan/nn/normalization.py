@@ -39,7 +39,6 @@ class _BatchNorm(Module):
         if counts:
             self.num_batches_tracked.array += 1
             self.num_batches_tracked.changed()
-            self.num_batches_tracked.changed()
         return result
 
     def extra_repr(self):
