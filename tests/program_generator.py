@@ -191,9 +191,6 @@ class Execution:
         """Whether a leaf's gradient is a value in the program."""
         return any(re.search(r"[=(].*\.grad\b", statement) for statement in self.statements)
 
-    def clears_gradients(self):
-        return any("o.zero_grad()" in statement for statement in self.statements)
-
 
 def is_floating(x):
     return "float" in str(x.dtype)

@@ -39,8 +39,6 @@ DIFFERENCES = {
         lambda ours, theirs: ours.says("is out of bounds"),
     "in PyTorch two leaves may get the same memory as their gradients, as from (a + b).backward()":
         lambda ours, theirs: theirs.shares_gradients(),
-    "zero_grad() of an optimiser leaves the gradients' memory to the next backward pass":
-        lambda ours, theirs: ours.reads_gradients() and ours.clears_gradients(),
     "a nested list alone is no index":
         lambda ours, theirs: ours.says("a nested list may mean"),
     "activations and softmax of integers are those of float32":
