@@ -60,6 +60,11 @@ def from_dlpack(ext_tensor):
     if not hasattr(ext_tensor, "__dlpack__"):
         raise TypeError(f"from_dlpack: expected an array with __dlpack__, "
                         f"got {describe(ext_tensor)}")
+    # These need no DLPack; NumPy 2.0 refuses read-only arrays, and imports all as read-only.
+    if isinstance(ext_tensor, Tensor) and not ext_tensor.requires_grad:
+        return ext_tensor.detach()
+    if isinstance(ext_tensor, numpy.ndarray):
+        return from_numpy(ext_tensor)
     device_type, _ = ext_tensor.__dlpack_device__()
     if device_type not in DEVICE_TYPES:
         raise ValueError(f"from_dlpack: expected an array on the CPU or a CUDA GPU, got DLPack's "

@@ -347,8 +347,14 @@ def from_dlpack(array):
     if array.__dlpack_device__()[0] != 2:
         raise ValueError("CPU arrays cannot be directly imported to CuPy.")
     # NumPy is told that it lies on the CPU, as it does.
-    host = numpy.from_dlpack(types.SimpleNamespace(
-        __dlpack__=array.__dlpack__, __dlpack_device__=lambda: (1, 0)))
+    class Host:
+        def __dlpack__(self, **options):
+            return array.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return 1, 0
+
+    host = numpy.from_dlpack(Host())
     return ndarray(host, Buffer(0))  # the memory is watched by whoever made it
 
 
