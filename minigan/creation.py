@@ -15,7 +15,7 @@ from minigan.autograd import operation
 def as_array(data, dtype=None, device=None):
     """A new plain array of a number, nested lists, an array or a Tensor.
 
-    Arrays keep their dtype; Python floats become float32, whole numbers int64, booleans bool.
+    Arrays keep their dtype; Python floats become float32, integers int64, booleans bool.
     Raises TypeError for what is not numbers, ValueError for rows of unequal length and numbers
     that the dtype cannot hold.
     """
@@ -71,7 +71,7 @@ def plain_lists(data):
 def tensor(data, dtype=None, device=None, requires_grad=False):
     """A Tensor that owns a copy of `data`: a number, nested lists, an array or a Tensor.
 
-    Arrays keep their dtype; Python floats become float32, whole numbers int64, booleans bool.
+    Arrays keep their dtype; Python floats become float32, integers int64, booleans bool.
     device: 'cpu', 'cuda' or None for the default device.
     Raises TypeError for what is not numbers, ValueError for rows of unequal length.
     """
@@ -112,7 +112,7 @@ def sizes(name, size):
     """zeros(2, 3) and zeros((2, 3)) both as (2, 3); ValueError for a negative size."""
     shape = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     if not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 0 for n in shape):
-        raise ValueError(f"{name}: sizes must be whole numbers of at least 0, got "
+        raise ValueError(f"{name}: sizes must be integers of at least 0, got "
                          f"{describe(shape)}")
     return tuple(int(n) for n in shape)
 
@@ -140,7 +140,7 @@ def empty(*size, dtype=float32, device=None, requires_grad=False):
 
 @operation
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
-    """A Tensor of one value; a Python float makes it float32, a whole number int64."""
+    """A Tensor of one value; a Python float makes it float32, an integer int64."""
     size = sizes("full", (size,))
     if isinstance(fill_value, numpy.generic):
         fill_value = fill_value.item()
@@ -217,7 +217,7 @@ def randn_like(input: Tensor, dtype=None, device=None, requires_grad=False):
 
 @operation
 def randint(low, high, size=None, dtype=int64, device=None):
-    """Whole random numbers, low <= x < high, from the device's stream; randint(high, size) from 0.
+    """Random integers, low <= x < high, from the device's stream; randint(high, size) from 0.
 
     ValueError unless low < high.
     """

@@ -1,4 +1,4 @@
-"""The recorded graph and the walk back over it."""
+"""The recorded graph and the backward pass through it."""
 
 import copy
 import gc

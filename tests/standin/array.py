@@ -346,7 +346,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 def from_dlpack(array):
     if array.__dlpack_device__()[0] != 2:
         raise ValueError("CPU arrays cannot be directly imported to CuPy.")
-    # NumPy is told that it lies on the CPU, as it does.
+    # It says to NumPy that it lies on the CPU, as it does.
     class Host:
         def __dlpack__(self, **options):
             return array.__dlpack__(**options)
