@@ -42,13 +42,14 @@ def step(kernel, optimiser, group, columns, options, counts=lambda: True):
     """
     arrays = [*chain(*columns)]
     known = tables.setdefault(optimiser, {})
+    if len(known) > len(optimiser.param_groups):
+        for other in known.keys() - {id(g) for g in optimiser.param_groups}:
+            del known[other]  # its group is gone
     table = known.get(id(group))
     if table is None or not table.holds(arrays):
         table = Table(arrays, len(columns)) if takes(columns) else None
         if table is None:
             return NotImplemented
-        for other in known.keys() - {id(g) for g in optimiser.param_groups}:
-            del known[other]  # its group is gone
         known[id(group)] = table
     elif not covered(arrays[0]):
         return NotImplemented
