@@ -208,4 +208,6 @@ def test_deleted_groups_are_forgotten():
     optimiser.step()
     del optimiser.param_groups[1:]
     optimiser.step()
-    assert sum(len(table.arrays) for table in kernels.optim.tables.get(optimiser, {}).values()) <= 3
+    tables = kernels.optim.tables.get(optimiser, {})
+    # The weight, its gradient, its momentum and its step; nothing of the plain formulas.
+    assert sum(len(table.arrays) for table in tables.values()) in (0, 4)
