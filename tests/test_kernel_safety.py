@@ -180,6 +180,7 @@ def test_a_gradient_that_nobody_keeps_stays_in_its_memory():
     for _ in range(3):
         optimiser.zero_grad()
         (p * 3).sum().backward()
+        optimiser.step()
         assert p.grad.array.__array_interface__["data"] == array
 
 
@@ -209,5 +210,5 @@ def test_deleted_groups_are_forgotten():
     del optimiser.param_groups[1:]
     optimiser.step()
     tables = kernels.optim.tables.get(optimiser, {})
-    # The weight, its gradient, its momentum and its step; nothing of the plain formulas.
-    assert sum(len(table.arrays) for table in tables.values()) in (0, 4)
+    # The weight, its momentum and its step; nothing of the plain formulas.
+    assert sum(len(table.arrays) for table in tables.values()) in (0, 3)

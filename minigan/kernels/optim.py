@@ -40,24 +40,23 @@ def step(kernel, optimiser, group, columns, options, counts=lambda: True):
     options  returns the numbers that it has beside the table
     counts   returns whether this is a step that counts
     """
-    arrays = [*chain(*columns)]
     known = tables.setdefault(optimiser, {})
     if len(known) > len(optimiser.param_groups):
         for other in known.keys() - {id(g) for g in optimiser.param_groups}:
             del known[other]  # its group is gone
     table = known.get(id(group))
-    if table is None or not table.holds(arrays):
-        table = Table(arrays, len(columns)) if takes(columns) else None
+    if table is None or not table.holds(columns):
+        table = Table(columns) if takes(columns) else None
         if table is None:
             return NotImplemented
         known[id(group)] = table
-    elif not covered(arrays[0]):
+    elif not covered(columns[0][0]):
         return NotImplemented
     table.set_options(options())
     if hooks.capture is not None:
         hooks.capture.before_replay.append(lambda: table.set_options(options()))
         hooks.capture.constants.append((counts, counts()))  # it decides what is launched
-    count, first = len(columns[0]), arrays[0]
+    count, first = len(columns[0]), columns[0][0]
     if counts() and not isinstance(first, numpy.ndarray):
         launch("count_step", first, 1, count, (table.addresses[-2], count))
     launch(kernel, first, BLOCKS, THREADS, (table.addresses, table.options, table.size, count),
@@ -86,23 +85,29 @@ class Table:
     """The addresses of arrays, and the options of a step, where a kernel can read them.
 
     arrays     kept, so that the addresses stay good
+    gradients  weak references: a gradient that only its tensor keeps may be written anew
     addresses  (columns + 1, parameters) of integers; the last row holds the parameters' sizes
     options    (5,) of float64
     """
 
-    def __init__(self, arrays, columns):
-        self.arrays = arrays
-        xp = array_module(arrays[0])
-        count = len(arrays) // columns
-        rows = [*map(address, arrays), *[x.size for x in arrays[:count]]]
-        self.size = sum(rows[-count:])  # of all parameters: how much work a launch is
-        self.addresses = xp.asarray(numpy.array(rows, "int64").reshape(columns + 1, count))
+    def __init__(self, columns):
+        params, gradients, *others = columns
+        self.arrays = [*params, *chain(*others)]
+        self.gradients = [weakref.ref(g) for g in gradients]
+        xp = array_module(params[0])
+        sizes = [p.size for p in params]
+        self.size = sum(sizes)  # how much work a launch is
+        rows = [[*map(address, column)] for column in columns]
+        self.addresses = xp.asarray(numpy.array([*rows, sizes], "int64"))
         self.options = xp.empty(5, "float64")
         self.known = None  # the options that are there
 
-    def holds(self, arrays):
+    def holds(self, columns):
         """Whether these are its arrays, the very same."""
-        return len(arrays) == len(self.arrays) and all(map(operator.is_, arrays, self.arrays))
+        params, gradients, *others = columns
+        return len(gradients) == len(self.gradients) and all(
+            map(operator.is_, chain(params, *others), self.arrays)) and all(
+            reference() is g for reference, g in zip(self.gradients, gradients))
 
     def set_options(self, options):
         """Write the options if they are others than before."""
