@@ -36,7 +36,6 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     # (N,C,H,W) -> (C,H,W,N) -> (C,P): a convolution's result already lies like that in memory.
     order, back = batch_last(x.ndim)
     x = x.transpose(order)
-    shape = x.shape
     x = contiguous(x)
     y = empty_like(x)
     mean, deviation = array_module(x).empty((2, C), x.dtype)
