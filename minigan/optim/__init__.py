@@ -1,8 +1,8 @@
-"""Optimisers: SGD and Adam over parameters that lie side by side in one flat array.
+"""Optimisers: SGD and Adam.
 
-An optimiser moves its parameters into one array per group (and dtype), and gives each a place in
-a second one for its gradient (blocks.py). The parameters stay what they were, as views. A step is
-then a handful of array calls whatever the number of layers; on a GPU it is one launch.
+Parameters stay where they are; an optimiser gives their gradients places side by side in one flat
+array (optimizer.py). Each update is a loop over the parameters with the formula in it, or one launch
+of a kernel for all of them.
 """
 
 from minigan.optim.adam import Adam
