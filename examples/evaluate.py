@@ -149,7 +149,11 @@ def main():
     with parser.report_errors():
         minigan.set_device(args.device)
         minigan.manual_seed(args.seed)
-        saved = json.loads((args.folder / "settings.json").read_text(encoding="utf-8"))
+        settings = args.folder / "settings.json"
+        if not settings.is_file():
+            raise ValueError(f"{args.folder}: expected the folder of a run of "
+                             f"{' or '.join(EXAMPLES)}, found no settings.json")
+        saved = json.loads(settings.read_text(encoding="utf-8"))
         script = saved.get("script")
         if script not in EXAMPLES:
             raise ValueError(f"{args.folder}: expected a run of {' or '.join(EXAMPLES)}, "
@@ -158,7 +162,7 @@ def main():
         inputs = load(args.folder, saved["settings"])
     figures, reference = evaluate(*inputs)
     write_atomically(args.folder / "evaluation.json",
-                json.dumps({"figures": figures, "real images": reference}, indent=1).encode())
+                     json.dumps({"figures": figures, "real images": reference}, indent=1).encode())
     print(args.folder / "evaluation.json")
     if reference:
         print(plot_history(figures, args.folder / "evaluation.png", reference))

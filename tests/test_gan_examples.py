@@ -77,7 +77,7 @@ def test_samples_of_a_dcgan_are_evaluated(tmp_path, pictures):
 
 def test_what_cannot_be_evaluated_is_refused(cgan_run, tmp_path):
     whole = (cgan_run[1] / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
-    cases = {"nowhere": "settings.json", "classifier": "got one of mnist_cnn.py",
+    cases = {"nowhere": "found no settings.json", "classifier": "got one of mnist_cnn.py",
              "no generators": "holds no generators", "damaged": "epoch_002.npz", "no JSON": ""}
     for name, script in (("classifier", "mnist_cnn.py"), ("no generators", "cgan.py"),
                          ("damaged", "cgan.py"), ("no JSON", None)):
