@@ -230,6 +230,8 @@ def gradient_buffer(leaf, inputs):
     if that is free and the tensor stands only once among the inputs, else into a new array."""
     if leaf.grad_buffer is not None and leaf._grad is None and leaf._requires_grad and (
             sum(x is leaf for x in inputs) == 1):
+        if hooks.capture is not None:
+            hooks.capture.uses_gradient(leaf)
         return leaf.grad_buffer.array
     return array_module(leaf.array).empty(leaf.array.shape, leaf.array.dtype)
 

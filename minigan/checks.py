@@ -167,9 +167,11 @@ def check_embedding(i, w, padding_idx):
                                         and -w.shape[0] <= padding_idx < w.shape[0]):
         raise ValueError(f"embedding: padding_idx must name one of {w.shape[0]} rows, "
                          f"got {describe(padding_idx)}")
-    if isinstance(i, numpy.ndarray) and i.size and (i.min() < 0 or i.max() >= w.shape[0]):
-        raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
-                         f"{int(i.min())} to {int(i.max())}")
+    if isinstance(i, numpy.ndarray) and i.size:
+        i = numpy.asarray(i)  # a look at the numbers, and no part of a captured step
+        if i.min() < 0 or i.max() >= w.shape[0]:
+            raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
+                             f"{int(i.min())} to {int(i.max())}")
 
 
 def check_convolution(name, x, w, b, groups, channels, outputs):
@@ -265,6 +267,7 @@ def check_indices(name, x, t, ignore_index, otherwise=""):
         raise ValueError(f"{name}: for input of shape {x.shape}, target must hold integers of "
                          f"shape {shape}{otherwise}; got {t.dtype} of shape {t.shape}")
     if isinstance(t, numpy.ndarray):  # on a GPU a look would make the device wait
+        t = numpy.asarray(t)  # a look at the numbers, and no part of a captured step
         wrong = (t != ignore_index) & ((t < 0) | (t >= x.shape[axis]))
         if wrong.any():
             raise ValueError(f"{name}: target indices must lie in 0..{x.shape[axis] - 1} or be "
@@ -287,7 +290,10 @@ def check_constant(name, argument, value, shape):
 
 def check_probabilities(name, argument, p):
     """Numbers in 0..1; on a GPU, which a look would make wait, they are not checked."""
-    if not isinstance(p, numpy.ndarray) or ((p >= 0) & (p <= 1)).all():
+    if not isinstance(p, numpy.ndarray):
+        return
+    p = numpy.asarray(p)  # a look at the numbers, and no part of a captured step
+    if ((p >= 0) & (p <= 1)).all():
         return
     if numpy.isnan(p).any():
         raise NotFiniteError(f"{name}: {argument} must lie in 0..1, got nan")

@@ -21,7 +21,8 @@ def as_array(data, dtype=None, device=None):
     """
     dtype = None if dtype is None else check_dtype("tensor", dtype)
     data = data.array if isinstance(data, Tensor) else data
-    if hasattr(data, "__array__") and not hasattr(data, "__cuda_array_interface__"):
+    if hasattr(data, "__array__") and not isinstance(data, numpy.ndarray) and (
+            not hasattr(data, "__cuda_array_interface__")):
         data = numpy.asarray(data)  # of another library too, such as a column of a table
     if not (hasattr(data, "dtype") and hasattr(data, "shape")):
         numbers = plain_lists(data) if isinstance(first_of(data), Tensor) else data

@@ -10,7 +10,7 @@ import weakref
 
 import numpy
 
-from minigan.hooks import refuse_in_capture
+from minigan.hooks import hooks, refuse_in_capture
 from minigan.checks import describe
 
 float16, float32, float64 = (numpy.dtype(name) for name in ("float16", "float32", "float64"))
@@ -83,7 +83,7 @@ def device_module(name):
     """
     name = _default if name is None else device(name)
     if name == "cpu":
-        return numpy
+        return numpy if hooks.capture is None else hooks.capture.numpy
     reason = why_no_cuda()
     if reason:
         raise RuntimeError(f"device 'cuda': {reason}")
@@ -91,7 +91,13 @@ def device_module(name):
 
 
 def array_module(array):
-    """numpy or cupy, whichever this array belongs to."""
+    """numpy or cupy, whichever this array belongs to; for an array that a capture records
+    (capture/tape.py) NumPy as it does that."""
+    if type(array) is numpy.ndarray:
+        return numpy
+    module = getattr(array, "recording_module", None)
+    if module is not None:
+        return module
     return numpy if _cupy is None or isinstance(array, (numpy.ndarray, numpy.generic)) else _cupy
 
 
@@ -102,7 +108,7 @@ def is_on_gpu(array):
 
 
 def device_of(array):
-    return device("cpu" if array_module(array) is numpy else "cuda")
+    return device("cuda" if is_on_gpu(array) else "cpu")
 
 
 def to_device(array, name):

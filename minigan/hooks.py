@@ -13,10 +13,10 @@ hooks = _Hooks()
 
 
 def refuse_in_capture(what, instead):
-    """RuntimeError inside a step that is being captured."""
+    """Report what a step that is being captured must not do."""
     if hooks.capture is not None:
-        raise RuntimeError(f"{what}: not inside a step given to minigan.capture, which is repeated "
-                           f"without Python; {instead}")
+        hooks.capture.refuse(f"{what}: not inside a step given to minigan.capture, which is "
+                             f"repeated without Python; {instead}")
 
 
 class Observer:

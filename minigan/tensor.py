@@ -191,6 +191,8 @@ class Tensor:
         if requires_grad and self.dtype.kind != "f":
             raise TypeError(f"requires_grad_: only floating-point tensors can require a "
                             f"gradient, this one is {self.dtype}")
+        if hooks.capture is not None:
+            hooks.capture.watch(self)
         self._requires_grad = requires_grad
         return self
 
@@ -251,6 +253,8 @@ class Tensor:
 
     def detach(self):
         """The same memory as a tensor without a history."""
+        if hooks.capture is not None:
+            hooks.capture.watch(self)
         result = Tensor(self.array)
         result.version, result.read_only = self.version, self.read_only
         return result
@@ -323,6 +327,7 @@ class Tensor:
             raise ValueError("numpy: the tensor requires a gradient; call detach().numpy()")
         if self.is_cuda:
             raise ValueError("numpy: the tensor is on a GPU; call cpu().numpy()")
+        refuse_in_capture("numpy", "return the Tensor and read it outside")
         return self.array
 
     def __array__(self, dtype=None, copy=None):
@@ -335,6 +340,7 @@ class Tensor:
         """
         if self.requires_grad:
             raise BufferError("__dlpack__: the tensor requires a gradient; use detach()")
+        refuse_in_capture("__dlpack__", "return the Tensor and read it outside")
         return self.array.__dlpack__(**options)
 
     def __dlpack_device__(self):
@@ -385,7 +391,7 @@ class Tensor:
         """Count a change in place: graphs that recorded this memory refuse to go backward."""
         self.version[0] += 1
         if hooks.capture is not None:
-            hooks.capture.versions.append(self.version)
+            hooks.capture.changed(self)
 
     def __setitem__(self, index, value): F.assign("item assignment", self, index, value)
     def copy_(self, src, non_blocking=False): return F.copy_(self, src)
@@ -402,6 +408,8 @@ class Tensor:
 
 def plain_array(array):
     """An array for a Tensor; NumPy gives scalars where an array would be 0-d."""
+    if hasattr(array, "recording_module"):
+        return array
     if isinstance(array, (numpy.generic, numpy.ndarray)):
         return numpy.asarray(array)
     if not is_on_gpu(array) and not hasattr(array, "__cuda_array_interface__"):

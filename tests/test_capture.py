@@ -265,11 +265,6 @@ def test_results_have_no_history_and_keep_their_form(device):
         assert device == "cpu" or not result["a"][0].requires_grad
 
 
-def test_on_the_cpu_the_function_is_simply_called():
-    result = object()
-    assert minigan.capture(lambda *inputs: (result, *inputs))(1, "x") == (result, 1, "x")
-
-
 def test_a_captured_step_within_another_is_a_part_of_it(device):
     total = minigan.zeros(())
     inner = minigan.capture(lambda x: total.add_(x))
@@ -354,7 +349,7 @@ def test_a_dropped_step_gives_its_memory_back(gpu):
     step = minigan.capture(lambda x: x * 2)
     for _ in range(4):
         step(minigan.ones(2))
-    step.pool = Pool()
+    step._on["cuda"].pool = Pool()
     del step
     assert freed == [True]
 
@@ -429,5 +424,5 @@ def test_arguments_that_are_no_tensors(gpu):
 
 
 def test_what_is_no_function():
-    with pytest.raises(TypeError, match="capture: expected a function, got int 5"):
+    with pytest.raises(TypeError, match="capture: step must be a function, got int 5"):
         minigan.capture(5)

@@ -9,15 +9,18 @@ import operator
 import numpy
 
 from minigan.checks import check_bounds, check_number, describe, explain_errors
-from minigan.device import array_module, float32, generator
+from minigan.device import array_module, float32, generator, is_on_gpu
 from minigan.functional.arithmetic import clamp, operands, scaled
 from minigan.grad_mode import grad_mode, no_grad
+from minigan.hooks import hooks
 from minigan.indexing import numbers_first, plain_index
 from minigan.tensor import Tensor
 
 
 def check_changeable(name, tensor):
     """RuntimeError if a change in place would escape a recorded graph, or another tensor."""
+    if hooks.capture is not None:
+        hooks.capture.watch(tensor)
     if tensor.requires_grad and (tensor.node is not None or grad_mode.enabled):
         raise RuntimeError(f"{name}: a tensor that requires a gradient cannot be changed in "
                            f"place; use no_grad() for a leaf, a new tensor otherwise")
@@ -39,8 +42,8 @@ def assign(name, tensor, index, value):
             array = numpy.asarray(array)
         if array.dtype.kind not in "biuf":
             raise TypeError("expected numbers")  # None would become nan
-        if array.ndim == 0 and isinstance(array, numpy.ndarray):
-            array = array.item()  # which a GPU takes as well
+        if array.ndim == 0 and is_on_gpu(tensor.array) and not is_on_gpu(array):
+            array = array.item()  # which a GPU takes, unlike an array of the host
         elif isinstance(array, numpy.ndarray):
             array = array_module(tensor.array).asarray(array)
         first, then = numbers_first(plain_index(index, tensor.array.ndim))

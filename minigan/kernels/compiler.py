@@ -73,6 +73,15 @@ def cpu_source(char):
     return "\n".join(f'#line 1 "{name}"\n{text}' for name, text in texts)
 
 
+def parameters(name):
+    """The parameters of a kernel, as its source declares them."""
+    for _, text in sources(".cu", ".cpp"):
+        found = re.search(rf'extern "C" __global__ void {name}\(([^)]*)\)', text)
+        if found:
+            return found.group(1).split(",")
+    raise KeyError(name)
+
+
 # Loading
 
 class Method(ctypes.Structure):

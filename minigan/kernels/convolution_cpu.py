@@ -5,8 +5,9 @@ import os
 
 import numpy
 
+from minigan.device import array_module
 from minigan.functional.convolution import col2im, im2col
-from minigan.kernels.launch import launch, whole
+from minigan.kernels.launch import launch, run, whole
 
 # Up to how many lanes scatter takes longer than a product and col2im: a vector has 16 or 8.
 FEW_LANES = 4
@@ -15,32 +16,47 @@ FEW_LANES = 4
 def correlate(x, w, bias, geometry):
     """x (C,H,W,N), w (O,C,KH,KW), bias (O,) or None -> (O,OH,OW,N)."""
     (O, C), N = w.shape[:2], x.shape[3]
-    y = numpy.empty((O, *geometry.output, N), x.dtype)
-    done = numpy.empty((), "int64")
+    xp = array_module(x)
+    y = xp.empty((O, *geometry.output, N), x.dtype)
+    done = xp.empty((), "int64")
     x = whole(x)
     launch("correlate", x, 1, 1, (x, w, bias, y, numbers(N, C, O, geometry), steps(x), done,
                                   y.size, threads()))
+    run(correlate_by_columns, (done, x, w, bias, geometry, y), writes=(y,))
+    return y
+
+
+def correlate_by_columns(done, x, w, bias, geometry, y):
+    """For numbers that are not finite, beside the zeros of a padding."""
     if not done:
-        y = (w.reshape(O, -1) @ im2col(x, geometry)).reshape(y.shape)
+        y[...] = (w.reshape(len(w), -1) @ im2col(x, geometry)).reshape(y.shape)
         if bias is not None:
             y += bias[:, None, None, None]
-    return y
 
 
 def scatter(w, g, bias, geometry):
     """w (O,C,KH,KW), g (O,OH,OW,N), bias (C,) or None -> (C,H,W,N)."""
     (O, C), N = w.shape[:2], g.shape[3]
-    done = None
-    if lanes_of_scatter(C, geometry) > FEW_LANES:
-        x = numpy.empty((C, *geometry.size, N), g.dtype)
-        done = numpy.empty((), "int64")
-        g = whole(g)
-        launch("scatter", g, 1, 1, (g, w, bias, x, numbers(N, C, O, geometry), steps(g), done,
-                                    x.size, threads()))
-    if not done:
+    xp = array_module(g)
+    if lanes_of_scatter(C, geometry) <= FEW_LANES:
         x = col2im(w.reshape(O, -1).T @ g.reshape(O, -1), N, geometry)
-        x = numpy.ascontiguousarray(x if bias is None else x + bias[:, None, None, None])
+        return xp.ascontiguousarray(x if bias is None else x + bias[:, None, None, None])
+    x = xp.empty((C, *geometry.size, N), g.dtype)
+    done = xp.empty((), "int64")
+    g = whole(g)
+    launch("scatter", g, 1, 1, (g, w, bias, x, numbers(N, C, O, geometry), steps(g), done,
+                                x.size, threads()))
+    run(scatter_by_columns, (done, w, g, bias, geometry, x), writes=(x,))
     return x
+
+
+def scatter_by_columns(done, w, g, bias, geometry, x):
+    """For numbers that are not finite, where the kernel multiplies with zeros beside g."""
+    if not done:
+        O, N = len(w), g.shape[3]
+        x[...] = col2im(w.reshape(O, -1).T @ g.reshape(O, -1), N, geometry)
+        if bias is not None:
+            x += bias[:, None, None, None]
 
 
 def outer(x, g, geometry, out):
@@ -53,7 +69,7 @@ def outer(x, g, geometry, out):
 
 def sum_of_images(g, out):
     """The sum of each channel of g (C,H,W,N), in out (C,)."""
-    g = numpy.ascontiguousarray(g)
+    g = array_module(g).ascontiguousarray(g)
     launch("row_sum", g, 1, 1, (g, out, len(g), g.size // len(g)))
 
 

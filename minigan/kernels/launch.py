@@ -15,6 +15,7 @@ import time
 import numpy
 
 from minigan.device import array_module, is_on_gpu
+from minigan.hooks import hooks
 from minigan.tensor import Tensor
 
 THREADS = 256        # of a block on a GPU, for kernels with one thread an element
@@ -131,18 +132,40 @@ def launch_columns(name, rows, width, *args):
     launch(name, args[0], (width + THREADS - 1) // THREADS, THREADS, (*args, rows, width))
 
 
-def launch(name, like, blocks, threads, args, grid_rows=1):
+def launch(name, like, blocks, threads, args, grid_rows=1, others=()):
     """Run a kernel for numbers of `like`'s dtype, on its device.
 
     blocks, threads, grid_rows  the grid on a GPU: bounded, and threads a power of two
+    others  arrays that the kernel finds by their addresses, and may write
     """
     if isinstance(like, numpy.ndarray):
-        switch.functions[like.dtype.char][name](*args)
+        function = switch.functions[like.dtype.char][name]
+        if hooks.capture is None:
+            function(*args)
+        else:
+            hooks.capture.launch(name, like.dtype.char, function, args, outputs_of(name), others)
     else:
         threads = min(MOST_THREADS, max(32, 1 << (threads - 1).bit_length()))
         args = tuple([0 if a is None else a for a in args])
         gpu_kernel(array_module(like), name, like.dtype.char)(
             (min(blocks, MOST_BLOCKS), min(grid_rows, MOST_BLOCKS)), (threads,), args)
+
+
+def run(function, args, writes):
+    """Call a function that changes the arrays `writes`; it may look at numbers, also in a captured
+    step."""
+    if hooks.capture is None:
+        function(*args)
+    else:
+        hooks.capture.call(function, args, writes)
+
+
+@functools.cache
+def outputs_of(name):
+    """For each argument of a kernel, whether it is an array that the kernel may write."""
+    from minigan.kernels import compiler
+    return [("*" in parameter and "const" not in parameter) for parameter in
+            compiler.parameters(name)]
 
 
 @functools.cache
@@ -214,7 +237,7 @@ def in_order_of(x, array):
 def whole(x):
     """The array; a copy if its elements lie at odd addresses."""
     if isinstance(x, numpy.ndarray) and not x.flags.aligned:
-        return numpy.array(x)  # which keeps the order of the axes
+        return array_module(x).array(x)  # which keeps the order of the axes
     return x
 
 

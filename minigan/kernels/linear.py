@@ -60,7 +60,7 @@ def product(a, b, out=None):
     if isinstance(a, numpy.ndarray):
         R, I = a.shape
         if out is None and 1 < R <= FEW_ROWS and b.size >= LARGE and b.flags.f_contiguous:
-            return numpy.ascontiguousarray((b.T @ a.T).T)  # at 8 rows nearly twice as fast
+            return array_module(a).ascontiguousarray((b.T @ a.T).T)  # at 8 rows nearly twice as fast
         return numpy.matmul(a, b, out=out)
     return blas.product(a, b, out, tf32=backends.cuda.matmul.allow_tf32)
 

@@ -24,7 +24,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     options = weight, size_average, reduce
     result = reduced("binary_cross_entropy", input, target, options, reduction)
     if result is not NotImplemented and isinstance(result.array, numpy.ndarray) and (
-            numpy.isnan(result.array)):
+            numpy.isnan(numpy.asarray(result.array))):
         return NotImplemented  # perhaps no probabilities: that is explained there
     return result
 
@@ -88,7 +88,7 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     sums = xp.empty((3, blocks), "float64")
     launch("cross_entropy", x, blocks, C, (x, t, largest, log_sum, sums, ignore_index, N, C))
     launch("cross_entropy_total", x, 1, 1, (loss, share, sums, int(reduction == "mean"), blocks))
-    if blocks == 1 and isinstance(x, numpy.ndarray) and sums[2, 0]:
+    if blocks == 1 and isinstance(x, numpy.ndarray) and numpy.asarray(sums)[2, 0]:
         return NotImplemented  # an index out of range
 
     def backward(g):

@@ -60,7 +60,7 @@ def step(kernel, optimiser, group, columns, options, counts=lambda: True):
     if counts() and not isinstance(first, numpy.ndarray):
         launch("count_step", first, 1, count, (table.addresses[-2], count))
     launch(kernel, first, BLOCKS, THREADS, (table.addresses, table.options, table.size, count),
-           grid_rows=count)
+           grid_rows=count, others=tuple(chain(*columns)))
     return True
 
 
@@ -94,7 +94,7 @@ class Table:
         params, gradients, *others = columns
         self.arrays = [*params, *chain(*others)]
         self.gradients = [weakref.ref(g) for g in gradients]
-        xp = array_module(params[0])
+        xp = numpy if isinstance(params[0], numpy.ndarray) else array_module(params[0])
         sizes = [p.size for p in params]
         self.size = sum(sizes)  # how much work a launch is
         rows = [[*map(address, column)] for column in columns]

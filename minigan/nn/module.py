@@ -36,6 +36,14 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
+_changes = [0]
+
+
+def attribute_changes():
+    """A number that rises whenever an attribute of any module is set: captured steps rely on them."""
+    return _changes[0]
+
+
 class IncompatibleKeys(NamedTuple):
     """What a load with strict=False passed over."""
     missing_keys: list
@@ -70,6 +78,7 @@ class Module:
                             f"None, or change its memory through {name}.data")
         self._keep_order(name, value)
         object.__setattr__(self, name, value)
+        _changes[0] += 1
 
     def _keep_order(self, name, value):
         """Put an attribute that becomes a Parameter or Module behind those there are, as PyTorch

@@ -37,8 +37,8 @@ class _BatchNorm(Module):
         result = batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
                             self.training or not self.track_running_stats, momentum, self.eps)
         if counts:
+            self.num_batches_tracked.changed()  # first: a capture has to know what changes
             self.num_batches_tracked.array += 1
-            self.num_batches_tracked.changed()
         return result
 
     def extra_repr(self):

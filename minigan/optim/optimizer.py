@@ -142,6 +142,9 @@ class Optimizer:
             if not params:
                 continue
             states = [self._state_of(p) for p in params]
+            if captured is not None:
+                for state in states:
+                    captured.watch(*state.values())
             follows = self.update(
                 group, [p.array for p in params], [p._grad.array for p in params],
                 *[[state[name].array for state in states] for name in self.state_names])

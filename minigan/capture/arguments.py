@@ -1,0 +1,62 @@
+"""Arguments and results of captured steps."""
+
+from minigan.checks import describe
+from minigan.device import device_module, to_device
+from minigan.tensor import Tensor
+
+
+def fixed_inputs(inputs, device):
+    """Tensors at fixed addresses for the arguments of a step. TypeError for what is no Tensor."""
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"capture: argument {i} of a step must be a Tensor, got {describe(x)}")
+    return [Tensor(device_module(device).empty(x.shape, x.dtype)) for x in inputs]
+
+
+def check_inputs(inputs, fixed):
+    """ValueError for arguments that do not match those of the first call."""
+    if len(inputs) != len(fixed):
+        raise ValueError(f"capture: the step had {len(fixed)} arguments before, now {len(inputs)}")
+    for i, (before, x) in enumerate(zip(fixed, inputs)):
+        if not isinstance(x, Tensor) or (x.shape, x.dtype) != (before.shape, before.dtype):
+            raise ValueError(
+                f"capture: argument {i} was {describe(before)} before, now {describe(x)}; "
+                f"a captured step has fixed shapes: call the function itself for a smaller "
+                f"last batch, or capture it again for the other shape")
+        if x.requires_grad:
+            raise ValueError(f"capture: argument {i} requires a gradient, which it would not get; "
+                             f"detach() it")
+
+
+def fill(fixed, inputs):
+    """Copy the arguments, which are on either device, to their fixed addresses."""
+    for before, x in zip(fixed, inputs):
+        array = x.array
+        if before.device == "cuda" and x.device == "cpu":
+            before.array.set(array if array.flags.c_contiguous else array.copy())
+        else:
+            before.array[...] = to_device(array, before.device)
+
+
+def without_history(outputs):
+    """The outputs with Tensors, also in tuples, lists and dicts, detached from the step's graph."""
+    return map_outputs(Tensor.detach, outputs)
+
+
+def map_outputs(function, outputs):
+    """The outputs with function(tensor) in place of each Tensor."""
+    if isinstance(outputs, Tensor):
+        return function(outputs)
+    if isinstance(outputs, (tuple, list)):
+        parts = [map_outputs(function, part) for part in outputs]
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
+    if isinstance(outputs, dict):
+        return {key: map_outputs(function, value) for key, value in outputs.items()}
+    return outputs
+
+
+def tensors_in(outputs):
+    """The Tensors in the outputs, in order."""
+    found = []
+    map_outputs(found.append, outputs)
+    return found

@@ -1,0 +1,189 @@
+"""A training step on a CPU: recorded once, proven, and then repeated without the interpreter's work."""
+
+import hashlib
+
+import numpy
+
+from minigan.capture.arguments import (
+    check_inputs, fill, fixed_inputs, map_outputs, tensors_in, without_history)
+from minigan.capture.host import BUFFER, HostWork
+from minigan.capture.plan import Plan
+from minigan.capture.tape import Tape
+from minigan.grad_mode import grad_mode
+from minigan.hooks import hooks
+from minigan.kernels.launch import switch
+from minigan.messages import report
+from minigan.nn.module import attribute_changes
+
+MOST_RECORDINGS = 4  # of a step that does one thing or another, such as adding gradients up
+MOST_FAILURES = 8    # recordings that could not be used
+
+
+class OrdinaryStep(HostWork):
+    """The host's part of a step that runs as it is, and may do what it likes."""
+
+    def refuse(self, reason):
+        pass
+
+
+class Recording:
+    """A step as it was recorded, for as long as what it was recorded with stays as it was.
+
+    outputs   what it returned, Tensors that each replay overwrites
+    replays   how often it was repeated
+    """
+
+    def __init__(self, tape, outputs):
+        self.tape = tape
+        self.outputs = outputs
+        self.plan = Plan(tape)
+        self.mode = mode()
+        self.attributes = attribute_changes()
+        self.replays = 0
+        self.next_proof = 0  # of these
+
+    def is_valid(self):
+        """Whether a replay does what the step would do now."""
+        if self.mode != mode() or not self.tape.is_valid():
+            return False
+        if self.attributes != attribute_changes():
+            if not self.tape.has_its_modules():
+                return False
+            self.attributes = attribute_changes()
+        return True
+
+    def replay(self):
+        self.tape.prepare_replay()
+        self.plan.replay()
+
+
+def mode():
+    """Switches on which all operations depend."""
+    return grad_mode.enabled, switch.disabled
+
+
+class CpuStep:
+    """A captured step on the CPU.
+
+    The first call runs as usual: it makes the optimisers' state, for one thing. The second is
+    recorded. The third is done both ways, from the same state and with the same arguments, and
+    everything that the two leave behind must be equal bit for bit; so are the tenth replay, the
+    hundredth, the thousandth. If it is not, or if the step does what cannot be recorded, a line on
+    stderr says so, and the step runs as usual from then on.
+    """
+
+    def __init__(self, step):
+        self.step = step
+        self.inputs = None
+        self.recordings = []  # the one that was used last comes first
+        self.failures = 0
+        self.is_ordinary = False  # from now on
+
+    def __call__(self, *inputs):
+        first = self.inputs is None
+        if first:
+            self.inputs = fixed_inputs(inputs, "cpu")
+        check_inputs(inputs, self.inputs)
+        fill(self.inputs, inputs)
+        if first or self.is_ordinary:
+            return self.run(OrdinaryStep())
+        for i, recording in enumerate(self.recordings):
+            if recording.is_valid():
+                if i:
+                    self.recordings.insert(0, self.recordings.pop(i))
+                return self.proven(recording) if recording.replays == recording.next_proof else (
+                    self.replayed(recording))
+        return self.record()
+
+    def run(self, host_work):
+        """The step itself."""
+        hooks.capture = host_work
+        try:
+            return without_history(self.step(*self.inputs))
+        finally:
+            hooks.capture = None
+
+    def record(self):
+        tape = Tape()
+        with tape:
+            outputs = self.run(tape)
+        tape.finish(tensors_in(outputs))
+        if tape.reason:
+            self.give_up(tape.reason)
+            return outputs
+        self.recordings[MOST_RECORDINGS - 1:] = []
+        if tape.keeps is None:
+            self.recordings.insert(0, Recording(tape, outputs))
+        self.failures += 1  # until the recording is used
+        if self.failures > MOST_FAILURES:
+            self.give_up("it does something else in every call" if tape.keeps is None else
+                         f"it keeps a tensor of shape {tape.keeps} that it makes; return it instead")
+        return outputs
+
+    def give_up(self, reason):
+        report(f"minigan: capture: the step cannot be repeated and runs as usual: {reason}")
+        self.is_ordinary = True
+        self.recordings = []
+
+    def replayed(self, recording):
+        recording.replay()
+        recording.tape.after_replay()
+        recording.replays += 1
+        return recording.outputs
+
+    def proven(self, recording):
+        """Do the step both ways."""
+        state = recording.plan.state
+        before = [array.copy() for array in state]
+        recording.replay()
+        after = [digest(array) for array in state]
+        for array, copy in zip(state, before):
+            array[...] = copy
+        del before
+        host_work = OrdinaryStep()
+        outputs = self.run(host_work)
+        host_work.end()
+        wrong = difference(recording, after, host_work, outputs)
+        if wrong:
+            self.give_up(f"{wrong} differs when it is replayed")
+            return outputs
+        recording.replays += 1
+        recording.next_proof = max(1, 10 * recording.next_proof)
+        self.failures = 0
+        return outputs
+
+
+def digest(array):
+    return hashlib.blake2b(numpy.ascontiguousarray(array).data).digest()
+
+
+def difference(recording, after, host_work, outputs):
+    """What a replay did otherwise than the step, as a text, or ""."""
+    tape = recording.tape
+    for array, expected in zip(recording.plan.state, after):
+        if digest(array) != expected:
+            return f"a tensor of shape {array.shape} that it changes"
+    if skeleton(outputs) != skeleton(recording.outputs):
+        return "what it returns"
+    for i, (x, y) in enumerate(zip(tensors_in(outputs), tensors_in(recording.outputs))):
+        if digest(x.array) != digest(y.array):
+            return f"result {i}"
+    gradients = {leaf: gradient for leaf, _, _, gradient in host_work.leaves}
+    if gradients.keys() != {leaf for leaf, _, _, _ in tape.leaves}:
+        return "which gradients it uses"
+    for leaf, _, _, gradient in tape.leaves:
+        other = gradients[leaf]
+        if gradient is None or gradient is BUFFER or other is None or other is BUFFER:
+            if gradient is not other:
+                return f"the gradient of a tensor of shape {leaf.shape}"
+        elif digest(gradient.array) != digest(other.array):
+            return f"the gradient of a tensor of shape {leaf.shape}"
+    if (tape.changes_of(host_work), host_work.gradient_versions, host_work.optimisers) != (
+            tape.changes_of(tape), tape.gradient_versions, tape.optimisers):
+        return "how often it changes a tensor"
+    return ""
+
+
+def skeleton(outputs):
+    """The outputs with the shape and dtype of each Tensor in its place."""
+    return map_outputs(lambda x: (x.shape, x.dtype), outputs)

@@ -1,0 +1,109 @@
+"""The plan: how a step is repeated from its tape.
+
+Calls whose results nobody reads are left out. What lives within the step shares one piece of
+memory, the arena: a result's place there is used again after its last reader.
+"""
+
+from functools import partial
+
+import numpy
+from numpy.lib.stride_tricks import as_strided
+
+from minigan.capture.tape import Place
+
+ALIGNMENT = 64  # bytes: a line of the CPU's caches
+
+
+class Plan:
+    """calls  the Calls of a tape that are repeated, in order
+    arena  the bytes in which the step's own arrays lie
+    """
+
+    def __init__(self, tape):
+        self.calls = needed(tape.calls)
+        offsets, size = layout(self.calls)
+        memory = numpy.empty(size + ALIGNMENT, "uint8")
+        start = -memory.__array_interface__["data"][0] % ALIGNMENT
+        self.arena = memory[start:start + size]
+        self._offsets = offsets
+        self.state = self.changed_arrays()
+        self.steps = [partial(call.function, *self.arrays(call.args), **self.arrays(call.kwargs))
+                      for call in self.calls]
+
+    def arrays(self, x):
+        """x with arrays in place of Places."""
+        if isinstance(x, Place):
+            return self.array(x)
+        if isinstance(x, (tuple, list)) and not hasattr(x, "_fields"):
+            return type(x)([self.arrays(part) for part in x])
+        if isinstance(x, dict):
+            return {key: self.arrays(part) for key, part in x.items()}
+        return x
+
+    def array(self, place):
+        """The array that a Place is."""
+        root = place.buffer.root
+        if root is None:
+            memory, offset = self.arena, self._offsets[place.buffer] + place.offset
+        else:
+            memory, offset = bytes_of(root), place.offset
+        return numpy.ndarray(place.shape, place.dtype, memory, offset, place.strides)
+
+    def changed_arrays(self):
+        """What a replay changes of the memory that was there before."""
+        places = {}
+        for call in self.calls:
+            for place in call.writes:
+                if not place.buffer.is_new:
+                    places[place] = self.array(place)
+        return list(places.values())
+
+    def replay(self):
+        with numpy.errstate(all="ignore"):
+            for step in self.steps:
+                step()
+
+
+def bytes_of(root):
+    """The memory of an array, from its first element to its last."""
+    reach = sum((n - 1) * stride for n, stride in zip(root.shape, root.strides)) // root.itemsize
+    return as_strided(root, (reach + 1 if root.size else 0,), (root.itemsize,)).view("uint8")
+
+
+def needed(calls):
+    """The calls that change memory which outlives the step, or is read by such calls."""
+    live, kept = set(), []
+    for call in reversed(calls):
+        if any(place.buffer.root is not None or place.buffer in live for place in call.writes):
+            live.update(place.buffer for place in call.reads)
+            kept.append(call)
+    return kept[::-1]
+
+
+def lifetimes(calls):
+    """{buffer: [first, last]}: the first and the last call that has it."""
+    times = {}
+    for i, call in enumerate(calls):
+        for place in (*call.reads, *call.writes):
+            if place.buffer.root is None:
+                times.setdefault(place.buffer, [i, i])[1] = i
+    return times
+
+
+def layout(calls):
+    """({buffer: offset in the arena}, size): the largest first, each at the lowest free place."""
+    offsets, placed, size = {}, [], 0
+    times = lifetimes(calls)
+    for buffer in sorted(times, key=lambda buffer: -buffer.nbytes):
+        first, last = times[buffer]
+        length = -(-max(buffer.nbytes, 1) // ALIGNMENT) * ALIGNMENT
+        offset = 0
+        for begin, end in sorted((begin, end) for begin, end, other_first, other_last in placed
+                                 if other_first <= last and first <= other_last):
+            if offset + length <= begin:
+                break
+            offset = max(offset, end)
+        offsets[buffer] = offset
+        placed.append((offset, offset + length, first, last))
+        size = max(size, offset + length)
+    return offsets, size

@@ -1,0 +1,63 @@
+"""capture: the function to call in place of a training step."""
+
+from minigan.capture.cpu import CpuStep
+from minigan.capture.graph import GpuStep
+from minigan.checks import check_callable
+from minigan.device import default_device
+from minigan.hooks import hooks
+
+
+def capture(step):
+    """A function to call in place of a training step, which is recorded once and then repeated.
+
+    >>> def step(images, targets):
+    ...     loss = loss_function(model(images), targets)
+    ...     optimiser.zero_grad()
+    ...     loss.backward()
+    ...     optimiser.step()
+    ...     return loss
+    >>> step = minigan.capture(step)
+    >>> for images, targets in loader: loss = step(images, targets)
+
+    Each call is one training step. The first calls run as usual. Then the step is recorded: on a GPU
+    as a CUDA graph, on the CPU as a list of the calls that it makes; and all later calls repeat
+    that. Inside a profile or detect_anomaly the function is simply called.
+
+    The function must meet these conditions:
+
+    - its arguments are Tensors, with the same shapes and dtypes in every call, on either device
+    - it generates no random numbers: generate them outside and pass them in
+    - it reads no numbers (item(), print, if), and copies nothing from one device to another
+    - it does the same in every call: its Python code does not run any more
+    - buffers and other tensors that it uses keep their memory: change them in place
+
+    A step that cannot be recorded raises an error on a GPU; on the CPU it is reported on stderr,
+    once, and runs as usual. There a recording is also proven before it is trusted, see CpuStep.
+
+    Learning rates and other options of optimisers may change between calls. Where parameters, their
+    gradients, modules, or an optimiser's groups or state were replaced, the step is recorded anew.
+    Results are detached Tensors, alone or in tuples, lists and dicts; the next call overwrites
+    them, so clone() those to keep.
+
+    Raises TypeError for arguments that are not Tensors, ValueError for an argument whose shape or
+    dtype has changed or that requires a gradient, RuntimeError on a GPU for a step that cannot be
+    captured.
+    """
+    return CapturedStep(check_callable("capture", "step", step))
+
+
+class CapturedStep:
+    """The function that `capture` returns."""
+
+    def __init__(self, step):
+        self.step = step
+        self._on = {}  # device: how it is repeated there
+
+    def __call__(self, *inputs):
+        # A captured step inside another is part of that one, and observers see every step.
+        if hooks.capture is not None or hooks.observer is not None:
+            return self.step(*inputs)
+        device = default_device()
+        if device not in self._on:
+            self._on[device] = (CpuStep if device == "cpu" else GpuStep)(self.step)
+        return self._on[device](*inputs)
