@@ -9,6 +9,7 @@ from minigan.capture.arguments import (
 from minigan.capture.host import BUFFER, HostWork
 from minigan.capture.plan import Plan
 from minigan.capture.tape import Tape
+from minigan.capture.watch import Counters, Watch, copy_inputs
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
 from minigan.kernels.launch import switch
@@ -41,20 +42,56 @@ class Recording:
         self.attributes = attribute_changes()
         self.replays = 0
         self.next_proof = 0  # of these
+        self.structure, self.gradients, self.options = Watch(), Watch(), Watch()
+        for tensor, array, requires_grad in tape.tensors:
+            self.structure.slot(tensor, "array", array)
+            self.structure.slot(tensor, "_requires_grad", requires_grad)
+        for leaf, array, buffer, after in tape.leaves:
+            self.structure.slot(leaf, "array", array)
+            buffer = buffer and buffer()
+            self.structure.slot(leaf, "grad_buffer", buffer)
+            before = tape.gradients[leaf]
+            if before is None or before is BUFFER:
+                self.structure.slot(leaf, "_grad", before and buffer)
+            self.gradients.slot(leaf, "_grad", buffer if after is BUFFER else after)
+        for optimiser, _ in tape.parts:
+            for container in (optimiser.param_groups, optimiser.state, *optimiser.state.values()):
+                self.structure.entries(container)
+            for group in optimiser.param_groups:
+                self.structure.entries(group["params"])
+        self.watch_options()
+        self.counters = Counters(tape)
+
+    def watch_options(self):
+        self.options = Watch()
+        for optimiser, _ in self.tape.parts:
+            self.options.entries(vars(optimiser))
+            for group in optimiser.param_groups:
+                self.options.entries(group)
 
     def is_valid(self):
         """Whether a replay does what the step would do now."""
-        if self.mode != mode() or not self.tape.is_valid():
+        if self.tape.lost or self.mode != mode() or not self.structure.is_unchanged():
             return False
+        if not self.options.is_unchanged():
+            if not self.tape.is_valid():
+                return False
+            self.tape.prepare_replay()
+            self.watch_options()
         if self.attributes != attribute_changes():
             if not self.tape.has_its_modules():
                 return False
             self.attributes = attribute_changes()
-        return True
+        return not self.tape.other_gradients or self.tape.is_valid()
 
     def replay(self):
-        self.tape.prepare_replay()
+        """Repeat the step, arrays and the host's part. Gives what it returns."""
         self.plan.replay()
+        self.counters.count_up()
+        if not self.gradients.is_unchanged():
+            self.tape.set_gradients()
+        self.replays += 1
+        return self.outputs
 
 
 def mode():
@@ -83,16 +120,18 @@ class CpuStep:
         first = self.inputs is None
         if first:
             self.inputs = fixed_inputs(inputs, "cpu")
-        check_inputs(inputs, self.inputs)
-        fill(self.inputs, inputs)
+            self.arrays = tuple([x.array for x in self.inputs])
+        if not copy_inputs(self.arrays, inputs):
+            check_inputs(inputs, self.inputs)
+            fill(self.inputs, inputs)
         if first or self.is_ordinary:
             return self.run(OrdinaryStep())
         for i, recording in enumerate(self.recordings):
             if recording.is_valid():
                 if i:
                     self.recordings.insert(0, self.recordings.pop(i))
-                return self.proven(recording) if recording.replays == recording.next_proof else (
-                    self.replayed(recording))
+                return (self.proven(recording) if recording.replays == recording.next_proof else
+                        recording.replay())
         return self.record()
 
     def run(self, host_work):
@@ -125,17 +164,11 @@ class CpuStep:
         self.is_ordinary = True
         self.recordings = []
 
-    def replayed(self, recording):
-        recording.replay()
-        recording.tape.after_replay()
-        recording.replays += 1
-        return recording.outputs
-
     def proven(self, recording):
         """Do the step both ways."""
         state = recording.plan.state
         before = [array.copy() for array in state]
-        recording.replay()
+        recording.plan.replay()
         after = [digest(array) for array in state]
         for array, copy in zip(state, before):
             array[...] = copy

@@ -33,6 +33,7 @@ class HostWork:
         self.versions = []
         self.leaves = []  # (leaf, its array, weak reference to where its gradients go, gradient)
         self.parts = []   # (optimiser, its groups, parameters and arrays)
+        self.lost = []    # references to places of gradients that are gone
 
     # What the engine reports
 
@@ -64,20 +65,19 @@ class HostWork:
 
     def end(self):
         """Remember what there is at the end of the step: each replay ends with the same."""
-        of_gradients = {}
+        of_buffers = {}
         for leaf in self.gradients:
             buffer, grad = leaf.grad_buffer, leaf._grad
-            self.leaves.append((leaf, leaf.array, None if buffer is None else weakref.ref(buffer),
+            self.leaves.append((leaf, leaf.array, None if buffer is None else weakref.ref(buffer, self.lost.append),
                                 BUFFER if grad is not None and grad is buffer else grad))
-            for tensor in (buffer, grad):
-                if tensor is not None:
-                    of_gradients[id(tensor.version)] = leaf
-        # Counters of gradients are reached by their leaves: who keeps a gradient is found by
+            if buffer is not None:
+                of_buffers[id(buffer.version)] = leaf
+        # Counters of gradient buffers are reached by their leaves: who keeps a gradient is found by
         # counting references, see `is_kept`.
         self.versions, self.gradient_versions = [], Counter()
         for version, count in count_each(self.changes):
-            if id(version) in of_gradients:
-                self.gradient_versions[of_gradients[id(version)]] += count
+            if id(version) in of_buffers:
+                self.gradient_versions[of_buffers[id(version)]] += count
             else:
                 self.versions.append((version, count))
         self.changes = []
@@ -107,13 +107,18 @@ class HostWork:
             function()
 
     def after_replay(self):
-        for version, count in self.versions:
-            version[0] += count
+        self.set_gradients()
+        self.count_up()
+
+    def set_gradients(self):
         for leaf, _, _, gradient in self.leaves:
             leaf._grad = leaf.grad_buffer if gradient is BUFFER else gradient
+
+    def count_up(self):
+        for version, count in self.versions:
+            version[0] += count
         for leaf, count in self.gradient_versions.items():
-            if leaf._grad is not None:
-                leaf._grad.version[0] += count
+            leaf.grad_buffer.version[0] += count
 
 
 def gradient_of(leaf):

@@ -10,6 +10,7 @@ import numpy
 from numpy.lib.stride_tricks import as_strided
 
 from minigan.capture.tape import Place
+from minigan.kernels.launch import switch
 
 ALIGNMENT = 64  # bytes: a line of the CPU's caches
 
@@ -27,8 +28,21 @@ class Plan:
         self.arena = memory[start:start + size]
         self._offsets = offsets
         self.state = self.changed_arrays()
-        self.steps = [partial(call.function, *self.arrays(call.args), **self.arrays(call.kwargs))
-                      for call in self.calls]
+        self.steps = self.prepared()
+
+    def prepared(self):
+        """A list of functions that repeat the step: neighbouring launches in one."""
+        steps, launches = [], []
+        for call in self.calls:
+            args, kwargs = self.arrays(call.args), self.arrays(call.kwargs)
+            if call.kernel is not None:
+                launches.append((call.function, args))
+                continue
+            if launches:
+                steps.append(Launches(launches))
+                launches = []
+            steps.append(partial(call.function, *args, **kwargs))
+        return steps + ([Launches(launches)] if launches else [])
 
     def arrays(self, x):
         """x with arrays in place of Places."""
@@ -62,6 +76,23 @@ class Plan:
         with numpy.errstate(all="ignore"):
             for step in self.steps:
                 step()
+
+
+class Launches:
+    """Launches of kernels, done by one call of the compiled library, kernels/host.cpp."""
+
+    def __init__(self, launches):
+        self.arrays = launches  # kept: the noted launches have their addresses
+        functions = switch.functions["f"] or switch.functions["d"]
+        self.walk, self.forget = functions["walk"], functions["forget"]
+        # An argument more than the kernel has: the launch is noted.
+        self.addresses = numpy.array([function(*args, None) for function, args in launches], "uintp")
+
+    def __call__(self):
+        self.walk(self.addresses, len(self.addresses))
+
+    def __del__(self):
+        self.forget(self.addresses, len(self.addresses))
 
 
 def bytes_of(root):

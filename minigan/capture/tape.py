@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from minigan.capture.host import HostWork
+from minigan.capture.host import ANY, BUFFER, HostWork
 from minigan.hooks import Observer, hooks
 from minigan.tensor import Tensor
 
@@ -232,6 +232,12 @@ class Tape(HostWork):
                      for tensor in (leaf.grad_buffer, leaf._grad)}
         return [(tensor, array, requires_grad) for tensor, array, _, requires_grad in self._watched
                 if id(tensor) not in gradients]
+
+    @property
+    def other_gradients(self):
+        """Whether it found gradients that are not where an optimiser wants them."""
+        return any(gradient is not None and gradient is not ANY and gradient is not BUFFER
+                   for gradient in self.gradients.values())
 
     def is_valid(self):
         return super().is_valid() and all(

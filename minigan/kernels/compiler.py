@@ -30,6 +30,8 @@ from minigan.files import cache_folder
 FOLDER = Path(__file__).parent
 TYPES = {"f": "float", "d": "double"}  # by NumPy's letter for the dtype
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(')
+HOST_FUNCTION = re.compile(r"^static Object\* (\w+)\(Object\*, Object\* const\* args, ptrdiff_t count\)",
+                           re.MULTILINE)
 
 # Roots and comparisons are vectorised only if they need not set errno or trap. Nothing else of
 # -ffast-math: sums keep their order, nan and infinity stay what they are.
@@ -62,14 +64,14 @@ def sources(*endings):
 
 def cpu_source(char):
     """The whole source for 'f' or 'd'."""
-    kernels = sources(".cu", ".cpp")
-    names = [name for _, text in kernels for name in KERNEL.findall(text)]
-    methods = "".join(f'{{"{name}", Entry<{name}>::call, METH_FASTCALL, nullptr}},\n'
-                      for name in names)
     texts = [("cpu.h", (FOLDER / "cpu.h").read_text(encoding="utf-8")),
-             ("T", f"typedef {TYPES[char]} T;"), *kernels,
-             ("methods", "extern \"C\" {\nVISIBLE Method methods[] = {\n"
-              f'{methods}{{"address", address, METH_FASTCALL, nullptr}}, {{}}}};\n}}')]
+             ("T", f"typedef {TYPES[char]} T;"), *sources(".cu", ".cpp")]
+    functions = {name: f"Entry<{name}>::call" for _, text in texts for name in KERNEL.findall(text)}
+    functions |= {name: name for _, text in texts for name in HOST_FUNCTION.findall(text)}
+    methods = "".join(f'{{"{name}", {function}, METH_FASTCALL, nullptr}},\n'
+                      for name, function in functions.items())
+    texts.append(("methods", "extern \"C\" {\nVISIBLE Method methods[] = {\n"
+                  f"{methods}{{}}}};\n}}"))
     return "\n".join(f'#line 1 "{name}"\n{text}' for name, text in texts)
 
 

@@ -84,7 +84,7 @@ static inline void* data_of(Object* array)
     return *(void**)((char*)array + header);
 }
 
-static Object* address(Object*, Object* const* args, ptrdiff_t)
+static Object* address(Object*, Object* const* args, ptrdiff_t count)
 {
     const long long place = (long long)data_of(args[0]);
     return PyErr_Occurred() ? nullptr : PyLong_FromLongLong(place);
@@ -110,15 +110,30 @@ template <class Type> static inline double size_in(Type argument)
 
 const double LONG = 20000;  // from this size on, other Python threads may run meanwhile
 
+// A launch that is noted, to be done later: a kernel and its arguments. See host.cpp.
+struct Launch {
+    void (*run)(const Launch*);
+    bool is_long;
+};
+
 template <auto kernel> struct Entry;
 template <class... Types, void (*kernel)(Types...)> struct Entry<kernel> {
+    struct Noted : Launch { tuple<Types...> values; };
+
+    static void run(const Launch* launch)
+    {
+        apply(kernel, static_cast<const Noted*>(launch)->values);
+    }
+
     template <size_t... I>
-    static Object* call(Object* const* args, index_sequence<I...>)
+    static Object* call(Object* const* args, bool later, index_sequence<I...>)
     {
         const tuple<Types...> values{as<Types>(args[I])...};
         if (PyErr_Occurred())
             return nullptr;
         const bool is_long = (size_in(get<I>(values)) * ...) >= LONG;
+        if (later)
+            return PyLong_FromLongLong((long long)new Noted{{run, is_long}, values});
         void* const thread = is_long ? PyEval_SaveThread() : nullptr;
         bool failed = false;
         try {
@@ -136,10 +151,11 @@ template <class... Types, void (*kernel)(Types...)> struct Entry<kernel> {
         return python_none;
     }
 
+    // With an argument more the launch is noted, and its address returned.
     static Object* call(Object*, Object* const* args, ptrdiff_t count)
     {
-        if (count == sizeof...(Types))
-            return call(args, index_sequence_for<Types...>());
+        if (count == sizeof...(Types) || count == sizeof...(Types) + 1)
+            return call(args, count > sizeof...(Types), index_sequence_for<Types...>());
         PyErr_SetString(PyExc_TypeError, "kernel: wrong number of arguments");
         return nullptr;
     }

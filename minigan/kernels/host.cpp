@@ -1,0 +1,145 @@
+// The host's work in a captured step, which in Python would take longer than the kernels of a small
+// network: going through a list of launches, and looking whether everything is as it was recorded.
+
+#include <cstring>
+
+extern "C" {
+ptrdiff_t PyTuple_Size(Object*);
+Object* PyTuple_GetItem(Object*, ptrdiff_t);
+ptrdiff_t PyList_Size(Object*);
+Object* PyList_GetItem(Object*, ptrdiff_t);
+int PyList_SetItem(Object*, ptrdiff_t, Object*);
+ptrdiff_t PyDict_Size(Object*);
+int PyDict_Next(Object*, ptrdiff_t*, Object**, Object**);
+Object* PyBool_FromLong(long);
+}
+
+static Object* none()
+{
+    Py_IncRef(python_none);
+    return python_none;
+}
+
+// walk(launches, count): do the launches whose addresses are in an array.
+static Object* walk(Object*, Object* const* args, ptrdiff_t count)
+{
+    const Launch* const* launches = (const Launch* const*)data_of(args[0]);
+    const long long n = PyLong_AsLongLong(args[1]);
+    bool is_long = false, failed = false;
+    for (long long i = 0; i < n; ++i)
+        is_long = is_long || launches[i]->is_long;
+    void* const thread = is_long ? PyEval_SaveThread() : nullptr;
+    try {
+        for (long long i = 0; i < n; ++i)
+            launches[i]->run(launches[i]);
+    } catch (const exception&) {
+        failed = true;
+    }
+    if (is_long)
+        PyEval_RestoreThread(thread);
+    if (!failed)
+        return none();
+    PyErr_SetString(PyExc_MemoryError, "there is not enough memory");
+    return nullptr;
+}
+
+// forget(launches, count): free them.
+static Object* forget(Object*, Object* const* args, ptrdiff_t count)
+{
+    Launch** launches = (Launch**)data_of(args[0]);
+    for (long long n = PyLong_AsLongLong(args[1]); n-- > 0;)
+        ::operator delete(launches[n]);
+    return none();
+}
+
+// same_pointers(pairs, count): whether each address holds the pointer that stands beside it.
+static Object* same_pointers(Object*, Object* const* args, ptrdiff_t count)
+{
+    void** const* pairs = (void** const*)data_of(args[0]);
+    const long long n = PyLong_AsLongLong(args[1]);
+    bool same = true;
+    for (long long i = 0; i < n; ++i)
+        same = same && *pairs[2 * i] == (void*)pairs[2 * i + 1];
+    return PyBool_FromLong(same);
+}
+
+// same_entries(lists, dicts): whether each list, and the values of each dict, are those that they
+// were. Both arguments are tuples: a list or dict, a tuple of what was in it, the next one, ...
+static Object* same_entries(Object*, Object* const* args, ptrdiff_t count)
+{
+    bool same = true;
+    for (ptrdiff_t i = 0, n = PyTuple_Size(args[0]); same && i < n; i += 2) {
+        Object *list = PyTuple_GetItem(args[0], i), *known = PyTuple_GetItem(args[0], i + 1);
+        const ptrdiff_t size = PyTuple_Size(known);
+        same = PyList_Size(list) == size;
+        for (ptrdiff_t k = 0; same && k < size; ++k)
+            same = PyList_GetItem(list, k) == PyTuple_GetItem(known, k);
+    }
+    for (ptrdiff_t i = 0, n = PyTuple_Size(args[1]); same && i < n; i += 2) {
+        Object *dict = PyTuple_GetItem(args[1], i), *known = PyTuple_GetItem(args[1], i + 1);
+        ptrdiff_t place = 0, k = 0;
+        Object *key, *value;
+        same = PyDict_Size(dict) == PyTuple_Size(known);
+        while (same && PyDict_Next(dict, &place, &key, &value))
+            same = value == PyTuple_GetItem(known, k++);
+    }
+    return PyBool_FromLong(same);
+}
+
+// count_up(pairs, count): counter[0] += n for each counter, a list, by the address where a pointer to
+// it lies and the number beside that.
+static Object* count_up(Object*, Object* const* args, ptrdiff_t count)
+{
+    const long long* pairs = (const long long*)data_of(args[0]);
+    for (long long n = PyLong_AsLongLong(args[1]); n-- > 0; pairs += 2) {
+        Object* counter = *(Object**)pairs[0];
+        PyList_SetItem(counter, 0, PyLong_FromLongLong(
+            PyLong_AsLongLong(PyList_GetItem(counter, 0)) + pairs[1]));
+    }
+    return none();
+}
+
+// An array of NumPy's: the part of its struct that its ABI guarantees.
+struct Array {
+    void* data;
+    int dimensions;
+    ptrdiff_t *shape, *strides;
+    Object *base, *dtype;
+    int flags;
+};
+
+// copy_inputs(fixed, inputs, place, type, place of requires_grad, False): copy the arrays of Tensors,
+// which they have at `place`, into arrays of the same shapes and dtypes. Whether that could be done:
+// if they do not match, require gradients, or do not lie in C order, somebody else has to look.
+static Object* copy_inputs(Object*, Object* const* args, ptrdiff_t count)
+{
+    const ptrdiff_t n = PyTuple_Size(args[1]);
+    const long long place = PyLong_AsLongLong(args[2]), required = PyLong_AsLongLong(args[4]);
+    if (PyTuple_Size(args[0]) != n)
+        return PyBool_FromLong(false);
+    for (int turn = 0; turn < 2; ++turn)  // nothing is copied before all were looked at
+        for (ptrdiff_t i = 0; i < n; ++i) {
+            Object *tensor = PyTuple_GetItem(args[1], i), *array = PyTuple_GetItem(args[0], i);
+            if (*(Object**)((char*)tensor + header - sizeof(Object*)) != args[3] ||
+                *(Object**)((char*)tensor + required) != args[5])
+                return PyBool_FromLong(false);
+            Object* input = *(Object**)((char*)tensor + place);
+            if (*(Object**)((char*)input + header - sizeof(Object*)) != array_type)
+                return PyBool_FromLong(false);
+            const Array& from = *(const Array*)((char*)input + header);
+            const Array& to = *(const Array*)((char*)array + header);
+            bool fits = from.dimensions == to.dimensions && from.dtype == to.dtype && (from.flags & 1);
+            if (!to.dimensions)
+                return PyBool_FromLong(false);
+            ptrdiff_t bytes = to.strides[to.dimensions - 1];  // of one element: `to` is new and dense
+            for (int axis = 0; fits && axis < to.dimensions; ++axis) {
+                fits = from.shape[axis] == to.shape[axis];
+                bytes *= to.shape[axis];
+            }
+            if (!fits)
+                return PyBool_FromLong(false);
+            if (turn)
+                memmove(to.data, from.data, bytes);
+        }
+    return PyBool_FromLong(true);
+}
