@@ -5,7 +5,7 @@ import numpy
 from minigan import backends
 from minigan import functional as F
 from minigan.autograd import gradient_buffer, node, twin_of
-from minigan.device import array_module
+from minigan.device import array_module, is_on_gpu
 from minigan.kernels import blas
 from minigan.kernels.launch import (
     contiguous, covered, fits, launch, launch_columns, launch_rows)
@@ -50,15 +50,14 @@ def linear(input, weight, bias=None):
 
 @twin_of(F.matmul)
 def matmul(input, other):
-    """On a GPU, where `cupy.matmul` cannot be captured; on a CPU of two small matrices."""
+    """On a GPU, where `cupy.matmul` cannot be captured; on a CPU of two matrices."""
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         return NotImplemented
-    a, b = input, other
-    x, y = a.array, b.array
-    if not covered(x) or not covered(y) or type(x) is not type(y) or x.dtype != y.dtype or (
-            not x.ndim or not y.ndim or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]):
+    x, y = input.array, other.array
+    if not covered(x) or not covered(y) or x.dtype != y.dtype or is_on_gpu(x) is not is_on_gpu(y):
         return NotImplemented
-    if isinstance(x, numpy.ndarray) and (x.ndim != 2 or y.ndim != 2):
+    if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0] or (
+            isinstance(x, numpy.ndarray) and (x.ndim, y.ndim) != (2, 2)):
         return NotImplemented
     rows = x[None, :] if x.ndim == 1 else x        # (...,I,K)
     columns = y[:, None] if y.ndim == 1 else y     # (...,K,J)
@@ -70,15 +69,15 @@ def matmul(input, other):
         g = g[..., None] if y.ndim == 1 else g
         g = g[..., None, :] if x.ndim == 1 else g
         gx = gy = None
-        if a.requires_grad:
+        if input.requires_grad:
             gx = stacked_product(g, columns.swapaxes(-1, -2))
             gx = gx[..., 0, :] if x.ndim == 1 else gx
-        if b.requires_grad:
+        if other.requires_grad:
             gy = stacked_product(rows.swapaxes(-1, -2), g)
             gy = gy[..., 0] if y.ndim == 1 else gy
         return gx, gy
 
-    return node(result, (a, b), backward)
+    return node(result, (input, other), backward)
 
 
 def stacked_product(a, b):
