@@ -13,6 +13,7 @@ from minigan.capture.watch import Counters, Watch, copy_inputs
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
 from minigan.kernels.launch import switch
+from minigan.kernels.threads import threads
 from minigan.messages import report
 from minigan.nn.module import attribute_changes
 
@@ -96,7 +97,7 @@ class Recording:
 
 def mode():
     """Switches on which all operations depend."""
-    return grad_mode.enabled, switch.disabled
+    return grad_mode.enabled, switch.disabled, threads()
 
 
 class CpuStep:

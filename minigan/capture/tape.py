@@ -8,7 +8,7 @@ hold such arrays: each call is done as usual, and noted with its arguments and w
 import gc
 import operator
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy

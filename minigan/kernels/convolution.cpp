@@ -15,53 +15,20 @@
 // with stride S, every S-th pixel of its result is a stride-1 correlation of g with every S-th
 // weight, and the S * S of them differ only in which weights these are. So they are further lanes.
 //
-// Vectors are GCC's and Clang's vector extension, for no particular machine. Each sum is done in an
-// order that does not depend on the number of threads.
+// Each sum is done in an order that does not depend on the number of threads.
 //
 // Shapes: N batch, C channels in, O out, H W image, KH KW kernel, OH OW output.
 
-#include <algorithm>
-#include <cstring>
-#include <limits>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
 namespace convolution {
 
-typedef long long Long;
+using namespace vectors;
 
-// Bytes of a vector, and rows of a tile: two vectors a row fill the registers, which are 32 or 16.
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#define ROWS 8
-#elif defined(__AVX__)
-#define VECTOR_BYTES 32
-#define ROWS 4
-#elif defined(__aarch64__)
-#define VECTOR_BYTES 16
-#define ROWS 8
-#else
-#define VECTOR_BYTES 16
-#define ROWS 4
-#endif
-typedef T Vector __attribute__((vector_size(VECTOR_BYTES)));
-const Long L = VECTOR_BYTES / sizeof(T);  // lanes of a vector
-const Long R = ROWS;
+const Long R = REGISTERS / 4;  // rows of a tile: two vectors a row fill most of the registers
 const T LARGEST = std::numeric_limits<T>::max();
 
 // The first-level cache holds a matrix of MATRIX rows, by which CHUNK tiles are multiplied;
 // the second-level cache holds the sums, or the matrix rows, of MOST places.
 const Long MATRIX = 256, CHUNK = 32, MOST = 4096;
-
-static inline Vector load(const T* from)
-{
-    Vector v;
-    std::memcpy(&v, from, sizeof v);
-    return v;
-}
-
-static inline void store(T* to, Vector v) { std::memcpy(to, &v, sizeof v); }
 
 // sums[r, lane] += the sum over i < count of image[row[r] + step[i]] * matrix[i, lane],
 // for R rows and V * L lanes: about as many sums as there are registers.
@@ -99,84 +66,7 @@ struct Group {
           multiply(used > L ? tile<2> : tile<1>) {}
 };
 
-// ---- Between rows of pixels or weights in memory and lanes ----
-
-#ifdef __clang__
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-typedef std::conditional_t<sizeof(T) == 4, int, Long> Index;
-typedef Index Indices __attribute__((vector_size(VECTOR_BYTES)));
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Indices{__VA_ARGS__})
-#endif
-
-// One step of transposing L x L: in every 2 x 2 blocks of S x S, two change places.
-template <Long S, Long... J>
-static inline void exchange(Vector* v, std::integer_sequence<Long, J...>)
-{
-    for (Long i = 0; i < L; ++i)
-        if (!(i & S)) {
-            const Vector a = v[i], b = v[i + S];
-            v[i] = SHUFFLE(a, b, (J & S ? L + J - S : J)...);
-            v[i + S] = SHUFFLE(a, b, (J & S ? L + J : J + S)...);
-        }
-}
-
-template <Long S = 1>
-static inline void transpose(Vector* v)
-{
-    exchange<S>(v, std::make_integer_sequence<Long, L>());
-    if constexpr (2 * S < L)
-        transpose<2 * S>(v);
-}
-
-// to[i * step + lane] = from[lane][at[i]], or from[lane][i] where there is no `at`; L lanes, of
-// which those without a `from` are 0.
-static void to_lanes(const T* const* from, const Long* at, Long count, T* to, Long step)
-{
-    Long i = 0;
-    for (; !at && i + L <= count; i += L) {
-        Vector v[L];
-        for (Long l = 0; l < L; ++l)
-            v[l] = from[l] ? load(from[l] + i) : Vector{};
-        transpose(v);
-        for (Long l = 0; l < L; ++l)
-            store(to + (i + l) * step, v[l]);
-    }
-    for (; i < count; ++i)
-        for (Long l = 0; l < L; ++l)
-            to[i * step + l] = from[l] ? from[l][at ? at[i] : i] : T(0);
-}
-
-// to[lane][i] = from[i * step + lane] + bias[lane], for the first `lanes` of L lanes.
-static void from_lanes(const T* from, Long step, Long count, const T* bias, T* const* to,
-                       Long lanes)
-{
-    Long i = 0;
-    for (; i + L <= count; i += L) {
-        Vector v[L];
-        for (Long l = 0; l < L; ++l)
-            v[l] = load(from + (i + l) * step) + load(bias);
-        transpose(v);
-        for (Long l = 0; l < lanes; ++l)
-            store(to[l] + i, v[l]);
-    }
-    for (; i < count; ++i)
-        for (Long l = 0; l < lanes; ++l)
-            to[l][i] = from[i * step + l] + bias[l];
-}
-
 // ---- Images ----
-
-// Memory that a thread keeps for its next call: new memory costs a page fault for every 4 KiB.
-enum Purpose { IMAGE, SUMS, MATRICES, PURPOSES };
-static T* memory_for(Purpose purpose, Long size)
-{
-    static thread_local std::vector<T> memory[PURPOSES];
-    std::vector<T>& m = memory[purpose];
-    if ((Long)m.size() < size + 64)
-        m.resize(size + 64);
-    return (T*)(((size_t)m.data() + 63) / 64 * 64);  // no vector in two cache lines
-}
 
 struct Image {  // channels, rows, columns and images of the batch are these steps apart
     const T* data;
@@ -249,12 +139,6 @@ static std::vector<Long> offsets(Long A, Long B, Long D, Long first, Long second
 }
 
 // ---- Correlation ----
-
-struct Range {
-    Long first, end;
-    void include(Range r) { first = std::min(first, r.first), end = std::max(end, r.end); }
-    bool operator==(Range r) const { return first == r.first && end == r.end; }
-};
 
 // For each place the taps first ... end - 1, beyond which it sees nothing but zeros.
 static std::vector<Range> seen_from_places(const Axis& a)
@@ -453,13 +337,6 @@ bool Correlation::part(Range of_lanes, Range of_tiles) const
         }
     }
     return finite;
-}
-
-// Part i of n of 0 ... size - 1, cut at multiples of `piece`.
-static Range share(Long size, Long piece, Long i, Long n)
-{
-    const Long pieces = (size + piece - 1) / piece;
-    return {std::min(size, pieces * i / n * piece), std::min(size, pieces * (i + 1) / n * piece)};
 }
 
 bool Correlation::run(Long threads)

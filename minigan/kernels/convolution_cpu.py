@@ -1,12 +1,12 @@
 """The three products of a convolution on a CPU, by convolution.cpp."""
 
 import functools
-import os
 
 import numpy
 
 from minigan.device import array_module
 from minigan.functional.convolution import col2im, im2col
+from minigan.kernels import threads
 from minigan.kernels.launch import launch, run, whole
 
 # Up to how many lanes scatter takes longer than a product and col2im: a vector has 16 or 8.
@@ -21,8 +21,9 @@ def correlate(x, w, bias, geometry):
     done = xp.empty((), "int64")
     x = whole(x)
     launch("correlate", x, 1, 1, (x, w, bias, y, numbers(N, C, O, geometry), steps(x), done,
-                                  y.size, threads()))
-    run(correlate_by_columns, (done, x, w, bias, geometry, y), writes=(y,))
+                                  y.size, threads.threads()))
+    if geometry.padding != ((0, 0), (0, 0)):
+        run(correlate_by_columns, (done, x, w, bias, geometry, y), writes=(y,))
     return y
 
 
@@ -45,7 +46,7 @@ def scatter(w, g, bias, geometry):
     done = xp.empty((), "int64")
     g = whole(g)
     launch("scatter", g, 1, 1, (g, w, bias, x, numbers(N, C, O, geometry), steps(g), done,
-                                x.size, threads()))
+                                x.size, threads.threads()))
     run(scatter_by_columns, (done, w, g, bias, geometry, x), writes=(x,))
     return x
 
@@ -64,7 +65,7 @@ def outer(x, g, geometry, out):
     O, C = out.shape[:2]
     x, g = whole(x), whole(g)
     launch("outer", x, 1, 1, (x, g, out, None, numbers(x.shape[3], C, O, geometry), steps(x, g),
-                              x.size, threads()))
+                              x.size, threads.threads()))
 
 
 def sum_of_images(g, out):
@@ -95,26 +96,3 @@ def steps(*arrays):
 @functools.lru_cache(maxsize=256)
 def in_elements(itemsize, *strides):
     return numpy.array(strides, "int64").ravel() // itemsize
-
-
-@functools.cache
-def threads():
-    """As many as NumPy's own products use: what the environment says, or the cores there are."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        first = os.environ.get(name, "").partition(",")[0].strip()
-        if first.isdecimal():
-            return min(max(1, int(first)), cores)
-    return cores
-
-
-def use_one_thread():
-    """OpenMP's threads are not there in a forked process, which would wait for them for ever."""
-    global threads
-
-    def threads():
-        return 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=use_one_thread)

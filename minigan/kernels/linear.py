@@ -5,16 +5,12 @@ import numpy
 from minigan import backends
 from minigan import functional as F
 from minigan.autograd import gradient_buffer, node, twin_of
-from minigan.device import array_module
-from minigan.functional.arithmetic import operands
+from minigan.device import array_module, is_on_gpu
 from minigan.kernels import blas
 from minigan.kernels.launch import (
     contiguous, covered, fits, launch, launch_columns, launch_rows)
+from minigan.kernels.product import product
 from minigan.tensor import Tensor
-
-# Up to how many rows x @ w.T takes longer than w @ x.T, and from which size of w that matters.
-FEW_ROWS = 64
-LARGE = 100_000
 
 
 @twin_of(F.linear)
@@ -28,11 +24,8 @@ def linear(input, weight, bias=None):
     O, I = w.shape
     x2 = x if x.ndim == 2 else x.reshape(-1, I)
     R = x2.shape[0]
-    y = product(x2, w.T)
-    inputs = (input, weight)
-    if bias is not None:
-        launch_rows("add_bias", R, O, y, contiguous(bias.array))
-        inputs += (bias,)
+    y = product(x2, w.T, None if bias is None else contiguous(bias.array))
+    inputs = (input, weight) if bias is None else (input, weight, bias)
 
     def backward(g):
         g = contiguous(g).reshape(R, O)
@@ -43,7 +36,7 @@ def linear(input, weight, bias=None):
             if R == 1:
                 launch_rows("outer_product", O, I, g, contiguous(x2), gw)
             else:
-                product(g.T, x2, gw)
+                product(g.T, x2, out=gw)
         if bias is None:
             return gx, gw
         gb = None
@@ -55,26 +48,16 @@ def linear(input, weight, bias=None):
     return node(y if x.ndim == 2 else y.reshape(*x.shape[:-1], O), inputs, backward)
 
 
-def product(a, b, out=None):
-    """The matrix product a @ b, into `out` if it is given; by rows in memory."""
-    if isinstance(a, numpy.ndarray):
-        R, I = a.shape
-        if out is None and 1 < R <= FEW_ROWS and b.size >= LARGE and b.flags.f_contiguous:
-            return array_module(a).ascontiguousarray((b.T @ a.T).T)  # at 8 rows nearly twice as fast
-        return numpy.matmul(a, b, out=out)
-    return blas.product(a, b, out, tf32=backends.cuda.matmul.allow_tf32)
-
-
 @twin_of(F.matmul)
 def matmul(input, other):
-    """On a GPU, where `cupy.matmul` cannot be captured; on a CPU NumPy's is as good as any."""
-    if not isinstance(input, Tensor) or not isinstance(other, Tensor) or (
-            isinstance(input.array, numpy.ndarray) or type(input.array) is not type(other.array)):
+    """On a GPU, where `cupy.matmul` cannot be captured; on a CPU of two matrices."""
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         return NotImplemented
-    a, b = operands(input, other)
-    x, y = a.array, b.array
-    if not covered(x) or not covered(y) or not x.ndim or not y.ndim or (
-            x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]):
+    x, y = input.array, other.array
+    if not covered(x) or not covered(y) or x.dtype != y.dtype or is_on_gpu(x) is not is_on_gpu(y):
+        return NotImplemented
+    if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0] or (
+            isinstance(x, numpy.ndarray) and (x.ndim, y.ndim) != (2, 2)):
         return NotImplemented
     rows = x[None, :] if x.ndim == 1 else x        # (...,I,K)
     columns = y[:, None] if y.ndim == 1 else y     # (...,K,J)
@@ -86,19 +69,19 @@ def matmul(input, other):
         g = g[..., None] if y.ndim == 1 else g
         g = g[..., None, :] if x.ndim == 1 else g
         gx = gy = None
-        if a.requires_grad:
+        if input.requires_grad:
             gx = stacked_product(g, columns.swapaxes(-1, -2))
             gx = gx[..., 0, :] if x.ndim == 1 else gx
-        if b.requires_grad:
+        if other.requires_grad:
             gy = stacked_product(rows.swapaxes(-1, -2), g)
             gy = gy[..., 0] if y.ndim == 1 else gy
         return gx, gy
 
-    return node(result, (a, b), backward)
+    return node(result, (input, other), backward)
 
 
 def stacked_product(a, b):
-    """a (...,I,K) @ b (...,K,J) on a GPU, their stacks broadcast."""
+    """a (...,I,K) @ b (...,K,J), their stacks broadcast."""
     if a.ndim == b.ndim == 2:
         return product(a, b)
     (I, K), J = a.shape[-2:], b.shape[-1]

@@ -1,19 +1,25 @@
-"""Twins of functional/shape.py's cat and stack, for a GPU: to join arrays, CuPy copies their
-addresses there from the host, which cannot be captured. On a CPU NumPy's are as good as any."""
+"""Twins of functional/shape.py's cat and stack. For a GPU: to join arrays, CuPy copies their
+addresses there from the host, which cannot be captured. On a CPU of two arrays, the usual case;
+of others NumPy's are as good as any."""
 
 import itertools
+import math
+
+import numpy
 
 from minigan import functional as F
 from minigan.autograd import node, twin_of
 from minigan.checks import check_axis
 from minigan.device import array_module, is_on_gpu
 from minigan.functional.shape import checked_tensors
-from minigan.kernels.launch import switch, switched_off
+from minigan.kernels.launch import contiguous, covered, launch, switch, switched_off, whole
 from minigan.tensor import Tensor
 
 
 @twin_of(F.cat)
 def cat(tensors, dim=0):
+    if is_pair(tensors):
+        return pair_joined(*tensors, dim)
     if not takes(tensors):
         return NotImplemented
     tensors = checked_tensors("cat", tensors)
@@ -45,6 +51,39 @@ def stack(tensors, dim=0):
         return [whole[(slice(None),) * axis + (i,)] for i in range(len(tensors))]
 
     return joined("stack", tensors, (*first[:axis], len(tensors), *first[axis:]), parts)
+
+
+def is_pair(tensors):
+    """Whether these are two arrays of a CPU that the kernels can take, of one dtype."""
+    if not isinstance(tensors, (tuple, list)) or len(tensors) != 2:
+        return False
+    a, b = tensors
+    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and all(
+        isinstance(x.array, numpy.ndarray) and covered(x.array) for x in tensors)
+
+
+def pair_joined(a, b, dim):
+    x, y = a.array, b.array
+    if type(dim) is not int or not -x.ndim <= dim < x.ndim:
+        return NotImplemented
+    axis = dim % x.ndim
+    before, after = x.shape[:axis], x.shape[axis + 1:]
+    if y.shape[:axis] != before or y.shape[axis + 1:] != after or y.ndim != x.ndim or not (
+            x.flags.c_contiguous and y.flags.c_contiguous):
+        return NotImplemented
+    R = math.prod(before)
+    P, Q = x.size // R, y.size // R
+    xp = array_module(x)
+    joined = xp.empty((*before, x.shape[axis] + y.shape[axis], *after), x.dtype)
+    launch("join", x, 1, 1, (whole(x), whole(y), joined, R, P, Q))
+
+    def backward(g):
+        gx = xp.empty(x.shape, x.dtype) if a.requires_grad else None
+        gy = xp.empty(y.shape, y.dtype) if b.requires_grad else None
+        launch("split", g, 1, 1, (contiguous(g), gx, gy, R, P, Q))
+        return gx, gy
+
+    return node(joined, (a, b), backward, "cat")
 
 
 def takes(tensors):

@@ -1,0 +1,369 @@
+// The product of two matrices on a CPU: c (M,N) = a (M,K) @ b (K,N). T is float or double.
+//
+//     tiles  columns of b are lanes. They are packed, two vectors wide, into the first-level cache
+//            and multiplied there by some rows of a at a time, which stay where they are.
+//     dots   for few rows of a, where the numbers of each sum lie side by side in both, as in
+//            x @ w.T: these are the lanes, and are added up at the end.
+//     sweep  for a few rows of a, where rows of b lie in one piece: goes once through b, in order.
+//
+// Each does the transposed product, c.T = b.T @ a.T, as well. Which one is taken depends on sizes
+// and strides, and the order of each sum on that alone: equal inputs give equal bits, wherever
+// they lie and whatever the number of threads. Packed zeros meet only what is not stored, so nan
+// and infinity stay in their rows and columns.
+
+namespace product_of_matrices {
+
+using namespace vectors;
+
+const Long ROWS = REGISTERS == 32 ? 12 : 6;  // of a tile: two vectors a row leave a few registers
+const Long DEPTH = 256;                      // of K at a time
+const Long DOTS = REGISTERS / 2;             // at a time
+const Long FEW = 3;                          // rows of a sweep
+
+struct Matrix {  // its rows and its columns are these steps apart
+    const T* data;
+    Long down, right;
+
+    const T* at(Long row, Long column) const { return data + row * down + column * right; }
+    Matrix transposed() const { return {data, right, down}; }
+};
+
+struct Product {
+    Matrix a, b;
+    T* c;
+    Long c_down, c_right, M, N, K;
+    const T* bias;      // or null; to its rows or its columns
+    bool bias_of_rows;
+
+    T bias_at(Long row, Long column) const
+    {
+        return bias ? bias[bias_of_rows ? row : column] : T(0);
+    }
+    Product transposed() const
+    {
+        return {b.transposed(), a.transposed(), c, c_right, c_down, N, M, K, bias, !bias_of_rows};
+    }
+    void tiles(Range rows, Range columns) const;
+    void dots(Range rows, Range columns) const;
+    void sweep(Range rows, Range columns) const;
+};
+
+// ---- Tiles ----
+
+// GCC keeps an array of vectors in registers if the loops over it are gone early enough.
+#define UNROLLED _Pragma("GCC unroll 16")
+
+// c[r, lane] = the sum over i < count of a[r, i] * b[i, lane], added to what is there if `add`;
+// for R rows and V * L lanes. Rows of a are a_down apart, its columns a_right.
+template <int R, int V>
+static void tile(const T* a, Long a_down, Long a_right, const T* b, Long b_down, Long count, T* c,
+                 Long c_down, bool add)
+{
+    const T* row[(R + 2) / 3];  // every third: so the addresses of all need few registers
+    UNROLLED
+    for (int r = 0; r < R; r += 3)
+        row[r / 3] = a + r * a_down;
+    Vector sum[R][V];
+    UNROLLED
+    for (int r = 0; r < R; ++r)
+        UNROLLED
+        for (int v = 0; v < V; ++v)
+            sum[r][v] = Vector{};
+    for (Long i = 0; i < count; ++i) {
+        Vector lanes[V];
+        UNROLLED
+        for (int v = 0; v < V; ++v)
+            lanes[v] = load(b + v * L);
+        UNROLLED
+        for (int r = 0; r < R; ++r) {
+            const T factor = row[r / 3][r % 3 * a_down];
+            UNROLLED
+            for (int v = 0; v < V; ++v)
+                sum[r][v] += factor * lanes[v];
+        }
+        b += b_down;
+        UNROLLED
+        for (int r = 0; r < R; r += 3)
+            row[r / 3] += a_right;
+    }
+    UNROLLED
+    for (int r = 0; r < R; ++r)
+        UNROLLED
+        for (int v = 0; v < V; ++v) {
+            T* const to = c + r * c_down + v * L;
+            store(to, add ? load(to) + sum[r][v] : sum[r][v]);
+        }
+}
+
+template <int V, int... R>
+static auto tile_of(Long rows, std::integer_sequence<int, R...>)
+{
+    static const decltype(&tile<1, 1>) tiles[] = {tile<R + 1, V>...};
+    return tiles[rows - 1];
+}
+
+static auto tile_of(Long rows, Long vectors)
+{
+    const std::make_integer_sequence<int, ROWS> all;
+    return vectors == 1 ? tile_of<1>(rows, all) : tile_of<2>(rows, all);
+}
+
+// panel[i, lane] = b[i, lane] for `width` lanes, of which `used` are there; the others are 0.
+static void pack(const Matrix& b, Long count, Long used, Long width, T* panel)
+{
+    if (b.right == 1) {
+        for (Long i = 0; i < count; ++i)
+            if (used == 2 * L)
+                std::memcpy(panel + i * 2 * L, b.at(i, 0), 2 * L * sizeof(T));
+            else
+                std::fill_n(std::copy_n(b.at(i, 0), used, panel + i * width), width - used, T(0));
+    } else if (b.down == 1) {
+        for (Long v = 0; v < width; v += L) {
+            const T* from[L];
+            for (Long l = 0; l < L; ++l)
+                from[l] = v + l < used ? b.at(0, v + l) : nullptr;
+            to_lanes(from, nullptr, count, panel + v, width);
+        }
+    } else {
+        for (Long i = 0; i < count; ++i)
+            for (Long lane = 0; lane < width; ++lane)
+                panel[i * width + lane] = lane < used ? *b.at(i, lane) : T(0);
+    }
+}
+
+static Long pieces(Long size, Long most) { return (size + most - 1) / most; }
+
+void Product::tiles(Range rows, Range columns) const
+{
+    alignas(64) T panel[DEPTH * 2 * L];
+    const Long M = rows.end - rows.first, tiles = pieces(M, ROWS);
+    const Long depth = pieces(K, pieces(K, DEPTH));
+    T* const memory = memory_for(SUMS, M * 2 * L);
+    for (Long first = columns.first; first < columns.end; first += 2 * L) {
+        const Long used = std::min(2 * L, columns.end - first), width = used > L ? 2 * L : L;
+        const bool full = used == width, in_place = full && c_right == 1;
+        const bool packed = !full || b.right != 1 || tiles > 1;
+        T* const sums = in_place ? c + rows.first * c_down + first : memory;
+        const Long down = in_place ? c_down : width;
+        for (Long r = 0; r < M && bias; ++r)
+            for (Long l = 0; l < used; ++l)
+                sums[r * down + l] = bias_at(rows.first + r, first + l);
+        for (Long start = 0; start < K; start += depth) {
+            const Long count = std::min(depth, K - start);
+            const Matrix part = {b.at(start, first), b.down, b.right};
+            if (packed)
+                pack(part, count, used, width, panel);
+            for (Long i = 0; i < tiles; ++i) {
+                const Long r = M * i / tiles, end = M * (i + 1) / tiles;
+                tile_of(end - r, width / L)(
+                    a.at(rows.first + r, start), a.down, a.right, packed ? panel : part.data,
+                    packed ? width : b.down, count, sums + r * down, down, bias || start > 0);
+            }
+        }
+        T* const to = c + rows.first * c_down + first * c_right;
+        if (!in_place && c_down == 1) {
+            const T zeros[L] = {};
+            for (Long v = 0; v < used; v += L) {
+                T* lanes[L];
+                for (Long l = 0; v + l < used && l < L; ++l)
+                    lanes[l] = to + (v + l) * c_right;
+                from_lanes(sums + v, down, M, zeros, lanes, std::min(L, used - v));
+            }
+        } else if (!in_place) {
+            for (Long r = 0; r < M; ++r)
+                std::copy_n(sums + r * down, used, to + r * c_down);
+        }
+    }
+}
+
+// ---- Dots ----
+
+// sums[i * B + j] = the sum over k < K of a[i][k] * b[j][k]; K is at least L.
+template <int A, int B>
+static void multiply(const T* const* a, const T* const* b, Long K, T* sums)
+{
+    typedef decltype(Vector{} == Vector{}) Mask;
+    Mask last;  // of the last L numbers those that are not yet added up
+    for (Long l = 0; l < L; ++l)
+        last[l] = l >= L - K % L ? -1 : 0;
+    Vector sum[A * B];
+    UNROLLED
+    for (int i = 0; i < A * B; ++i)
+        sum[i] = Vector{};
+    for (Long k = 0; k + L <= K; k += L) {
+        Vector x[A];
+        UNROLLED
+        for (int i = 0; i < A; ++i)
+            x[i] = load(a[i] + k);
+        UNROLLED
+        for (int j = 0; j < B; ++j) {
+            const Vector y = load(b[j] + k);
+            UNROLLED
+            for (int i = 0; i < A; ++i)
+                sum[i * B + j] += x[i] * y;
+        }
+    }
+    if (K % L) {
+        Vector x[A];
+        UNROLLED
+        for (int i = 0; i < A; ++i)
+            x[i] = (Vector)((Mask)load(a[i] + K - L) & last);
+        UNROLLED
+        for (int j = 0; j < B; ++j) {
+            const Vector y = (Vector)((Mask)load(b[j] + K - L) & last);
+            UNROLLED
+            for (int i = 0; i < A; ++i)
+                sum[i * B + j] += x[i] * y;
+        }
+    }
+    UNROLLED
+    for (int i = 0; i < A * B; i += L) {
+        transpose(sum + i);
+        UNROLLED
+        for (int half = L / 2; half > 0; half /= 2)
+            UNROLLED
+            for (int l = 0; l < half; ++l)
+                sum[i + l] += sum[i + l + half];
+        store(sums + i, sum[i]);
+    }
+}
+
+template <int A>
+static void dots_of(const Product& p, Range rows, Range columns)
+{
+    const int B = DOTS / A;
+    T sums[DOTS];
+    for (Long j = columns.first; j < columns.end; j += B)
+        for (Long i = rows.first; i < rows.end; i += A) {
+            const T *left[A], *right[B];  // the last ones are repeated
+            for (Long l = 0; l < A; ++l)
+                left[l] = p.a.at(std::min(i + l, rows.end - 1), 0);
+            for (Long l = 0; l < B; ++l)
+                right[l] = p.b.at(0, std::min(j + l, columns.end - 1));
+            multiply<A, B>(left, right, p.K, sums);
+            for (Long r = i; r < std::min(i + A, rows.end); ++r)
+                for (Long n = j; n < std::min(j + B, columns.end); ++n)
+                    p.c[r * p.c_down + n * p.c_right] = sums[(r - i) * B + n - j] + p.bias_at(r, n);
+        }
+}
+
+static Long rows_of_dots(Long M) { return M < 3 ? M : 4; }
+
+void Product::dots(Range rows, Range columns) const
+{
+    const Long A = rows_of_dots(M);
+    (A == 1 ? dots_of<1> : A == 2 ? dots_of<2> : dots_of<4>)(*this, rows, columns);
+}
+
+// ---- Sweep ----
+
+// c[r, n] = the sum over i < I of a[r, i] * b[i, n] for R rows and n < N, which is at least L; added
+// to what is there if `add`.
+template <int R, int I>
+static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, Long c_down, bool add)
+{
+    T factor[R][I];
+    for (int r = 0; r < R; ++r)
+        for (int i = 0; i < I; ++i)
+            factor[r][i] = *a.at(r, i);
+    for (Long n = 0; n < N; n += L) {
+        const Long to = std::min(n, N - L);  // the last vector is moved back, and not added twice
+        Vector v[I];
+        UNROLLED
+        for (int i = 0; i < I; ++i)
+            v[i] = load(b.at(i, to));
+        UNROLLED
+        for (int r = 0; r < R; ++r) {
+            Vector sum = factor[r][0] * v[0];
+            UNROLLED
+            for (int i = 1; i < I; ++i)
+                sum += factor[r][i] * v[i];
+            T* const place = c + r * c_down + to;
+            if (!add)
+                store(place, sum);
+            else if (to == n)
+                store(place, load(place) + sum);
+            else
+                for (Long l = n - to; l < L; ++l)
+                    place[l] += sum[l];
+        }
+    }
+}
+
+template <int R>
+static void sweep_rows(const Product& p, Range rows, Range columns)
+{
+    const Long N = columns.end - columns.first;
+    T* const c = p.c + rows.first * p.c_down + columns.first;
+    for (int r = 0; r < R && p.bias; ++r)
+        for (Long n = 0; n < N; ++n)
+            c[r * p.c_down + n] = p.bias_at(rows.first + r, columns.first + n);
+    for (Long k = 0, next; k < p.K; k = next) {
+        const Long left = p.K - k;
+        next = k + (left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1);
+        const Matrix a = {p.a.at(rows.first, k), p.a.down, p.a.right};
+        const Matrix b = {p.b.at(k, columns.first), p.b.down, p.b.right};
+        (left >= 8   ? sweep_of<R, 8>
+         : left >= 4 ? sweep_of<R, 4>
+         : left >= 2 ? sweep_of<R, 2>
+                     : sweep_of<R, 1>)(a, b, N, c, p.c_down, p.bias || k > 0);
+    }
+}
+
+void Product::sweep(Range rows, Range columns) const
+{
+    const Long R = rows.end - rows.first;
+    (R == 1 ? sweep_rows<1> : R == 2 ? sweep_rows<2> : sweep_rows<FEW>)(*this, rows, columns);
+}
+
+// ---- What Python calls ----
+
+// About how long they take, in additions of a tile; measured on a CPU with AVX-512.
+static double time_of_tiles(const Product& p)
+{
+    const double packing = p.b.right == 1 ? 2 : p.b.down == 1 ? 6 : 50;
+    const double transposing = p.c_right == 1 ? 0 : 16;
+    return (double)pieces(p.N, L) * L * std::max(p.M, FEW) * p.K + packing * p.N * p.K +
+           transposing * p.M * p.N;
+}
+
+static double time_of_dots(const Product& p)
+{
+    const Long A = rows_of_dots(p.M), B = DOTS / A;
+    return (double)pieces(p.M, A) * A * pieces(p.N, B) * B * (1.33 * p.K + 14 * L);
+}
+
+// The product (M,N) of a (M,K) and b (K,N), by their strides in bytes, plus bias (N,) or null.
+extern "C" __global__ void product(const T* a, const T* b, const T* bias, T* c, long long M,
+                                   long long N, long long K, long long a_down, long long a_right,
+                                   long long b_down, long long b_right, long long threads)
+{
+    const Long size = sizeof(T);
+    const Product plain = {{a, a_down / size, a_right / size}, {b, b_down / size, b_right / size},
+                           c, N, 1, M, N, K, bias, false};
+    const Product transposed = plain.transposed(), few_rows = M <= N ? plain : transposed;
+    const double time[] = {time_of_tiles(plain), time_of_tiles(transposed), time_of_dots(few_rows)};
+
+    Product p = time[1] < time[0] ? transposed : plain;
+    auto method = &Product::tiles;
+    if (M <= FEW && plain.b.right == 1 && N >= L) {
+        p = plain;
+        method = &Product::sweep;
+    } else if (plain.a.right == 1 && plain.b.down == 1 && K >= L &&
+               time[2] < std::min(time[0], time[1])) {
+        p = few_rows;
+        method = &Product::dots;
+    }
+    const bool by_rows = p.M > p.N;
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (Long i = 0; i < threads; ++i) {
+        const Range rows = by_rows ? share(p.M, 1, i, threads) : Range{0, p.M};
+        const Range columns = by_rows ? Range{0, p.N} : share(p.N, 2 * L, i, threads);
+        if (rows.first < rows.end && columns.first < columns.end)
+            (p.*method)(rows, columns);
+    }
+}
+
+}  // namespace product_of_matrices
+
+using product_of_matrices::product;
