@@ -4,13 +4,14 @@ Calls whose results nobody reads are left out. What lives within the step shares
 memory, the arena: a result's place there is used again after its last reader.
 """
 
+from collections import Counter
 from functools import partial
 
 import numpy
 from numpy.lib.stride_tricks import as_strided
 
 from minigan.capture.tape import Place
-from minigan.kernels.launch import switch
+from minigan.kernels.launch import address, switch
 
 ALIGNMENT = 64  # bytes: a line of the CPU's caches
 
@@ -21,7 +22,7 @@ class Plan:
     """
 
     def __init__(self, tape):
-        self.calls = needed(tape.calls)
+        self.calls = without_constants(needed(tape.calls))
         offsets, size = layout(self.calls)
         memory = numpy.empty(size + ALIGNMENT, "uint8")
         start = -memory.__array_interface__["data"][0] % ALIGNMENT
@@ -35,8 +36,9 @@ class Plan:
         steps, launches = [], []
         for call in self.calls:
             args, kwargs = self.arrays(call.args), self.arrays(call.kwargs)
-            if call.kernel is not None:
-                launches.append((call.function, args))
+            launch = (call.function, args) if call.kernel else as_launch(call, args, kwargs)
+            if launch is not None:
+                launches.append(launch)
                 continue
             if launches:
                 steps.append(Launches(launches))
@@ -58,10 +60,8 @@ class Plan:
         """The array that a Place is."""
         root = place.buffer.root
         if root is None:
-            memory, offset = self.arena, self._offsets[place.buffer] + place.offset
-        else:
-            memory, offset = bytes_of(root), place.offset
-        return numpy.ndarray(place.shape, place.dtype, memory, offset, place.strides)
+            return array_at(place, self.arena, self._offsets[place.buffer])
+        return array_at(place, bytes_of(root), 0)
 
     def changed_arrays(self):
         """What a replay changes of the memory that was there before."""
@@ -76,6 +76,28 @@ class Plan:
         with numpy.errstate(all="ignore"):
             for step in self.steps:
                 step()
+
+
+def as_launch(call, args, kwargs):
+    """(kernel, arguments) for the small calls of NumPy that a step has beside its kernels; None for
+    any other."""
+    if call.name == "add":
+        (x, n), (out,) = args, kwargs["out"]
+        functions = switch.functions["f"] or switch.functions["d"]
+        if functions and type(n) is int and x.dtype == out.dtype == "int64" and x.size == 1 and (
+                address(x) == address(out)):
+            return functions["add_integer"], (x, n)
+    if call.name == "copyto":
+        y, x = args
+        functions = switch.functions.get(y.dtype.char)
+        if functions and isinstance(x, numpy.ndarray) and y.dtype == x.dtype and (
+                y.shape == x.shape and y.ndim <= 4 and not numpy.may_share_memory(x, y)):
+            missing = 4 - y.ndim
+            shape = numpy.array((1,) * missing + y.shape, "int64")
+            strides = [(0,) * missing + array.strides for array in (y, x)]
+            return functions["copy_strided"], (y, x, shape, numpy.array(strides, "int64") // y.itemsize,
+                                       y.size)
+    return None
 
 
 class Launches:
@@ -95,6 +117,11 @@ class Launches:
         self.forget(self.addresses, len(self.addresses))
 
 
+def array_at(place, memory, start):
+    """The array that a Place is, where its buffer starts in the memory, an array of bytes."""
+    return numpy.ndarray(place.shape, place.dtype, memory, start + place.offset, place.strides)
+
+
 def bytes_of(root):
     """The memory of an array, from its first element to its last."""
     reach = sum((n - 1) * stride for n, stride in zip(root.shape, root.strides)) // root.itemsize
@@ -109,6 +136,22 @@ def needed(calls):
             live.update(place.buffer for place in call.reads)
             kept.append(call)
     return kept[::-1]
+
+
+def without_constants(calls):
+    """The calls without those that always write the same numbers, which are written now."""
+    written = Counter(place.buffer for call in calls for place in call.writes)
+    kept = []
+    for call in calls:
+        if call.name == "copyto" and not isinstance(call.args[1], Place):
+            buffer = call.args[0].buffer
+            if buffer.root is None and written[buffer] == 1:
+                buffer.root = numpy.empty(buffer.nbytes, "uint8")
+                array = array_at(call.args[0], buffer.root, 0)
+                call.function(array, *call.args[1:], **call.kwargs)
+                continue
+        kept.append(call)
+    return kept
 
 
 def lifetimes(calls):
