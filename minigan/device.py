@@ -114,10 +114,10 @@ def device_of(array):
 def to_device(array, name):
     """The array itself if it is on the named device already, otherwise a copy of it there."""
     target = device_module(name)
-    if array_module(array) is target:
+    if is_on_gpu(array) is (target is _cupy):
         return array
     refuse_in_capture("moving to another device", "move it outside and pass it in")
-    return target.asarray(array) if target is not numpy else _cupy.asnumpy(array)
+    return target.asarray(array) if target is _cupy else _cupy.asnumpy(array)
 
 
 def set_device(name):

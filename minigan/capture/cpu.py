@@ -7,6 +7,7 @@ import numpy
 from minigan.capture.arguments import (
     check_inputs, fill, fixed_inputs, map_outputs, tensors_in, without_history)
 from minigan.capture.host import BUFFER, HostWork
+from minigan.capture.listing import argument_names, lines_of, network_names, page
 from minigan.capture.plan import Plan
 from minigan.capture.tape import Tape
 from minigan.capture.watch import Counters, Watch, copy_inputs
@@ -35,10 +36,10 @@ class Recording:
     replays   how often it was repeated
     """
 
-    def __init__(self, tape, outputs):
+    def __init__(self, tape, outputs, profile):
         self.tape = tape
         self.outputs = outputs
-        self.plan = Plan(tape)
+        self.plan = Plan(tape, profile)
         self.mode = mode()
         self.attributes = attribute_changes()
         self.replays = 0
@@ -110,8 +111,9 @@ class CpuStep:
     stderr says so, and the step runs as usual from then on.
     """
 
-    def __init__(self, step):
+    def __init__(self, step, profile):
         self.step = step
+        self.profile = profile
         self.inputs = None
         self.recordings = []  # the one that was used last comes first
         self.failures = 0
@@ -144,16 +146,20 @@ class CpuStep:
             hooks.capture = None
 
     def record(self):
-        tape = Tape()
-        with tape:
-            outputs = self.run(tape)
+        tape = Tape(network_names(self.step))
+        try:
+            with tape:
+                outputs = self.run(tape)
+        except BaseException:
+            tape.give_back()
+            raise
         tape.finish(tensors_in(outputs))
         if tape.reason:
             self.give_up(tape.reason)
             return outputs
         self.recordings[MOST_RECORDINGS - 1:] = []
         if tape.keeps is None:
-            self.recordings.insert(0, Recording(tape, outputs))
+            self.recordings.insert(0, Recording(tape, outputs, self.profile))
         self.failures += 1  # until the recording is used
         if self.failures > MOST_FAILURES:
             self.give_up("it does something else in every call" if tape.keeps is None else
@@ -185,6 +191,21 @@ class CpuStep:
         recording.next_proof = max(1, 10 * recording.next_proof)
         self.failures = 0
         return outputs
+
+
+    def page(self, name):
+        """The step on a page."""
+        if self.is_ordinary:
+            return f"{name}: runs as usual, see stderr"
+        if not self.recordings:
+            return f"{name}: not recorded yet; call it {2 - (self.inputs is not None)} times"
+        recording = self.recordings[0]
+        plan = recording.plan
+        lines = lines_of(plan, self.inputs, argument_names(self.step, len(self.inputs)),
+                         network_names(self.step), plan.seconds())
+        return page(f"{name}, recorded on the CPU: {len(lines)} calls, "
+                    f"{plan.arena.nbytes / 1024:.0f} KiB for what is made on the way",
+                    lines)
 
 
 def digest(array):

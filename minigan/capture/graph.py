@@ -9,6 +9,7 @@ import sys
 
 from minigan.capture.host import HostWork
 from minigan.capture.arguments import check_inputs, fill, fixed_inputs, without_history
+from minigan.capture.listing import Operations, network_names, page
 from minigan.device import device_module, private_pools
 from minigan.hooks import hooks
 
@@ -86,10 +87,11 @@ class GpuStep:
             hooks.capture = None
 
     def _capture(self, cupy):
-        host_work = HostWork()
+        host_work, operations = HostWork(), Operations(network_names(self.step))
         self.stream.begin_capture()
         try:
-            outputs = self._run(cupy, host_work)
+            with operations:
+                outputs = self._run(cupy, host_work)
             graph = self.stream.end_capture()
         except BaseException as error:
             with contextlib.suppress(RuntimeError):  # the failure itself is reported below
@@ -101,6 +103,13 @@ class GpuStep:
                 f"GPU (item(), print, if), copy to or from it, generate random numbers, or differ "
                 f"from the calls before") from error
         self.host_work, self.graph, self.outputs = host_work, graph, outputs
+        self.lines = operations.lines
+
+    def page(self, name):
+        """The step on a page, as far as the host knows it."""
+        if self.graph is None:
+            return f"{name}: not captured yet"
+        return page(f"{name}, captured as a CUDA graph: {len(self.lines)} operations", self.lines)
 
 
 _streams = {}

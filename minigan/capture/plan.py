@@ -4,6 +4,7 @@ Calls whose results nobody reads are left out. What lives within the step shares
 memory, the arena: a result's place there is used again after its last reader.
 """
 
+import time
 from collections import Counter
 from functools import partial
 
@@ -21,7 +22,9 @@ class Plan:
     arena  the bytes in which the step's own arrays lie
     """
 
-    def __init__(self, tape):
+    def __init__(self, tape, profile=False):
+        self.times = None  # of each call, all replays together
+        self.replays = 0
         self.calls = without_constants(needed(tape.calls))
         offsets, size = layout(self.calls)
         memory = numpy.empty(size + ALIGNMENT, "uint8")
@@ -29,21 +32,23 @@ class Plan:
         self.arena = memory[start:start + size]
         self._offsets = offsets
         self.state = self.changed_arrays()
-        self.steps = self.prepared()
+        self.steps = self.prepared(grouped=not profile)
+        if profile:
+            self.times = [0.0] * len(self.steps)
 
-    def prepared(self):
-        """A list of functions that repeat the step: neighbouring launches in one."""
+    def prepared(self, grouped):
+        """A list of functions that repeat the step: neighbouring launches in one, if grouped."""
         steps, launches = [], []
         for call in self.calls:
             args, kwargs = self.arrays(call.args), self.arrays(call.kwargs)
             launch = (call.function, args) if call.kernel else as_launch(call, args, kwargs)
             if launch is not None:
                 launches.append(launch)
-                continue
-            if launches:
+            if launches and (launch is None or not grouped):
                 steps.append(Launches(launches))
                 launches = []
-            steps.append(partial(call.function, *args, **kwargs))
+            if launch is None:
+                steps.append(partial(call.function, *args, **kwargs))
         return steps + ([Launches(launches)] if launches else [])
 
     def arrays(self, x):
@@ -74,8 +79,22 @@ class Plan:
 
     def replay(self):
         with numpy.errstate(all="ignore"):
-            for step in self.steps:
-                step()
+            if self.times is None:
+                for step in self.steps:
+                    step()
+            else:
+                self.replay_timed()
+
+    def replay_timed(self):
+        self.replays += 1
+        for i, step in enumerate(self.steps):
+            start = time.perf_counter()
+            step()
+            self.times[i] += time.perf_counter() - start
+
+    def seconds(self):
+        """The mean time of each call in a replay, or None."""
+        return self.times and [total / max(self.replays, 1) for total in self.times]
 
 
 def as_launch(call, args, kwargs):

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy
 
 from minigan.capture.host import ANY, BUFFER, HostWork
-from minigan.hooks import Observer, hooks
+from minigan.capture.listing import Named
+from minigan.hooks import hooks
 from minigan.tensor import Tensor
 
 
@@ -72,20 +73,21 @@ class Call:
 class Tape(HostWork):
     """Notes the calls of a step that runs with `hooks.capture` and `hooks.observer` set by it.
 
+    names      {Module: its name} of networks
     calls      what was done, in order
     reason     why the step can never be repeated from a tape, or ""
     keeps      the shape of a tensor that it made and somebody keeps, or None
     modules    {module: its attributes} of those that were called
     """
 
-    def __init__(self):
+    def __init__(self, names):
         super().__init__()
         self.calls = []
         self.reason = ""
         self.keeps = None
         self.modules = {}
         self.numpy = RecordingNumpy(self)
-        self.watcher = Watcher(self)
+        self.watcher = Watcher(self, names)
         self.label = Label()
         self._buffers = {}   # id of the array that owns the memory: Buffer
         self._owners = {}    # and a weak reference to it, for memory that the step made
@@ -210,16 +212,13 @@ class Tape(HostWork):
         """
         self.changes = [version for version in self.changes if id(version) in self.version_ids]
         self.tensors = self._what_it_was_recorded_with()
-        for tensor, array, recorded, _ in self._watched:
-            if tensor.array is recorded:
-                tensor.array = array
+        self._restore()
         gradients = [leaf._grad for leaf in self.gradients
                      if leaf._grad is not None and leaf._grad is not leaf.grad_buffer]
         for tensor in (*outputs, *gradients):
             if isinstance(tensor.array, RecordedArray):
                 self.pin(tensor.array)
                 tensor.array = plain(tensor.array)
-        self._watched = []
         self._by_address = [array for array in self._by_address
                             if self.place(array).buffer.root is None]
         self._check_that_nothing_is_kept()
@@ -264,15 +263,31 @@ class Tape(HostWork):
         if not kept:
             return
         self.keeps = kept[0].shape
+        self._restore_all()
+
+    def give_back(self):
+        """Give all Tensors plain arrays again, after an error."""
+        self._restore()
+        self._restore_all()
+
+    def _restore(self):
+        for tensor, array, recorded, _ in self._watched:
+            if tensor.array is recorded:
+                tensor.array = array
+        self._watched = []
+
+    def _restore_all(self):
+        """The same for Tensors that the step made and somebody keeps."""
         for thing in gc.get_objects():
             if issubclass(type(thing), Tensor):
                 thing.array = plain(thing.array)
 
 
-class Watcher(Observer):
+class Watcher(Named):
     """Names what runs, and lets the Tensors that operations get hold recorded arrays."""
 
-    def __init__(self, tape):
+    def __init__(self, tape, names):
+        super().__init__(names)
         self.tape = tape
         self.layers = weakref.WeakKeyDictionary()  # backward: the layer of its forward
 
@@ -397,7 +412,7 @@ class RecordedArray(numpy.ndarray):
 
     def reshape(self, *shape, **options):
         result = plain(self).reshape(*shape, **options)
-        if numpy.may_share_memory(result, plain(self)):
+        if not self.size or numpy.may_share_memory(result, plain(self)):
             return self.tape.view(result)
         return copied(self, self.dtype, "C").reshape(*shape, **options)
 
@@ -441,7 +456,7 @@ class RecordedArray(numpy.ndarray):
         found = plain(self)[map_arrays(plain, index)]
         if isinstance(found, numpy.generic):
             if not any(isinstance(part, (numpy.ndarray, list)) for part in as_tuple(index)):
-                return tape.view(plain(self)[(*as_tuple(index), ...)])  # the number's memory
+                return tape.view(plain(self)[as_view(index)])  # the number's memory
         elif is_view(index):
             return tape.view(found)
         if any(getattr(part, "dtype", None) == bool for part in as_tuple(index)):
@@ -452,8 +467,7 @@ class RecordedArray(numpy.ndarray):
 
     def __setitem__(self, index, value):
         if is_view(index):
-            part = plain(self)[index if index is Ellipsis else (*as_tuple(index), ...)]
-            part = self.tape.view(part)
+            part = self.tape.view(plain(self)[as_view(index)])
             value = value if isinstance(value, (numpy.ndarray, int, float)) else numpy.asarray(value)
             numpy.copyto(part, value, casting="unsafe")
         else:
@@ -509,6 +523,12 @@ for _name in ("byteswap", "choose", "compress", "cumprod", "partition", "argpart
 
 def as_tuple(index):
     return index if isinstance(index, tuple) else (index,)
+
+
+def as_view(index):
+    """The index, so that NumPy gives an array also for a single element."""
+    parts = as_tuple(index)
+    return index if any(part is Ellipsis for part in parts) else (*parts, ...)
 
 
 def is_view(index):

@@ -1,0 +1,150 @@
+"""A captured step on a page: a line for each call, with shapes and the layer it came from."""
+
+import inspect
+from typing import NamedTuple
+
+from minigan.hooks import Observer
+from minigan.kernels.launch import address
+from minigan.nn import Module
+
+MOST_ARRAYS = 4  # on a line
+
+
+class Line(NamedTuple):
+    """What a captured step does at one point.
+
+    phase    "forward", "backward" or "update"; "" where no operation is running
+    call     a kernel, a NumPy function, or an operation
+    source   the operation and the layer that it came from
+    reads, writes  [array with its shape, as a text]
+    seconds  or None
+    """
+    phase: str
+    call: str
+    source: str
+    reads: list
+    writes: list
+    seconds: float | None = None
+
+
+def page(title, lines):
+    """The lines as a table."""
+    rows = [(str(i), line.call, line.source,
+             "" if line.seconds is None else f"{1e6 * line.seconds:.1f} us",
+             f"{listed(line.reads)} -> {listed(line.writes)}") for i, line in enumerate(lines, 1)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    text, phase = [title], None
+    for line, (number, call, source, time, arrays) in zip(lines, rows):
+        if line.phase and line.phase != phase:
+            phase = line.phase
+            text += ["", phase]
+        cells = [number.rjust(widths[0]), call.ljust(widths[1]), source.ljust(widths[2])]
+        cells += [time.rjust(widths[3])] if widths[3] else []
+        text.append("  ".join([*cells, arrays]))
+    return "\n".join(text)
+
+
+def listed(arrays):
+    if len(arrays) > MOST_ARRAYS:
+        arrays = [*arrays[:MOST_ARRAYS - 1], f"{len(arrays) - MOST_ARRAYS + 1} more"]
+    return ", ".join(arrays)
+
+
+def shaped(name, shape):
+    return f"{name} ({','.join(map(str, shape))})".lstrip()
+
+
+# Names, as the step's own code has them
+
+def argument_names(step, count):
+    """What the step calls its arguments."""
+    try:
+        names = list(inspect.signature(step).parameters)
+    except (TypeError, ValueError):
+        names = []
+    return [names[i] if i < len(names) else f"argument {i}" for i in range(count)]
+
+
+def network_names(step):
+    """{Module: name} of those that the step finds where it was defined, or in its own object."""
+    found = dict(getattr(getattr(step, "__self__", None), "__dict__", {}))
+    if inspect.isfunction(inspect.unwrap(step)):
+        closure = inspect.getclosurevars(inspect.unwrap(step))
+        found |= {**closure.globals, **closure.nonlocals}
+    return {value: name for name, value in found.items() if isinstance(value, Module)}
+
+
+class Named(Observer):
+    """An Observer that calls layers by the names that the step has for its networks."""
+
+    def __init__(self, names):
+        self.names = names
+        self.modules = []
+
+    def where(self):
+        layer = super().where()
+        name = self.names.get(self.modules[0]) if self.modules else None
+        if name is None:
+            return layer
+        kind = type(self.modules[0]).__name__
+        return f"{name} ({kind})" if layer == kind else name + layer.removeprefix(kind)
+
+
+class Operations(Named):
+    """Notes the operations of a step where nobody sees the calls that they make: on a GPU."""
+
+    def __init__(self, names):
+        super().__init__(names)
+        self.lines = []
+
+    def run(self, phase, name, function, args, kwargs):
+        result = function(*args, **kwargs)
+        self.lines.append(Line("update" if phase == "step" else phase, name, self.where(),
+                               shapes_in((args, kwargs)), shapes_in(result)))
+        return result
+
+
+def shapes_in(x):
+    """The shapes of the Tensors and arrays in arguments or results, as texts."""
+    if isinstance(x, dict):
+        x = list(x.values())
+    if isinstance(x, (tuple, list)):
+        return [shape for part in x for shape in shapes_in(part)]
+    return [shaped("", x.shape)] if hasattr(x, "shape") else []
+
+
+def lines_of(plan, inputs, input_names, networks, seconds=None):
+    """The Lines of a plan's calls.
+
+    inputs, input_names  the step's arguments
+    networks  {Module: name}
+    seconds   of each call, or None
+    """
+    known = {address(x.array): name for x, name in zip(inputs, input_names)}
+    for network, name in networks.items():
+        for part, tensor in (*network.named_parameters(), *network.named_buffers()):
+            known[address(tensor.array)] = f"{name}.{part}"
+            if tensor.grad_buffer is not None:
+                known[address(tensor.grad_buffer.array)] = f"{name}.{part}.grad"
+    makers, lines = {}, []  # the number of the line that made what is in a buffer
+
+    def name_of(place):
+        if place.buffer.is_new:
+            return f"#{makers[place.buffer]}" if place.buffer in makers else "constant"
+        return known.get(address(plan.array(place)), "")
+
+    def described(places):
+        """Without the integers that kernels have beside their arrays."""
+        return [shaped(name_of(place), place.shape) for place in places
+                if place.dtype.kind == "f" or place.shape or not place.buffer.is_new]
+
+    for i, call in enumerate(plan.calls):
+        written = {place.buffer for place in call.writes}
+        reads = described(place for place in call.reads if place.buffer not in written and (
+            place.dtype.kind == "f" or name_of(place)))
+        makers |= {place.buffer: i + 1 for place in call.writes if place.buffer.is_new}
+        writes = described(call.writes)
+        source = f"{call.label.operation} {call.label.layer}".strip()
+        lines.append(Line(call.label.phase, call.name, source, reads, writes,
+                          None if seconds is None else seconds[i]))
+    return lines
