@@ -149,6 +149,7 @@ class CpuStep:
         tape = Tape(network_names(self.step))
         try:
             with tape:
+                tape.watch(*self.inputs)
                 outputs = self.run(tape)
         except BaseException:
             tape.give_back()
@@ -188,7 +189,7 @@ class CpuStep:
             self.give_up(f"{wrong} differs when it is replayed")
             return outputs
         recording.replays += 1
-        recording.next_proof = max(1, 10 * recording.next_proof)
+        recording.next_proof = 10 * max(1, recording.next_proof)
         self.failures = 0
         return outputs
 

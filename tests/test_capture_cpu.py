@@ -1,0 +1,503 @@
+"""Steps recorded on the CPU: what is repeated, what runs as usual, and that numbers are never wrong."""
+
+import re
+import tracemalloc
+
+import numpy
+import pytest
+
+import cgan
+import minigan
+import mnist_cnn
+from minigan import kernels, nn, optim
+
+
+@pytest.fixture(autouse=True, params=["kernels", "textbook"])
+def form(request):
+    if request.param == "textbook":
+        with kernels.disabled():
+            yield request.param
+    else:
+        yield request.param
+
+
+class Steps:
+    """A small training step of a layer with an optimiser; subclasses do something else in it."""
+
+    def __init__(self):
+        minigan.manual_seed(0)
+        self.layer = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        self.optimiser = optim.Adam(self.layer.parameters(), lr=0.1)
+        self.calls = 0
+
+    def step(self, x, t):
+        self.calls += 1
+        loss = nn.functional.mse_loss(self.layer(x), t)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return loss
+
+    def between(self, call):
+        """What happens before a call."""
+
+    def numbers(self):
+        states = [value for state in self.optimiser.state.values() for value in state.values()]
+        grads = [p.grad for p in self.layer.parameters() if p.grad is not None]
+        return [x.numpy().tobytes() for x in (
+            *(p.detach() for p in self.layer.parameters()), *self.layer.buffers(), *states, *grads)]
+
+
+def compare(kind, calls=14):
+    """The captured step of a Steps, after as many calls as a plain one, which it must equal in every
+    number after every call."""
+    plain, captured = kind(), kind()
+    call = minigan.capture(captured.step)
+    random = numpy.random.default_rng(0)
+    for i in range(calls):
+        x, t = (random.standard_normal(shape).astype("float32") for shape in ((5, 3), (5, 2)))
+        results = []
+        for steps, function in ((plain, plain.step), (captured, call)):
+            steps.between(i)
+            minigan.manual_seed(i)
+            results.append(function(minigan.tensor(x), minigan.tensor(t)).detach().numpy().tobytes())
+        assert results[0] == results[1], i
+        assert plain.numbers() == captured.numbers(), i
+    return captured, call
+
+
+def said(capsys):
+    """The lines about captures on stderr."""
+    return [line for line in capsys.readouterr().err.splitlines() if "capture:" in line]
+
+
+def test_a_step_is_recorded_once(capsys):
+    steps, _ = compare(Steps)
+    assert steps.calls == 4  # as usual, recorded, proven, and proven again after ten
+    assert said(capsys) == []
+
+
+class Counts(Steps):
+    """A number of Python's own, which a replay does not see."""
+
+    def step(self, x, t):
+        return super().step(x * (self.calls + 1), t)
+
+
+class Sometimes(Steps):
+    def step(self, x, t):
+        if self.calls % 2:
+            x = x * 2
+        return super().step(x, t)
+
+
+class WritesToNumPy(Steps):
+    """Numbers that leave minigan, and come back."""
+
+    def step(self, x, t):
+        copy = numpy.empty(x.shape, "float32")
+        copy[...] = x.array
+        return super().step(minigan.Tensor(copy), t)
+
+
+class Reads(Steps):
+    def step(self, x, t):
+        return super().step(x * (2 if x.sum() > 0 else 1), t)
+
+
+class ReadsItem(Steps):
+    def step(self, x, t):
+        return super().step(x * x.sum().item(), t)
+
+
+class Samples(Steps):
+    def step(self, x, t):
+        return super().step(x + minigan.randn(5, 3), t)
+
+
+class DropsOut(Steps):
+    def step(self, x, t):
+        return super().step(nn.functional.dropout(x), t)
+
+
+class Selects(Steps):
+    """A result whose shape depends on numbers."""
+
+    def step(self, x, t):
+        return super().step(x, t) + (x[x > 0] * 2).sum()
+
+
+class Keeps(Steps):
+    """An average that is replaced in each step."""
+
+    average = minigan.zeros(())
+
+    def step(self, x, t):
+        loss = super().step(x + self.average, t)
+        self.average = self.average * 0.5 + loss.detach() * 0.5
+        return loss
+
+
+class Sorts(Steps):
+    def step(self, x, t):
+        return super().step(minigan.Tensor(numpy.sort(x.array, axis=0)), t)
+
+
+@pytest.mark.parametrize("kind, reason", [
+    (Counts, "differs when it is replayed"), (Sometimes, "differs when it is replayed"),
+    (WritesToNumPy, "differs when it is replayed"), (Reads, "item"), (ReadsItem, "item"),
+    (Samples, "random numbers"), (DropsOut, "random numbers"), (Selects, "booleans"),
+    (Keeps, r"keeps a tensor of shape \(\)")])
+def test_what_cannot_be_repeated_is_reported_once_and_runs_as_usual(kind, reason, capsys):
+    steps, call = compare(kind)
+    line, = said(capsys)
+    assert line.startswith("minigan: capture: the step cannot be repeated and runs as usual: ")
+    assert re.search(reason, line)
+    assert steps.calls == 14
+    assert "as usual" in str(call)
+
+
+def test_numpys_own_functions_are_recorded(capsys):
+    steps, _ = compare(Sorts)
+    assert steps.calls == 4 and said(capsys) == []
+
+
+class ChangesRate(Steps):
+    def between(self, call):
+        self.optimiser.param_groups[0]["lr"] = 0.1 / (call + 1)
+
+
+class LoadsState(Steps):
+    def between(self, call):
+        if call % 5 == 4:
+            self.layer.load_state_dict({name: x * 0.5 if "num" not in name else x
+                                        for name, x in self.layer.state_dict().items()})
+        if call == 7:
+            self.optimiser.load_state_dict(self.optimiser.state_dict())
+
+
+class ReplacesWeight(Steps):
+    def between(self, call):
+        if call == 5:
+            self.layer[0].weight = nn.Parameter(minigan.ones(4, 3))
+        if call == 9:
+            self.layer[2].bias.data = minigan.ones(2)
+
+
+class Switches(Steps):
+    def between(self, call):
+        self.layer.train(call % 3 != 2)
+
+
+class ChangesLayer(Steps):
+    def between(self, call):
+        self.layer[1].eps = 1e-5 if call < 6 else 0.1
+
+
+class Freezes(Steps):
+    def between(self, call):
+        self.layer[0].requires_grad_(call % 4 < 2)
+
+
+class Accumulates(Steps):
+    """Gradients of two calls before a step outside."""
+
+    def step(self, x, t):
+        self.calls += 1
+        loss = nn.functional.mse_loss(self.layer(x), t)
+        loss.backward()
+        return loss
+
+    def between(self, call):
+        if call % 2 == 0:
+            if call:
+                self.optimiser.step()
+            self.optimiser.zero_grad()
+
+
+class TwoOptimisers(Steps):
+    def __init__(self):
+        super().__init__()
+        self.optimiser = optim.Adam(self.layer[0].parameters(), lr=0.1)
+        self.other = optim.SGD([*self.layer[1].parameters(), *self.layer[2].parameters()], 0.1,
+                               momentum=0.9)
+
+    def step(self, x, t):
+        self.other.zero_grad()
+        loss = super().step(x, t)
+        self.other.step()
+        return loss
+
+
+class SharesWeight(Steps):
+    def step(self, x, t):
+        self.calls += 1
+        first = self.layer[0]
+        loss = nn.functional.mse_loss((first(first(x) @ first.weight)), x @ first.weight.t())
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return loss
+
+
+class ChangesInPlace(Steps):
+    """Clipped weights, and a sum that lives outside."""
+
+    def __init__(self):
+        super().__init__()
+        self.total = minigan.zeros(())
+
+    def step(self, x, t):
+        loss = super().step(x, t)
+        for p in self.layer.parameters():
+            p.data.clamp_(-0.3, 0.3)
+        self.total += loss.detach()
+        return self.total.clone()
+
+
+class Penalty(Steps):
+    def step(self, x, t):
+        self.calls += 1
+        loss = nn.functional.mse_loss(self.layer(x), t)
+        loss = loss + 0.01 * sum((p * p).sum() for p in self.layer.parameters())
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return loss
+
+
+class RunsAlone(Steps):
+    """Some steps go past the captured one, as a smaller last batch does."""
+
+    def between(self, call):
+        if call in (5, 8):
+            self.step(minigan.ones(2, 3), minigan.ones(2, 2))
+            self.calls -= 1
+
+
+@pytest.mark.parametrize("kind, most", [
+    (LoadsState, 6), (ReplacesWeight, 10), (Switches, 6), (ChangesLayer, 6),
+    (Freezes, 8), (Accumulates, 6), (TwoOptimisers, 4), (SharesWeight, 4), (ChangesInPlace, 4),
+    (Penalty, 4), (RunsAlone, 4)])
+def test_what_changes_between_the_calls_is_followed(kind, most, capsys):
+    """most: how often Python's part runs, of 14 calls."""
+    steps, _ = compare(kind)
+    assert said(capsys) == []
+    assert steps.calls <= most
+
+
+def test_options_of_optimisers_are_followed(form, capsys):
+    steps, _ = compare(ChangesRate)
+    if form == "kernels":  # they read the options where they are
+        assert said(capsys) == [] and steps.calls == 4
+    else:
+        assert "something else in every call" in said(capsys)[0] and steps.calls == 14
+
+
+def test_an_exception_in_the_step_leaves_everything_as_without_a_capture():
+    class Fails(Steps):
+        fails = False
+
+        def step(self, x, t):
+            loss = super().step(x, t)
+            if self.fails:
+                raise KeyError("mine")
+            return loss
+
+    for when in range(5):
+        plain, captured = Fails(), Fails()
+        call = minigan.capture(captured.step)
+        for i in range(5):
+            plain.fails = captured.fails = i == when
+            for function in (plain.step, call):
+                try:
+                    function(minigan.full((5, 3), float(i)), minigan.ones(5, 2))
+                except KeyError:
+                    pass
+            # A replay does not run the line that fails.
+            assert plain.numbers() == captured.numbers(), (when, i)
+        assert all(type(p.array) is numpy.ndarray for p in captured.layer.parameters())
+
+
+def test_results_are_overwritten_by_the_next_call():
+    call = minigan.capture(lambda x: x * 2)
+    results = [call(minigan.full((2,), float(i))) for i in range(8)]
+    assert results[-1].tolist() == results[-2].tolist() == [14, 14]
+    assert results[-1] is results[-2]
+
+
+def test_what_nobody_reads_is_not_computed():
+    def step(x):
+        (x * 3).exp()
+        return x + 1
+
+    call = minigan.capture(step)
+    for _ in range(4):
+        assert call(minigan.ones(2)).tolist() == [2, 2]
+    assert "add" in str(call) and "exp" not in str(call) and "multiply" not in str(call)
+
+
+@pytest.mark.parametrize("make", [mnist_cnn.make_model, cgan.make_generator])
+def test_a_recording_needs_no_more_memory_than_the_step(make):
+    minigan.manual_seed(0)
+    model = make()
+    optimiser = optim.SGD(model.parameters(), 0.1)
+    shape = (64, 1, 28, 28) if make is mnist_cnn.make_model else (64, 110)
+
+    def step(x):
+        loss = (model(x) ** 2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    x = minigan.rand(*shape)
+    for _ in range(2):
+        step(x)
+    tracemalloc.start()
+    try:
+        step(x)
+        ordinary = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    call = minigan.capture(step)
+    for _ in range(4):
+        call(x)
+    recorded = call._on["cpu"].recordings[0].plan.arena.nbytes
+    assert 0.2 * ordinary < recorded <= 1.1 * ordinary
+
+
+def test_the_page_shows_the_step_with_the_names_of_its_code():
+    model = mnist_cnn.make_model()
+    optimiser = optim.Adam(model.parameters())
+
+    def train_step(images, targets):
+        loss = nn.functional.binary_cross_entropy(model(images), targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    call = minigan.capture(train_step)
+    assert "not recorded yet" in str(call)
+    for _ in range(3):
+        call(minigan.rand(2, 1, 28, 28), minigan.rand(2, 10))
+    text = str(call)
+    assert text.startswith("train_step, recorded on the CPU: ")
+    assert [line for line in text.splitlines() if line in ("forward", "backward", "update")] == [
+        "forward", "backward", "update"]
+    for part in ("model.3 (Conv2d)", "model.7.weight", "images", "targets", "model.0.weight.grad",
+                 "model.2.num_batches_tracked"):
+        assert part in text, text
+    assert " us " not in text
+
+
+def test_a_profiled_page_has_the_time_of_each_line():
+    call = minigan.capture(lambda x: (x @ x).exp().sum(), profile=True)
+    for _ in range(5):
+        call(minigan.ones(4, 4))
+    lines = [line for line in str(call).splitlines() if line[:2].strip().isdigit()]
+    assert len(lines) >= 3 and all(" us " in line for line in lines)
+
+
+def test_arguments_that_require_gradients_are_refused():
+    call = minigan.capture(lambda x: x * 2)
+    with pytest.raises(ValueError, match="argument 0 requires a gradient"):
+        call(minigan.ones(2, requires_grad=True))
+
+
+@pytest.mark.parametrize("later, message", [
+    ((minigan.ones(3, 2),), r"\(2, 2\) before, now .*\(3, 2\)"),
+    ((minigan.ones(2, 2, dtype="float64"),), "float32.*float64"),
+    ((), "1 arguments before, now 0"),
+    ((1.5,), "float 1.5")])
+def test_other_arguments_than_before_are_refused_at_any_time(later, message):
+    for calls in range(1, 6):
+        call = minigan.capture(lambda *x: x[0] + 1)
+        for _ in range(calls):
+            call(minigan.ones(2, 2))
+        with pytest.raises(ValueError, match=message):
+            call(*later)
+        assert call(minigan.ones(2, 2)).tolist() == [[2, 2], [2, 2]]
+
+
+def test_arguments_may_be_views_of_any_layout():
+    call = minigan.capture(lambda a, b: (a * 2 + b).sum(dim=0))
+    for i in range(6):
+        x = minigan.rand(4, 3, 2)
+        a, b = x.permute(2, 1, 0)[0, :, ::2], x[::2, :, 1].t()
+        assert call(a, b).tolist() == (a * 2 + b).sum(dim=0).tolist(), i
+
+
+def test_numbers_that_are_not_finite_come_out_as_without_a_capture():
+    """Convolutions with padding have a way of their own for them."""
+    weight, image = minigan.rand(2, 1, 3, 3), minigan.rand(1, 1, 6, 6)
+
+    def step(x, w):
+        return nn.functional.conv2d(x, w, padding=1, stride=2)
+
+    call = minigan.capture(step)
+    for value in (1.0, 1.0, 1.0, 1.0, float("inf"), float("nan"), 2.0, float("inf")):
+        image[0, 0, 2, 3], weight[1, 0, 0, 0] = value, value
+        numpy.testing.assert_array_equal(call(image, weight).numpy(), step(image, weight).numpy())
+
+
+def test_grad_mode_is_followed():
+    weight = minigan.ones(2, requires_grad=True)
+
+    def step(x):
+        loss = (weight * x).sum()
+        if loss.requires_grad:
+            weight.grad = None
+            loss.backward()
+        return loss
+
+    call = minigan.capture(step)
+    for i in range(9):
+        weight.grad = None
+        if i % 3 == 2:
+            with minigan.no_grad():
+                call(minigan.full((2,), float(i)))
+            assert weight.grad is None
+        else:
+            call(minigan.full((2,), float(i)))
+            assert weight.grad.tolist() == [i, i]
+
+
+def test_observers_see_ordinary_steps():
+    call = minigan.capture(lambda x: (x * 2).sum())
+    for _ in range(5):
+        call(minigan.ones(2))
+    with minigan.profile() as profile:
+        call(minigan.ones(2))
+    assert ("mul", "forward") in profile.rows
+    with pytest.raises(minigan.AnomalyError), minigan.detect_anomaly():
+        minigan.capture(lambda x: x.log())(minigan.full((1,), -1.0))
+
+
+def test_gradients_that_somebody_keeps_are_known_to_be_overwritten_only_by_replays():
+    """A step outside of the capture gives a kept gradient up, and the capture goes on after it."""
+    steps = Steps()
+    call = minigan.capture(steps.step)
+    x, t = minigan.ones(5, 3), minigan.ones(5, 2)
+    for _ in range(5):
+        call(x, t)
+    kept = steps.layer[0].weight.grad
+    before = kept.tolist()
+    steps.step(minigan.rand(5, 3), t)
+    assert kept.tolist() == before
+    call(x, t)
+    assert kept.tolist() == before
+
+
+def test_a_captured_step_is_freed_with_its_memory():
+    import gc
+    import weakref
+    steps = Steps()
+    call = minigan.capture(steps.step)
+    for _ in range(5):
+        call(minigan.ones(5, 3), minigan.ones(5, 2))
+    arena = weakref.ref(call._on["cpu"].recordings[0].plan)
+    del call
+    gc.collect()
+    assert arena() is None
