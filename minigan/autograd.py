@@ -257,7 +257,13 @@ def sum_in_float64(x, axis=None, keepdims=False):
 
 def is_kept(leaf):
     """Whether anything beside the leaf refers to its gradient buffer, the array or a view of it."""
-    return (sys.getrefcount(leaf.grad_buffer) > 2 or sys.getrefcount(leaf.grad_buffer.array) > 2
+    known = 2
+    if hooks.capture is not None:
+        if hooks.capture.keeps_buffers:
+            return False
+        known += hooks.capture.own_references
+    return (sys.getrefcount(leaf.grad_buffer) > known
+            or sys.getrefcount(leaf.grad_buffer.array) > known
             or sys.getrefcount(leaf.grad_buffer.version) > 2)
 
 
@@ -268,7 +274,7 @@ def clear_gradients(leaves, set_to_none):
             hooks.capture.uses_gradient(leaf, clears=set_to_none)
         if set_to_none:
             leaf._grad = None
-            if leaf.grad_buffer is not None and hooks.capture is None and is_kept(leaf):
+            if leaf.grad_buffer is not None and is_kept(leaf):
                 leaf.grad_buffer = None  # who keeps a gradient keeps its numbers, as in PyTorch
         elif leaf._grad is not None:
             leaf._grad.array[...] = 0

@@ -25,8 +25,13 @@ MOST_FAILURES = 8    # recordings that could not be used
 class OrdinaryStep(HostWork):
     """The host's part of a step that runs as it is, and may do what it likes."""
 
+    keeps_buffers = False
+
     def refuse(self, reason):
         pass
+
+    def changed(self, tensor):
+        self.changes[id(tensor.version)] += 1
 
 
 class Recording:
@@ -128,7 +133,7 @@ class CpuStep:
             check_inputs(inputs, self.inputs)
             fill(self.inputs, inputs)
         if first or self.is_ordinary:
-            return self.run(OrdinaryStep())
+            return without_history(self.step(*self.inputs))
         for i, recording in enumerate(self.recordings):
             if recording.is_valid():
                 if i:

@@ -14,7 +14,7 @@ BUFFER = "buffer"  # the leaf's grad_buffer
 class HostWork:
     """The host's part of a step. The engine reports to it while `hooks.capture` is set to it.
 
-    versions       {id: version counter, number of changes} of the tensors changed in place
+    changes        {id of a version counter: changes} of the tensors that were changed in place
     gradients      {leaf: its gradient when the step first used it: None, ANY, BUFFER or an array}
     optimisers     those that were stepped
     constants      (function, what it returned then): numbers of the host that the capture holds
@@ -22,9 +22,12 @@ class HostWork:
     """
 
     numpy = numpy  # the module that makes new arrays on the CPU
+    keeps_buffers = True  # gradients stay in their places, whoever keeps them
+    own_references = 0    # to such a place
 
     def __init__(self):
-        self.changes = []  # version counters, one for each change
+        self.changes = Counter()  # of tensors in place, by the id of the version counter
+        self.counters = {}        # id: version counter
         self.gradients = {}
         self.optimisers = []
         self.constants = []
@@ -46,7 +49,8 @@ class HostWork:
 
     def changed(self, tensor):
         """The Tensor was changed in place."""
-        self.changes.append(tensor.version)
+        self.changes[id(tensor.version)] += 1
+        self.counters[id(tensor.version)] = tensor.version
 
     def uses_gradient(self, leaf, clears=False):
         """The step is about to read, change or clear the gradient of a leaf."""
@@ -75,12 +79,12 @@ class HostWork:
         # Counters of gradient buffers are reached by their leaves: who keeps a gradient is found by
         # counting references, see `is_kept`.
         self.versions, self.gradient_versions = [], Counter()
-        for version, count in count_each(self.changes):
-            if id(version) in of_buffers:
-                self.gradient_versions[of_buffers[id(version)]] += count
-            else:
-                self.versions.append((version, count))
-        self.changes = []
+        for key, count in self.changes.items():
+            if key in of_buffers:
+                self.gradient_versions[of_buffers[key]] += count
+            elif key in self.counters:
+                self.versions.append((self.counters[key], count))
+        self.counters = {}
         self.parts = [(o, o._parts()) for o in dict.fromkeys(self.optimisers)]
 
     def has_its_arrays(self):
@@ -131,11 +135,3 @@ def gradient_of(leaf):
 def is_the_buffer(buffer, reference):
     """Whether it is what the weak reference was made of; None stands for no buffer."""
     return buffer is None if reference is None else buffer is not None and reference() is buffer
-
-
-def count_each(counters):
-    """[(counter, how often it is there)], by identity."""
-    found = {}
-    for counter in counters:
-        found.setdefault(id(counter), [counter, 0])[1] += 1
-    return list(map(tuple, found.values()))

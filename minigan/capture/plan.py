@@ -138,6 +138,8 @@ class Launches:
 
 def array_at(place, memory, start):
     """The array that a Place is, where its buffer starts in the memory, an array of bytes."""
+    if 0 in place.shape:
+        return numpy.empty(place.shape, place.dtype)
     return numpy.ndarray(place.shape, place.dtype, memory, start + place.offset, place.strides)
 
 

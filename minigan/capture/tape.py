@@ -80,6 +80,9 @@ class Tape(HostWork):
     modules    {module: its attributes} of those that were called
     """
 
+    keeps_buffers = False
+    own_references = 1  # in `_watched`
+
     def __init__(self, names):
         super().__init__()
         self.calls = []
@@ -116,7 +119,7 @@ class Tape(HostWork):
 
     def changed(self, tensor):
         self.watch(tensor)
-        super().changed(tensor)
+        self.changes[id(tensor.version)] += 1
 
     def uses_gradient(self, leaf, clears=False):
         super().uses_gradient(leaf, clears)
@@ -185,7 +188,7 @@ class Tape(HostWork):
         others   arrays that it finds by their addresses, and may write
         """
         function(*args)
-        self._by_address += others
+        self._by_address += [x for x in others if self.place(x).buffer.root is None]
         arrays = [x for x in args if isinstance(x, numpy.ndarray)]
         written = [x for x, is_output in zip(args, outputs) if is_output and x is not None]
         self.note(name, function, args, writes=(*written, *others), kernel=(char, name),
@@ -210,7 +213,7 @@ class Tape(HostWork):
 
         outputs  the Tensors that the step returned
         """
-        self.changes = [version for version in self.changes if id(version) in self.version_ids]
+        self.counters = {id(tensor.version): tensor.version for tensor, _, _, _ in self._watched}
         self.tensors = self._what_it_was_recorded_with()
         self._restore()
         gradients = [leaf._grad for leaf in self.gradients
@@ -219,8 +222,7 @@ class Tape(HostWork):
             if isinstance(tensor.array, RecordedArray):
                 self.pin(tensor.array)
                 tensor.array = plain(tensor.array)
-        self._by_address = [array for array in self._by_address
-                            if self.place(array).buffer.root is None]
+        self._by_address = [x for x in self._by_address if self.place(x).buffer.root is None]
         self._check_that_nothing_is_kept()
         self.end()
 
@@ -251,8 +253,7 @@ class Tape(HostWork):
 
     def changes_of(self, host_work):
         """{id of a version counter: changes} of the tensors that were there before."""
-        return {id(version): count for version, count in host_work.versions
-                if id(version) in self.version_ids}
+        return {key: count for key, count in host_work.changes.items() if key in self.version_ids}
 
     def _check_that_nothing_is_kept(self):
         """What the step made and keeps for itself would not change in a replay."""
