@@ -25,11 +25,13 @@ The rows:
     torch compiled    and with the forward and backward passes under torch.compile, which needs a
                       C++ compiler; compiling is not counted, and may take two minutes
     jax               the whole step in one function, compiled by jax.jit
-    minigan captured, torch captured    on a GPU: the step as one CUDA graph, by minigan.capture
-                      and by torch.cuda.graph with the fused Adam
+    minigan captured  the step by minigan.capture: recorded once and then repeated; on a GPU as one
+                      CUDA graph
+    torch captured    on a GPU: the same by torch.cuda.graph, with the fused Adam
 
-The columns: microseconds per step; images per second; how many times minigan's step that is, with
-the lowest and the highest turn; the share of the machine's rate that the step's matrix products
+Each step has another batch than the one before. The columns: microseconds per step; images per
+second; how many times minigan's step that is, with the lowest and the highest turn, and how many
+times its captured step; the share of the machine's rate that the step's matrix products
 reach, where the rate is that of a product of two large matrices (by NumPy; on a GPU by CuPy) in the
 same turns; peak memory of the process, and how much of that came after importing the engine. On a
 GPU it is the memory that the engine's pools hold there. All compute in float32, or with --tf32
@@ -69,7 +71,7 @@ TOLERANCE, TF32_TOLERANCE = 1e-3, 2e-2
 # machine it is a few hundredths.
 MOST_SCATTER = 0.25
 HEADLINE = (f"{'workload':11} {'engine':16} {'us per step':>11} {'images/s':>9} "
-            f"{'times minigan':>21} {'share':>6} {'peak MB':>8} {'steps MB':>9}")
+            f"{'times minigan':>21} {'captured':>8} {'share':>6} {'peak MB':>8} {'steps MB':>9}")
 
 
 class LossesDiffer(Exception):
@@ -175,7 +177,8 @@ def figures(workload, name, seconds, memory, device="cpu"):
     """{figure: value} of one engine; None where times scatter or the system cannot say."""
     busy = scattered(seconds)
     values = seconds[name]
-    ratios = [theirs / ours for theirs, ours in zip(values, seconds["minigan"])]
+    ratios, of_captured = ([theirs / ours for theirs, ours in zip(values, seconds.get(engine, ()))]
+                           for engine in ("minigan", "minigan captured"))
     shares = [WORKLOADS[workload].operations() / operations(device) * product / own
               for own, product in zip(values, seconds["product"])]
     peak, imported = memory[name]
@@ -186,6 +189,8 @@ def figures(workload, name, seconds, memory, device="cpu"):
         "images per second": WORKLOADS[workload].batch / step if quiet else None,
         "times minigan": ([statistics.median(ratios), min(ratios), max(ratios)]
                           if quiet and "minigan" not in busy else None),
+        "times captured": (statistics.median(of_captured)
+                           if of_captured and quiet and "minigan captured" not in busy else None),
         "share": statistics.median(shares) if quiet and "product" not in busy else None,
         "peak bytes": peak,
         "bytes after import": None if peak is None else peak - imported}
@@ -202,6 +207,7 @@ def row(workload, name, found):
         cell("seconds per step", 11, lambda seconds: f"{1e6 * seconds:.0f}"),
         cell("images per second", 9, lambda rate: f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"),
         cell("times minigan", 21, lambda ratio: "{:.2f} ({:.2f} to {:.2f})".format(*ratio)),
+        cell("times captured", 8, "{:.2f}".format),
         cell("share", 6, lambda share: f"{share:.0%}"),
         cell("peak bytes", 8, lambda count: f"{count / 1e6:.0f}"),
         cell("bytes after import", 9, lambda count: f"{count / 1e6:.0f}")])

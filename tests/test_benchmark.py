@@ -41,7 +41,8 @@ def test_a_short_run(tmp_path):
     finished(result)
     assert "NumPy's products: " in result.stdout and "minigan's CPU kernels: " in result.stdout
     rows = [line for line in result.stdout.splitlines() if line.startswith("cnn-1")]
-    assert [line[12:29].strip() for line in rows] == ["minigan", "minigan textbook"]
+    assert [line[12:29].strip() for line in rows] == [
+        "minigan", "minigan textbook", "minigan captured"]
     found = json.loads((tmp_path / "times.json").read_text())
     assert len(found["machine"]["cores"]) == 1
     times = found["workloads"]["cnn-1"]["minigan"]
@@ -97,7 +98,7 @@ def test_only_compiling_may_fail(name, monkeypatch):
     seconds, _, failures = benchmark.measure("cnn-1", names, CORES, turns=3)
     assert set(seconds) == {"minigan", "product"}
     assert failures[name].startswith("torch compiled: no compiler; ") and len(failures[name]) <= 200
-    assert benchmark.row("cnn-1", name, {}).split() == ["cnn-1", *name.split(), *6 * ["-"]]
+    assert benchmark.row("cnn-1", name, {}).split() == ["cnn-1", *name.split(), *7 * ["-"]]
 
 
 class InThisProcess:
@@ -178,11 +179,11 @@ def test_what_pytorch_captures_are_steps_too():
                            CUDAGraph=Graph, graph=nothing)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "cuda", cuda)
-        step = in_torch.CapturedStep(lambda: done.append("called"))
-        for _ in range(6):
-            step()
+        step = in_torch.CapturedStep(lambda x: done.append("called") or x)
+        results = [step(torch.tensor(float(i))).item() for i in range(6)]
     # Capturing calls the function, and computes nothing.
     assert done == ["called"] * 4 + ["replayed"] * 3
+    assert results == [0, 1, 2, 3, 4, 5]
 
 
 def test_operations():
@@ -206,9 +207,12 @@ def test_scattered_times_are_not_printed():
     assert theirs["seconds per step"] is theirs["times minigan"] is theirs["share"] is None
     assert theirs["bytes after import"] == 1_000_000
     assert benchmark.row("cnn-1", "torch", theirs).split() == [
-        "cnn-1", "torch", "-", "-", "-", "-", "3", "1"]
+        "cnn-1", "torch", "-", "-", "-", "-", "-", "3", "1"]
     quiet = {**seconds, "torch": [2.0, 2.1, 2.2]}
     assert benchmark.figures("cnn-1", "torch", quiet, memory)["times minigan"] == [2.1, 2.0, 2.2]
+    assert benchmark.figures("cnn-1", "torch", quiet, memory)["times captured"] is None
+    captured = {**quiet, "minigan captured": [0.5, 0.5, 0.5]}
+    assert benchmark.figures("cnn-1", "torch", captured, memory)["times captured"] == 4.2
     busy = {**quiet, "minigan": [1.0, 2.0, 3.0]}
     assert benchmark.figures("cnn-1", "torch", busy, memory)["times minigan"] is None
 
@@ -316,5 +320,6 @@ def test_engines_of_each_device():
     assert benchmark.engines_of(["torch"], "cuda") == ["torch", "torch fused", "torch captured"]
     assert benchmark.engines_of(["torch", "torch-compile"], "cpu") == [
         "torch", "torch fused", "torch compiled"]
-    assert benchmark.engines_of(["minigan"], "cpu") == ["minigan", "minigan textbook"]
+    assert benchmark.engines_of(["minigan"], "cpu") == [
+        "minigan", "minigan textbook", "minigan captured"]
     assert benchmark.engines_of(["minigan"], "cuda") == ["minigan", "minigan captured"]

@@ -17,6 +17,10 @@ only in the benchmark's process.
 
 from dataclasses import dataclass, field
 
+import numpy
+
+BATCHES = 4  # which the steps take in turns
+
 
 @dataclass
 class Task:
@@ -36,6 +40,11 @@ class Task:
     lr: float
     device: str = "cpu"
     tf32: bool = False
+
+    def batches(self):
+        """The inputs of BATCHES steps: the first are `inputs`, the others have other images."""
+        return [[(numpy.roll(x, i, axis=-1), labels, target) for x, labels, target in self.inputs]
+                for i in range(BATCHES)]
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ ENGINES = {
     "minigan": Engine("minigan", "minigan"),
     "minigan textbook": Engine("minigan", "minigan", devices=("cpu",),
                                environment={"MINIGAN_KERNELS": "off"}),
-    "minigan captured": Engine("minigan", "minigan", {"captured": True}, ("cuda",)),
+    "minigan captured": Engine("minigan", "minigan", {"captured": True}),
     "torch": Engine("torch", "torch"),
     "torch fused": Engine("torch", "torch", {"fused": True}),
     "torch captured": Engine("torch", "torch", {"fused": True, "captured": True}, ("cuda",)),

@@ -1,5 +1,7 @@
 """The training step as the examples write it; m is minigan or torch, which share their names."""
 
+import itertools
+
 from engines.layers import built
 
 
@@ -15,20 +17,25 @@ def make_run(m, task, adam, compiled=unchanged, captured=unchanged):
     """
     networks = [built(m, *network).to(task.device) for network in task.networks]
     optimisers = [adam(network.parameters(), lr=task.lr) for network in networks]
-    inputs = [[None if array is None else m.tensor(array).to(task.device) for array in part]
-              for part in task.inputs]
-    step = captured(make_step(m, networks, optimisers, inputs, compiled))
+    batches = itertools.cycle([
+        [m.tensor(array).to(task.device) for part in batch for array in part if array is not None]
+        for batch in task.batches()])
+    has_labels = task.inputs[0][1] is not None
+    step = captured(make_step(m, networks, optimisers, has_labels, compiled))
 
     def run(steps):
         for _ in range(steps - 1):
-            step()
-        return [loss.item() for loss in step()]
+            step(*next(batches))
+        return [loss.item() for loss in step(*next(batches))]
 
     return run
 
 
-def make_step(m, networks, optimisers, inputs, compiled):
+def make_step(m, networks, optimisers, has_labels, compiled):
     """A step of a classifier or, given two networks, of a GAN; it returns the losses of its parts.
+
+    Its arguments are the images or latents, the labels if there are any, and the target of each
+    part.
     """
     loss_function = m.nn.BCELoss()
     discriminator = networks[0]  # or the classifier, which has only the first part of the step
@@ -51,8 +58,15 @@ def make_step(m, networks, optimisers, inputs, compiled):
         optimiser.step()
         return loss
 
-    def step():
-        (images, labels, target), *generated = inputs
+    def parts(arguments):
+        """(images or latents, labels or None, target) of each part."""
+        size = 3 if has_labels else 2
+        for start in range(0, len(arguments), size):
+            images, *labels, target = arguments[start:start + size]
+            yield images, labels[0] if labels else None, target
+
+    def step(*arguments):
+        (images, labels, target), *generated = parts(arguments)
         losses = [learn(judge(images, labels, target), optimisers[0])]
         if generated:
             (latents, labels, target), (new_latents, new_labels, new_target) = generated

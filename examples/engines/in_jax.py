@@ -3,6 +3,7 @@
 The layers and Adam are written out as PyTorch defines them.
 """
 
+import itertools
 from functools import partial
 
 import jax
@@ -196,15 +197,16 @@ def train_step(layers, lr, networks, inputs):
 def make_run(task):
     layers = [layers for layers, _ in task.networks]
     networks = [first_state(*network) for network in task.networks]
-    inputs = [[None if array is None else jnp.array(array) for array in part]
-              for part in task.inputs]
+    batches = itertools.cycle([
+        [[None if array is None else jnp.array(array) for array in part] for part in batch]
+        for batch in task.batches()])
     # The memory of the old networks is reused for the new ones.
     step = jax.jit(partial(train_step, layers, task.lr), donate_argnums=0)
 
     def run(steps):
         nonlocal networks
         for _ in range(steps):
-            networks, losses = step(networks, inputs)
+            networks, losses = step(networks, next(batches))
         jax.block_until_ready((networks, losses))
         return [loss.item() for loss in losses]
 

@@ -35,21 +35,24 @@ class CapturedStep:
     def __init__(self, step):
         self.step = step
         self.calls = 0
-        self.graph = None
+        self.graph = self.inputs = None
 
-    def __call__(self):
+    def __call__(self, *inputs):
         self.calls += 1
         if self.calls <= WARM_UP:
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
-                losses = self.step()
+                losses = self.step(*inputs)
             torch.cuda.current_stream().wait_stream(stream)
             return losses
         if self.graph is None:
+            self.inputs = [x.clone() for x in inputs]
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self.losses = self.step()
+                self.losses = self.step(*self.inputs)
+        for fixed, x in zip(self.inputs, inputs):
+            fixed.copy_(x)
         self.graph.replay()
         return self.losses
 
