@@ -46,7 +46,6 @@ struct Product {
     void tiles(Range rows, Range columns) const;
     void panel(Range rows, Range columns) const;
     void dots(Range rows, Range columns) const;
-    void sweep(Range rows, Range columns) const;
 };
 
 // ---- Tiles ----
@@ -132,6 +131,15 @@ static void pack(const Matrix& b, Long count, Long used, Long width, T* panel)
     }
 }
 
+typedef decltype(Vector{} == Vector{}) Mask;
+static inline Mask last_lanes(Long count)
+{
+    Mask mask;
+    for (Long l = 0; l < L; ++l)
+        mask[l] = l >= L - count ? -1 : 0;
+    return mask;
+}
+
 static Long pieces(Long size, Long most) { return (size + most - 1) / most; }
 
 void Product::tiles(Range rows, Range columns) const
@@ -190,10 +198,7 @@ void Product::panel(Range rows, Range columns) const
 template <int A, int B>
 static void multiply(const T* const* a, const T* const* b, Long K, T* sums)
 {
-    typedef decltype(Vector{} == Vector{}) Mask;
-    Mask last;  // of the last L numbers those that are not yet added up
-    for (Long l = 0; l < L; ++l)
-        last[l] = l >= L - K % L ? -1 : 0;
+    const Mask last = last_lanes(K % L);  // those of the last L numbers that are not added up yet
     Vector sum[A * B];
     UNROLLED
     for (int i = 0; i < A * B; ++i)
@@ -266,9 +271,9 @@ void Product::dots(Range rows, Range columns) const
 // ---- Sweep ----
 
 // c[r, n] = the sum over i < I of a[r, i] * b[i, n], added to what is there if `add`; for R rows and
-// n < N. There must be L columns up to the last one, even if some are not among these N.
+// n < N, which is at least L.
 template <int R, int I>
-static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, Long c_down, bool add)
+static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, bool add)
 {
     T factor[R][I];
     for (int r = 0; r < R; ++r)
@@ -286,40 +291,29 @@ static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, Long c_down
             UNROLLED
             for (int i = 1; i < I; ++i)
                 sum += factor[r][i] * v[i];
-            T* const place = c + r * c_down + to;
-            if (to == n)
-                store(place, add ? load(place) + sum : sum);
-            else
-                for (Long l = n - to; l < L; ++l)
-                    place[l] = add ? place[l] + sum[l] : sum[l];
+            T* const place = c + r * N + to;
+            if (add)
+                sum = load(place) + (to == n ? sum : (Vector)((Mask)sum & last_lanes(N % L)));
+            store(place, sum);
         }
     }
 }
 
 template <int R>
-static void sweep_rows(const Product& p, Range rows, Range columns)
+static void sweep_rows(const Product& p)
 {
-    const Long N = columns.end - columns.first;
-    T* const c = p.c + rows.first * p.c_down + columns.first;
-    for (int r = 0; r < R && p.bias; ++r)
-        for (Long n = 0; n < N; ++n)
-            c[r * p.c_down + n] = p.bias_at(rows.first + r, columns.first + n);
+    for (Long n = 0; n < p.N && p.bias; ++n)
+        for (int r = 0; r < R; ++r)
+            p.c[r * p.N + n] = p.bias[n];
     for (Long k = 0, next; k < p.K; k = next) {
         const Long left = p.K - k;
         next = k + (left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1);
-        const Matrix a = {p.a.at(rows.first, k), p.a.down, p.a.right};
-        const Matrix b = {p.b.at(k, columns.first), p.b.down, p.b.right};
+        const Matrix a = {p.a.at(0, k), p.a.down, p.a.right}, b = {p.b.at(k, 0), p.b.down, 1};
         (left >= 8   ? sweep_of<R, 8>
          : left >= 4 ? sweep_of<R, 4>
          : left >= 2 ? sweep_of<R, 2>
-                     : sweep_of<R, 1>)(a, b, N, c, p.c_down, p.bias || k > 0);
+                     : sweep_of<R, 1>)(a, b, p.N, p.c, p.bias || k > 0);
     }
-}
-
-void Product::sweep(Range rows, Range columns) const
-{
-    const Long R = rows.end - rows.first;
-    (R == 1 ? sweep_rows<1> : R == 2 ? sweep_rows<2> : sweep_rows<FEW>)(*this, rows, columns);
 }
 
 // ---- What Python calls ----
@@ -350,24 +344,19 @@ extern "C" __global__ void product(const T* a, const T* b, const T* bias, T* c, 
     const Product transposed = plain.transposed(), few_rows = M <= N ? plain : transposed;
     const double time[] = {time_of_tiles(plain), time_of_tiles(transposed), time_of_dots(few_rows)};
 
-    Product p = time[1] < time[0] ? transposed : plain;
-    auto method = &Product::tiles;
-    if (M <= FEW && plain.b.right == 1 && N >= L) {
-        p = plain;
-        method = &Product::sweep;
-    } else if (plain.a.right == 1 && plain.b.down == 1 && K >= L &&
-               time[2] < std::min(time[0], time[1])) {
-        p = few_rows;
-        method = &Product::dots;
-    }
+    if (M <= FEW && plain.b.right == 1 && N >= L)
+        return (M == 1 ? sweep_rows<1> : M == 2 ? sweep_rows<2> : sweep_rows<FEW>)(plain);
+    const bool can_dot = plain.a.right == 1 && plain.b.down == 1 && K >= L;
+    const bool dots = can_dot && time[2] < std::min(time[0], time[1]);
+    const auto method = dots ? &Product::dots : &Product::tiles;
+    const Product& p = dots ? few_rows : time[1] < time[0] ? transposed : plain;
     const bool by_rows = p.M > p.N;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (Long i = 0; i < threads; ++i) {
+    in_parallel(threads, threads, [&](Long i) {
         const Range rows = by_rows ? share(p.M, 1, i, threads) : Range{0, p.M};
         const Range columns = by_rows ? Range{0, p.N} : share(p.N, 2 * L, i, threads);
         if (rows.first < rows.end && columns.first < columns.end)
             (p.*method)(rows, columns);
-    }
+    });
 }
 
 }  // namespace product_of_matrices
