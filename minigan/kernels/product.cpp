@@ -305,14 +305,10 @@ static void sweep_rows(const Product& p)
     for (Long n = 0; n < p.N && p.bias; ++n)
         for (int r = 0; r < R; ++r)
             p.c[r * p.N + n] = p.bias[n];
-    for (Long k = 0, next; k < p.K; k = next) {
-        const Long left = p.K - k;
-        next = k + (left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1);
+    for (Long k = 0, count; k < p.K; k += count) {
+        count = p.K - k >= 8 ? 8 : 1;
         const Matrix a = {p.a.at(0, k), p.a.down, p.a.right}, b = {p.b.at(k, 0), p.b.down, 1};
-        (left >= 8   ? sweep_of<R, 8>
-         : left >= 4 ? sweep_of<R, 4>
-         : left >= 2 ? sweep_of<R, 2>
-                     : sweep_of<R, 1>)(a, b, p.N, p.c, p.bias || k > 0);
+        (count == 8 ? sweep_of<R, 8> : sweep_of<R, 1>)(a, b, p.N, p.c, p.bias || k > 0);
     }
 }
 
