@@ -128,10 +128,11 @@ def test_results_do_not_depend_on_where_matrices_lie(m, k, n, dtype):
         assert len(found) == 1
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("m, k, n", [*SIZES, (200, 64, 150)])
-def test_results_do_not_depend_on_the_number_of_threads(m, k, n, monkeypatch):
+def test_results_do_not_depend_on_the_number_of_threads(m, k, n, dtype, monkeypatch):
     monkeypatch.setattr(module, "LONG", 0)
-    a, b, bias = random(m, k), random(k, n, seed=1), random(n, seed=2)
+    a, b, bias = (random(*shape).astype(dtype) for shape in ((m, k), (k, n), (n,)))
     for x, y in itertools.product(layouts(a), layouts(b)):
         found = set()
         for number in (1, 2, 3):

@@ -253,6 +253,47 @@ def test_matmul(device, left, right):
     agree(device, F.matmul, random(*left[::-1]).T, random(*right[::-1]).T, tolerance=20)
 
 
+@pytest.mark.parametrize("function", [F.sum, F.mean])
+@pytest.mark.parametrize("keepdim", [False, True])
+def test_sums_of_all(device, function, keepdim):
+    for shape in [*SHAPES, (1023,), (1025,), (40, 70, 33)]:
+        for x in layouts(shape):
+            agree(device, lambda x: function(x, None, keepdim), x, g=numpy.array(0.7))
+    for extremes in ([-0.0, -0.0], [-0.0, 0.0], [numpy.inf, 1], [numpy.inf, -numpy.inf],
+                     [numpy.nan, 1], [3e38, 3e38, -3e38]):
+        for dtype in DTYPES:
+            x = tensor_of(numpy.array(extremes), dtype, device)
+            with kernels.disabled():
+                expected = function(x).item()
+            assert numpy.array(function(x).item()).tobytes() == numpy.array(expected).tobytes() or (
+                numpy.isnan(expected) and numpy.isnan(function(x).item()))
+
+
+def test_sums_of_many_numbers_are_exact(device):
+    n = 3_000_000 if device == "cpu" else 3000
+    for dtype, tolerance in (("float32", 1e-7), ("float64", 1e-14)):
+        x = tensor_of(numpy.full(n, 0.1), dtype, device)
+        exact = n * x.array[0].astype("float64").item()
+        assert F.sum(x).item() == pytest.approx(exact, rel=tolerance)
+        assert F.mean(x).item() == pytest.approx(exact / n, rel=tolerance)
+
+
+@pytest.mark.parametrize("shapes, dim", [(((784,), (10,)), 0), (((784,), (10,)), -1),
+                                         (((4, 5), (4, 3)), 1), (((4, 5), (2, 5)), 0),
+                                         (((3, 5, 7), (3, 2, 7)), 1), (((1, 1), (1, 1)), -2)])
+def test_joining_two(device, shapes, dim):
+    a, b = (random(*shape, seed=seed) for seed, shape in enumerate(shapes))
+    g = random(*numpy.concatenate([a, b], dim).shape, seed=2)
+    for x, y, z in itertools.product(layouts(a.shape), layouts(b.shape), layouts(g.shape)):
+        agree(device, lambda x, y: F.cat((x, y), dim), x, y, g=z)
+    agree(device, lambda x: F.cat((x, x), dim), a, g=random(
+        *numpy.concatenate([a, a], dim).shape))
+    x, y = (tensor_of(array, "float32", device) for array in (a, b))
+    x.requires_grad_(False)
+    F.cat([x, y], dim).sum().backward()
+    assert x.grad is None and (to_device(y.grad.array, "cpu") == 1).all()
+
+
 @pytest.mark.parametrize("join", [F.cat, F.stack])
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_joining(device, join, dim):
@@ -495,6 +536,9 @@ def covered_calls():
     yield F.layer_norm, (x, 5, w, b), {}
     yield F.linear, (x, Tensor(random(3, 5)), Tensor(random(3))), {}
     yield F.embedding, (t, Tensor(random(4, 5))), {}
+    yield F.matmul, (x, Tensor(random(5, 3))), {}
+    yield F.sum, (x,), {}
+    yield F.mean, (x,), {"keepdim": True}
     for function in (F.mse_loss, F.binary_cross_entropy, F.binary_cross_entropy_with_logits):
         yield function, (p, p), {}
     yield F.cross_entropy, (x, t), {}

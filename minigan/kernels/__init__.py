@@ -4,8 +4,9 @@ Each has a twin in Python, of the same name and signature as the operation in `m
 whose place it takes. Importing this folder registers them.
 """
 
-from minigan.kernels import activation, convolution, linear, loss, normalization, optim, shape
+from minigan.kernels import (
+    activation, arithmetic, convolution, linear, loss, normalization, optim, shape)
 from minigan.kernels.launch import disabled, form, status
 
-__all__ = ["activation", "convolution", "disabled", "form", "linear", "loss", "normalization",
-           "optim", "shape", "status"]
+__all__ = ["activation", "arithmetic", "convolution", "disabled", "form", "linear", "loss",
+           "normalization", "optim", "shape", "status"]

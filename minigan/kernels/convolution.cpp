@@ -103,8 +103,7 @@ static Image padded(const Image& x, Long C, const Axis& h, const Axis& w, Long N
     if (y.c * sizeof(T) % 4096 == 0)
         y.c += 64 / sizeof(T);  // see `crowded`
     T* const to = memory_for(IMAGE, C * y.c);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (Long c = 0; c < C; ++c) {
+    in_parallel(C, threads, [&](Long c) {
         T* row = std::fill_n(to + c * y.c, top * y.h, T(0));
         for (Long i = 0; i < h.size; ++i) {
             const T* from = x.data + c * x.c + i * x.h;
@@ -118,7 +117,7 @@ static Image padded(const Image& x, Long C, const Axis& h, const Axis& w, Long N
             row = std::fill_n(row, (W - left - w.size) * N, T(0));
         }
         std::fill_n(row, (H - top - h.size) * y.h, T(0));
-    }
+    });
     y.data = to + top * y.h + left * y.w;
     return y;
 }
@@ -344,12 +343,12 @@ bool Correlation::run(Long threads)
     prepare(threads);
     const Range all_lanes = {0, (Long)lanes.size()}, all_tiles = {0, (Long)tiles.size()};
     const bool by_lanes = all_lanes.end >= threads * 2 * L;  // so that each packs its own weights
-    bool finite = true;
-#pragma omp parallel for num_threads(threads) reduction(&& : finite) if (threads > 1)
-    for (Long i = 0; i < threads; ++i)
-        finite = part(by_lanes ? share(all_lanes.end, 2 * L, i, threads) : all_lanes,
-                      by_lanes ? all_tiles : share(all_tiles.end, 2, i, threads)) && finite;
-    return finite || !is_padded(h, w);
+    std::vector<char> finite(threads);
+    in_parallel(threads, threads, [&](Long i) {
+        finite[i] = part(by_lanes ? share(all_lanes.end, 2 * L, i, threads) : all_lanes,
+                         by_lanes ? all_tiles : share(all_tiles.end, 2, i, threads));
+    });
+    return std::count(finite.begin(), finite.end(), true) == threads || !is_padded(h, w);
 }
 
 // ---- What Python calls ----
@@ -445,8 +444,7 @@ extern "C" __global__ void outer(const T* x, const T* g, T* gw, T* gb, const lon
     const auto place_g = offsets(s.OH, s.OW, s.N, strides[5], strides[6], strides[7]);
     const bool in_order = strides[7] == 1 && strides[6] == s.N && strides[5] == s.OW * s.N;
 
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (Long i = 0; i < threads; ++i) {
+    in_parallel(threads, threads, [&](Long i) {
         const Range mine = share(tiles, 1, i, threads);
         T* const sums = memory_for(SUMS, (mine.end - mine.first) * R * 2 * L);
         T* const matrix = memory_for(MATRICES, MOST * 2 * L);  // [place, lane]
@@ -489,7 +487,7 @@ extern "C" __global__ void outer(const T* x, const T* g, T* gw, T* gb, const lon
             for (Long l = 0; l < group.used && gb && mine.first == 0; ++l)
                 gb[lane + l] = total[l / L][l % L];
         }
-    }
+    });
 }
 
 }  // namespace convolution

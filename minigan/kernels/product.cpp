@@ -1,22 +1,22 @@
 // The product of two matrices on a CPU: c (M,N) = a (M,K) @ b (K,N). T is float or double.
 //
-//     tiles  columns of b are lanes. They are packed, two vectors wide, into the first-level cache
+//     tiles  Columns of b are lanes. They are packed, two vectors wide, into the first-level cache
 //            and multiplied there by some rows of a at a time, which stay where they are.
-//     dots   for few rows of a, where the numbers of each sum lie side by side in both, as in
+//     dots   For few rows of a, where the numbers of each sum lie side by side in both, as in
 //            x @ w.T: these are the lanes, and are added up at the end.
-//     sweep  for a few rows of a, where rows of b lie in one piece: goes once through b, in order.
+//     sweep  For one to three rows of a, where rows of b lie in one piece: goes through b once.
 //
-// Each does the transposed product, c.T = b.T @ a.T, as well. Which one is taken depends on sizes
-// and strides, and the order of each sum on that alone: equal inputs give equal bits, wherever
-// they lie and whatever the number of threads. Packed zeros meet only what is not stored, so nan
-// and infinity stay in their rows and columns.
+// tiles and dots may do the transposed product instead, c.T = b.T @ a.T. The choice depends on
+// sizes and strides, and the order of each sum on the choice and K: equal inputs give equal bits,
+// wherever they lie and whatever the number of threads. Zeros fill lanes without a column only,
+// and these are not stored: so nan and infinity stay in their rows and columns.
 
 namespace product_of_matrices {
 
 using namespace vectors;
 
 const Long ROWS = REGISTERS == 32 ? 12 : 6;  // of a tile: two vectors a row leave a few registers
-const Long DEPTH = 256;                      // of K at a time
+const Long DEPTH = 256, HEIGHT = 2048;       // of a panel
 const Long DOTS = REGISTERS / 2;             // at a time
 const Long FEW = 3;                          // rows of a sweep
 
@@ -44,8 +44,8 @@ struct Product {
         return {b.transposed(), a.transposed(), c, c_right, c_down, N, M, K, bias, !bias_of_rows};
     }
     void tiles(Range rows, Range columns) const;
+    void panel(Range rows, Range columns) const;
     void dots(Range rows, Range columns) const;
-    void sweep(Range rows, Range columns) const;
 };
 
 // ---- Tiles ----
@@ -131,48 +131,64 @@ static void pack(const Matrix& b, Long count, Long used, Long width, T* panel)
     }
 }
 
+typedef decltype(Vector{} == Vector{}) Mask;
+static inline Mask last_lanes(Long count)
+{
+    Mask mask;
+    for (Long l = 0; l < L; ++l)
+        mask[l] = l >= L - count ? -1 : 0;
+    return mask;
+}
+
 static Long pieces(Long size, Long most) { return (size + most - 1) / most; }
 
 void Product::tiles(Range rows, Range columns) const
 {
-    alignas(64) T panel[DEPTH * 2 * L];
-    const Long M = rows.end - rows.first, tiles = pieces(M, ROWS);
-    const Long depth = pieces(K, pieces(K, DEPTH));
-    T* const memory = memory_for(SUMS, M * 2 * L);
-    for (Long first = columns.first; first < columns.end; first += 2 * L) {
-        const Long used = std::min(2 * L, columns.end - first), width = used > L ? 2 * L : L;
-        const bool full = used == width, in_place = full && c_right == 1;
-        const bool packed = !full || b.right != 1 || tiles > 1;
-        T* const sums = in_place ? c + rows.first * c_down + first : memory;
-        const Long down = in_place ? c_down : width;
-        for (Long r = 0; r < M && bias; ++r)
-            for (Long l = 0; l < used; ++l)
-                sums[r * down + l] = bias_at(rows.first + r, first + l);
-        for (Long start = 0; start < K; start += depth) {
-            const Long count = std::min(depth, K - start);
-            const Matrix part = {b.at(start, first), b.down, b.right};
-            if (packed)
-                pack(part, count, used, width, panel);
-            for (Long i = 0; i < tiles; ++i) {
-                const Long r = M * i / tiles, end = M * (i + 1) / tiles;
-                tile_of(end - r, width / L)(
-                    a.at(rows.first + r, start), a.down, a.right, packed ? panel : part.data,
-                    packed ? width : b.down, count, sums + r * down, down, bias || start > 0);
-            }
+    for (Long row = rows.first; row < rows.end; row += HEIGHT)
+        for (Long column = columns.first; column < columns.end; column += 2 * L)
+            panel({row, std::min(row + HEIGHT, rows.end)},
+                  {column, std::min(column + 2 * L, columns.end)});
+}
+
+// Up to HEIGHT rows and 2 * L columns of c.
+void Product::panel(Range rows, Range columns) const
+{
+    alignas(64) T packed[DEPTH * 2 * L];
+    const Long R = rows.end - rows.first, used = columns.end - columns.first;
+    const Long width = used > L ? 2 * L : L, n = pieces(R, ROWS), depth = pieces(K, pieces(K, DEPTH));
+    const bool packs = used < width || b.right != 1 || n > 1;
+
+    // The sums are made in c, if all lanes have a place there.
+    T* const to = c + rows.first * c_down + columns.first * c_right;
+    const bool in_place = used == width && c_right == 1;
+    T* const sums = in_place ? to : memory_for(SUMS, R * width);
+    const Long down = in_place ? c_down : width;
+    for (Long r = 0; r < R && bias; ++r)
+        for (Long l = 0; l < used; ++l)
+            sums[r * down + l] = bias_at(rows.first + r, columns.first + l);
+    for (Long k = 0; k < K; k += depth) {
+        const Long count = std::min(depth, K - k);
+        const Matrix lanes = {b.at(k, columns.first), b.down, b.right};
+        if (packs)
+            pack(lanes, count, used, width, packed);
+        for (Long i = 0; i < n; ++i) {
+            const Long first = R * i / n, end = R * (i + 1) / n;
+            tile_of(end - first, width / L)(
+                a.at(rows.first + first, k), a.down, a.right, packs ? packed : lanes.data,
+                packs ? width : b.down, count, sums + first * down, down, bias || k > 0);
         }
-        T* const to = c + rows.first * c_down + first * c_right;
-        if (!in_place && c_down == 1) {
-            const T zeros[L] = {};
-            for (Long v = 0; v < used; v += L) {
-                T* lanes[L];
-                for (Long l = 0; v + l < used && l < L; ++l)
-                    lanes[l] = to + (v + l) * c_right;
-                from_lanes(sums + v, down, M, zeros, lanes, std::min(L, used - v));
-            }
-        } else if (!in_place) {
-            for (Long r = 0; r < M; ++r)
-                std::copy_n(sums + r * down, used, to + r * c_down);
+    }
+    if (!in_place && c_down == 1) {
+        const T zeros[L] = {};
+        for (Long v = 0; v < used; v += L) {
+            T* line[L];
+            for (Long l = 0; l < std::min(L, used - v); ++l)
+                line[l] = to + (v + l) * c_right;
+            from_lanes(sums + v, down, R, zeros, line, std::min(L, used - v));
         }
+    } else if (!in_place) {
+        for (Long r = 0; r < R; ++r)
+            std::copy_n(sums + r * down, used, to + r * c_down);
     }
 }
 
@@ -182,10 +198,7 @@ void Product::tiles(Range rows, Range columns) const
 template <int A, int B>
 static void multiply(const T* const* a, const T* const* b, Long K, T* sums)
 {
-    typedef decltype(Vector{} == Vector{}) Mask;
-    Mask last;  // of the last L numbers those that are not yet added up
-    for (Long l = 0; l < L; ++l)
-        last[l] = l >= L - K % L ? -1 : 0;
+    const Mask last = last_lanes(K % L);  // those of the last L numbers that are not added up yet
     Vector sum[A * B];
     UNROLLED
     for (int i = 0; i < A * B; ++i)
@@ -257,17 +270,17 @@ void Product::dots(Range rows, Range columns) const
 
 // ---- Sweep ----
 
-// c[r, n] = the sum over i < I of a[r, i] * b[i, n] for R rows and n < N, which is at least L; added
-// to what is there if `add`.
+// c[r, n] = the sum over i < I of a[r, i] * b[i, n], added to what is there if `add`; for R rows and
+// n < N, which is at least L.
 template <int R, int I>
-static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, Long c_down, bool add)
+static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, bool add)
 {
     T factor[R][I];
     for (int r = 0; r < R; ++r)
         for (int i = 0; i < I; ++i)
             factor[r][i] = *a.at(r, i);
     for (Long n = 0; n < N; n += L) {
-        const Long to = std::min(n, N - L);  // the last vector is moved back, and not added twice
+        const Long to = std::min(n, N - L);  // the last vector begins earlier, among what is done
         Vector v[I];
         UNROLLED
         for (int i = 0; i < I; ++i)
@@ -278,42 +291,25 @@ static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, Long c_down
             UNROLLED
             for (int i = 1; i < I; ++i)
                 sum += factor[r][i] * v[i];
-            T* const place = c + r * c_down + to;
-            if (!add)
-                store(place, sum);
-            else if (to == n)
-                store(place, load(place) + sum);
-            else
-                for (Long l = n - to; l < L; ++l)
-                    place[l] += sum[l];
+            T* const place = c + r * N + to;
+            if (add)
+                sum = load(place) + (to == n ? sum : (Vector)((Mask)sum & last_lanes(N % L)));
+            store(place, sum);
         }
     }
 }
 
 template <int R>
-static void sweep_rows(const Product& p, Range rows, Range columns)
+static void sweep_rows(const Product& p)
 {
-    const Long N = columns.end - columns.first;
-    T* const c = p.c + rows.first * p.c_down + columns.first;
-    for (int r = 0; r < R && p.bias; ++r)
-        for (Long n = 0; n < N; ++n)
-            c[r * p.c_down + n] = p.bias_at(rows.first + r, columns.first + n);
-    for (Long k = 0, next; k < p.K; k = next) {
-        const Long left = p.K - k;
-        next = k + (left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1);
-        const Matrix a = {p.a.at(rows.first, k), p.a.down, p.a.right};
-        const Matrix b = {p.b.at(k, columns.first), p.b.down, p.b.right};
-        (left >= 8   ? sweep_of<R, 8>
-         : left >= 4 ? sweep_of<R, 4>
-         : left >= 2 ? sweep_of<R, 2>
-                     : sweep_of<R, 1>)(a, b, N, c, p.c_down, p.bias || k > 0);
+    for (Long n = 0; n < p.N && p.bias; ++n)
+        for (int r = 0; r < R; ++r)
+            p.c[r * p.N + n] = p.bias[n];
+    for (Long k = 0, count; k < p.K; k += count) {
+        count = p.K - k >= 8 ? 8 : 1;
+        const Matrix a = {p.a.at(0, k), p.a.down, p.a.right}, b = {p.b.at(k, 0), p.b.down, 1};
+        (count == 8 ? sweep_of<R, 8> : sweep_of<R, 1>)(a, b, p.N, p.c, p.bias || k > 0);
     }
-}
-
-void Product::sweep(Range rows, Range columns) const
-{
-    const Long R = rows.end - rows.first;
-    (R == 1 ? sweep_rows<1> : R == 2 ? sweep_rows<2> : sweep_rows<FEW>)(*this, rows, columns);
 }
 
 // ---- What Python calls ----
@@ -344,24 +340,19 @@ extern "C" __global__ void product(const T* a, const T* b, const T* bias, T* c, 
     const Product transposed = plain.transposed(), few_rows = M <= N ? plain : transposed;
     const double time[] = {time_of_tiles(plain), time_of_tiles(transposed), time_of_dots(few_rows)};
 
-    Product p = time[1] < time[0] ? transposed : plain;
-    auto method = &Product::tiles;
-    if (M <= FEW && plain.b.right == 1 && N >= L) {
-        p = plain;
-        method = &Product::sweep;
-    } else if (plain.a.right == 1 && plain.b.down == 1 && K >= L &&
-               time[2] < std::min(time[0], time[1])) {
-        p = few_rows;
-        method = &Product::dots;
-    }
+    if (M <= FEW && plain.b.right == 1 && N >= L)
+        return (M == 1 ? sweep_rows<1> : M == 2 ? sweep_rows<2> : sweep_rows<FEW>)(plain);
+    const bool can_dot = plain.a.right == 1 && plain.b.down == 1 && K >= L;
+    const bool dots = can_dot && time[2] < std::min(time[0], time[1]);
+    const auto method = dots ? &Product::dots : &Product::tiles;
+    const Product& p = dots ? few_rows : time[1] < time[0] ? transposed : plain;
     const bool by_rows = p.M > p.N;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (Long i = 0; i < threads; ++i) {
+    in_parallel(threads, threads, [&](Long i) {
         const Range rows = by_rows ? share(p.M, 1, i, threads) : Range{0, p.M};
         const Range columns = by_rows ? Range{0, p.N} : share(p.N, 2 * L, i, threads);
         if (rows.first < rows.end && columns.first < columns.end)
             (p.*method)(rows, columns);
-    }
+    });
 }
 
 }  // namespace product_of_matrices
