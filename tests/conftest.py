@@ -29,6 +29,21 @@ GPUS = [
         not CUDA, reason="there is no CUDA GPU, or no CuPy to use it")])]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the options here
+def pytest_cmdline_main(config):
+    """All tests run on all cores where pytest-xdist is installed. Those that are named on the
+    command line run in one process, as all do with `-n 0`."""
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or not config.pluginmanager.hasplugin("xdist"):
+        return
+    option = config.option
+    if option.numprocesses is None and config.args_source is config.ArgsSource.TESTPATHS:
+        option.numprocesses, option.dist = "auto", "worksteal"
+    if option.numprocesses:  # workers inherit this: each uses one core
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
+
+
 @contextlib.contextmanager
 def on(place):
     """The device as the default for new tensors: "cpu", "cuda" or "standin"; or "textbook", the
