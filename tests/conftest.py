@@ -10,6 +10,7 @@ import getpass
 import importlib
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -18,7 +19,7 @@ import pytest
 import minigan
 import standin
 from minigan import data, kernels
-from minigan.kernels import blas, launch
+from minigan.kernels import blas, compiler, launch
 
 devices = importlib.import_module("minigan.device")  # `minigan.device` is the class
 CUDA = minigan.cuda.is_available()
@@ -27,6 +28,46 @@ GPUS = [
         not standin.has_compiler(), reason="the stand-in for a GPU needs g++")),
     pytest.param("cuda", marks=[pytest.mark.cuda, pytest.mark.skipif(
         not CUDA, reason="there is no CUDA GPU, or no CuPy to use it")])]
+# CuPy refuses matrix products in a captured step; minigan's kernels make them.
+needs_kernels = pytest.mark.skipif(launch.switched_off(), reason="MINIGAN_KERNELS is off")
+
+
+if not launch.switched_off():  # one folder for all tests, and the processes that they start; kept
+    os.environ["MINIGAN_KERNELS"] = str(
+        Path(tempfile.gettempdir()) / f"minigan-tests-{getpass.getuser()}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the options here
+def pytest_cmdline_main(config):
+    """All tests run on all cores where pytest-xdist is installed. Those that are named on the
+    command line run in one process, as all do with `-n 0`."""
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or not config.pluginmanager.hasplugin("xdist"):
+        return
+    option = config.option
+    if option.numprocesses is None and config.args_source is config.ArgsSource.TESTPATHS:
+        option.numprocesses, option.dist = "auto", "worksteal"
+    if option.numprocesses:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(name, "1")  # which workers inherit: each uses one core
+        compile_kernels()
+
+
+def compile_kernels():
+    """All kernels, at once and before workers start, each of which would compile them for itself.
+    What fails here fails again, and is reported, where it is needed."""
+    with ThreadPoolExecutor() as pool:  # compilers are processes of their own
+        for char in "fd":
+            if not launch.switched_off():
+                pool.submit(compiler.load, char)
+            if standin.has_compiler():
+                pool.submit(standin.compile_kernels, char)
+
+
+def pytest_configure():
+    if not launch.switched_off():
+        for char in "fd":  # not within a test, since compiling is reported on stderr
+            launch.load(char)
 
 
 @contextlib.contextmanager
@@ -92,15 +133,6 @@ def gpu(request):
 @pytest.fixture(autouse=True)
 def seed():
     minigan.manual_seed(0)
-
-
-# To compile the kernels takes some seconds, so that all tests, and the processes that they start,
-# use one folder of them, which is kept.
-if not launch.switched_off():
-    os.environ["MINIGAN_KERNELS"] = str(
-        Path(tempfile.gettempdir()) / f"minigan-tests-{getpass.getuser()}")
-    for char in "fd":
-        launch.load(char)
 
 
 @pytest.fixture(autouse=True)

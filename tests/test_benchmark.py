@@ -15,6 +15,7 @@ import pytest
 
 import benchmark
 import minigan
+from conftest import needs_kernels
 from engines import ENGINES, eager, in_minigan, in_numpy
 from engines.worker import CAN_STOP, Commands, Worker, WorkerFailed
 from engines.workloads import WORKLOADS
@@ -22,9 +23,6 @@ from test_examples import run
 
 SMALL = [name for name in WORKLOADS if not name.startswith("dcgan-256")]
 CORES = benchmark.available_cores()[-1:]
-# CuPy refuses matrix products in a captured step; minigan's kernels make them.
-needs_kernels = pytest.mark.skipif(os.environ.get("MINIGAN_KERNELS", "").lower() == "off",
-                                   reason="a step without kernels cannot be captured")
 
 
 def finished(result):

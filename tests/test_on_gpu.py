@@ -12,7 +12,7 @@ import evaluate
 import minigan
 import mnist_cnn
 import standin
-from conftest import stand_in
+from conftest import needs_kernels, stand_in
 from crosscheck import cross_check
 from minigan import data, nn, optim
 from minigan.data import DataLoader, MnistDataset
@@ -22,6 +22,7 @@ from minigan.training import Progress, Run, runs
 from standin.memory import memory
 from standin.streams import counts, no_host_reads
 from test_capture import MAKES
+from test_gan_examples import pictures  # noqa: F401, a fixture
 
 cases = importlib.import_module("minigan.gradcheck.cases")  # `minigan.gradcheck` is the function
 
@@ -44,6 +45,7 @@ def test_every_operation_gives_the_numbers_of_the_cpu(gpu):
     assert len(rows) > 600
 
 
+@needs_kernels
 def test_the_cross_check_sees_an_operation_that_differs(gpu, monkeypatch):
     from minigan.kernels import activation
     right = activation.launch_each
@@ -62,6 +64,7 @@ def test_the_cross_check_sees_an_operation_that_differs(gpu, monkeypatch):
 NOT_CAPTURED = {"dropout p 0.4", "dropout2d p 0.4", "index boolean"}
 
 
+@needs_kernels
 def test_every_operation_can_be_captured(gpu, monkeypatch):
     constants = {}
     make = cases.tensor
@@ -111,7 +114,7 @@ STEPS = {**MAKES, "DCGAN": dcgan_step}
 
 
 @pytest.mark.parametrize("name", STEPS)
-@pytest.mark.parametrize("captured", [False, True])
+@pytest.mark.parametrize("captured", [False, pytest.param(True, marks=needs_kernels)])
 def test_a_training_step_makes_nobody_wait(name, captured, imitated):
     step, _, _, inputs = STEPS[name]()
     step = minigan.capture(step) if captured else step
@@ -170,6 +173,7 @@ def digits(tmp_path):
     return tmp_path
 
 
+@needs_kernels
 def test_the_classifier_learns_as_on_the_cpu(digits, gpu, tmp_path):
     states, losses = [], []
     for place in ("cpu", "cuda"):
@@ -188,6 +192,7 @@ def test_the_classifier_learns_as_on_the_cpu(digits, gpu, tmp_path):
         numpy.testing.assert_allclose(states[1][key], value, rtol=1e-2, atol=1e-3, err_msg=key)
 
 
+@needs_kernels
 def test_the_classifiers_loop_waits_for_no_single_step(digits, imitated, tmp_path, monkeypatch):
     model = mnist_cnn.make_model()
     loader = DataLoader(MnistDataset(digits), batch_size=8)
@@ -208,6 +213,7 @@ def run_in_process(monkeypatch, module, *arguments):
     module.main()
 
 
+@needs_kernels
 def test_the_classifiers_script(digits, gpu, tmp_path, monkeypatch, capsys):
     run_in_process(monkeypatch, mnist_cnn, "--device", "cuda", "--data", digits, "--out",
                    tmp_path / "out", "--batch-size", 8, "--epochs", 1)
@@ -215,6 +221,7 @@ def test_the_classifiers_script(digits, gpu, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "out" / "feature_maps.png").exists()
 
 
+@needs_kernels
 def test_the_conditional_gans_script(digits, gpu, tmp_path, monkeypatch, capsys):
     run_in_process(monkeypatch, cgan, "--device", "cuda", "--data", digits, "--out",
                    tmp_path / "out", "--batch-size", 16, "--epochs", 2)
@@ -224,9 +231,10 @@ def test_the_conditional_gans_script(digits, gpu, tmp_path, monkeypatch, capsys)
     assert (tmp_path / "out" / "label_7.png").exists()
 
 
-def test_the_dcgans_script(gpu, tmp_path, monkeypatch, capsys):
-    run_in_process(monkeypatch, dcgan, "--device", "cuda", "--channels", 2, "--batch-size", 2,
-                   "--steps", 5, "--show-every", 4, "--out", tmp_path / "out")
+@needs_kernels
+def test_the_dcgans_script(pictures, gpu, tmp_path, monkeypatch, capsys):  # noqa: F811
+    run_in_process(monkeypatch, dcgan, "--device", "cuda", "--data", pictures, "--channels", 2,
+                   "--batch-size", 2, "--steps", 5, "--show-every", 4, "--out", tmp_path / "out")
     assert "5 steps of 2" in capsys.readouterr().out
     assert (tmp_path / "out" / "samples.gif").exists()
 
@@ -287,6 +295,7 @@ def test_a_convolution_copies_nothing_from_the_host(layer, imitated):
     assert counts.uploads == before
 
 
+@needs_kernels
 def test_columns_are_not_kept_for_the_backward(imitated, monkeypatch):
     layer = nn.Conv2d(8, 4, 8, stride=2)
     x = minigan.rand(2, 8, 64, 64)

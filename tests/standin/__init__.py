@@ -11,7 +11,7 @@ It is a check of discipline. Nothing measured on it is a result of a GPU.
 import sys
 
 from standin import array, compiled, cuda, random
-from standin.compiled import has_compiler
+from standin.compiled import compile_kernels, has_compiler
 from standin.cublas import cublas
 from standin.memory import MemoryPool
 from standin.streams import counts, no_host_reads

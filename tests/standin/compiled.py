@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy
 
+from minigan.kernels import launch
 from standin.array import ndarray
 from standin.streams import run
 
@@ -90,6 +91,12 @@ class RawModule:
         entries = [entry_of(name, parameters) for name, (parameters, _) in self.kernels.items()]
         source = "\n".join([f'#include "{SHIM}"', self.code, *entries])
         self.library = ctypes.CDLL(str(built(source, self.options)))
+
+
+def compile_kernels(char):
+    """minigan's kernels for 'f' or 'd', unless they are kept already."""
+    module = RawModule(code=launch.gpu_source(char), options=launch.GPU_OPTIONS)
+    module.get_function("sigmoid")
 
 
 def entry_of(name, parameters):
