@@ -10,15 +10,6 @@ import minigan
 import mnist_cnn
 from conftest import needs_kernels
 from minigan import nn, optim
-from minigan.kernels import launch
-
-
-@pytest.fixture
-def capturing(device):
-    """As `device`, where matrix products can be captured: see `needs_kernels`."""
-    if device == "cuda" and launch.switched_off():
-        pytest.skip("MINIGAN_KERNELS is off")
-    return device
 
 
 def classifier_step(optimiser_of):
@@ -86,7 +77,7 @@ def assert_equal(ours, theirs):
 
 @pytest.mark.parametrize("name", MAKES)
 @pytest.mark.parametrize("steps", [1, 2, 3, 7])
-def test_captured_steps_are_the_plain_ones_bit_for_bit(name, steps, capturing):
+def test_captured_steps_are_the_plain_ones_bit_for_bit(name, steps, device):
     assert_equal(trained(MAKES[name], steps, True), trained(MAKES[name], steps, False))
 
 
@@ -94,7 +85,7 @@ def steps_of(optimiser):
     return {int(state["step"]) for state in optimiser.state_dict()["state"].values()}
 
 
-def test_every_call_is_one_step(capturing):
+def test_every_call_is_one_step(device):
     counted = []
     step, _, (optimiser,), inputs = MAKES["cnn, Adam"]()
     captured = minigan.capture(step)
@@ -110,7 +101,7 @@ def lower_the_rate(optimisers, i):
 
 
 @pytest.mark.parametrize("name", ["cnn, Adam", "cnn, SGD"])
-def test_options_may_change_between_the_calls(name, capturing):
+def test_options_may_change_between_the_calls(name, device):
     plain, captured = (trained(MAKES[name], 6, c, lower_the_rate) for c in (False, True))
     assert_equal(captured, plain)
     constant = trained(MAKES[name], 6, True)
@@ -250,6 +241,15 @@ def test_what_does_not_change_is_captured_once(gpu):
     assert len(calls) == 6
 
 
+def test_without_kernels_a_step_on_a_gpu_runs_as_usual(gpu, capsys):
+    calls = []
+    call = minigan.capture(lambda x: (calls.append(1), x * 2)[1])
+    with minigan.kernels.disabled():
+        for i in range(5):
+            assert call(minigan.full((2,), float(i))).tolist() == [2 * i, 2 * i]
+    assert len(calls) == 5 and capsys.readouterr().err.count("without kernels a step on a GPU") == 1
+
+
 def test_inputs_may_come_from_the_host(device):
     total = minigan.zeros(2)
     step = minigan.capture(lambda x: total.add_(2 * x))
@@ -286,7 +286,7 @@ def test_a_captured_step_within_another_is_a_part_of_it(device):
 
 
 @pytest.mark.parametrize("where", ["step outside", "zero_grad and step outside"])
-def test_the_optimisers_part_may_stay_outside(where, capturing):
+def test_the_optimisers_part_may_stay_outside(where, device):
     results = []
     for captured in (False, True):
         minigan.manual_seed(0)

@@ -173,7 +173,6 @@ def digits(tmp_path):
     return tmp_path
 
 
-@needs_kernels
 def test_the_classifier_learns_as_on_the_cpu(digits, gpu, tmp_path):
     states, losses = [], []
     for place in ("cpu", "cuda"):
@@ -213,7 +212,6 @@ def run_in_process(monkeypatch, module, *arguments):
     module.main()
 
 
-@needs_kernels
 def test_the_classifiers_script(digits, gpu, tmp_path, monkeypatch, capsys):
     run_in_process(monkeypatch, mnist_cnn, "--device", "cuda", "--data", digits, "--out",
                    tmp_path / "out", "--batch-size", 8, "--epochs", 1)
@@ -221,7 +219,6 @@ def test_the_classifiers_script(digits, gpu, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "out" / "feature_maps.png").exists()
 
 
-@needs_kernels
 def test_the_conditional_gans_script(digits, gpu, tmp_path, monkeypatch, capsys):
     run_in_process(monkeypatch, cgan, "--device", "cuda", "--data", digits, "--out",
                    tmp_path / "out", "--batch-size", 16, "--epochs", 2)
@@ -231,7 +228,6 @@ def test_the_conditional_gans_script(digits, gpu, tmp_path, monkeypatch, capsys)
     assert (tmp_path / "out" / "label_7.png").exists()
 
 
-@needs_kernels
 def test_the_dcgans_script(pictures, gpu, tmp_path, monkeypatch, capsys):  # noqa: F811
     run_in_process(monkeypatch, dcgan, "--device", "cuda", "--data", pictures, "--channels", 2,
                    "--batch-size", 2, "--steps", 5, "--show-every", 4, "--out", tmp_path / "out")

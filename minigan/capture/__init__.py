@@ -7,4 +7,4 @@ plan.py   and how they are repeated
 cpu.py    when that is done, and how it is proven
 """
 
-from minigan.capture.step import capture  # noqa: F401
+from minigan.capture.step import CapturedStep, capture  # noqa: F401

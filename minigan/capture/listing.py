@@ -144,7 +144,8 @@ def lines_of(plan, inputs, input_names, networks, seconds=None):
             place.dtype.kind == "f" or name_of(place)))
         makers |= {place.buffer: i + 1 for place in call.writes if place.buffer.is_new}
         writes = described(call.writes)
-        source = f"{call.label.operation} {call.label.layer}".strip()
+        layer = call.label.layer.partition(" (")[0]  # without its kind, which the operation says
+        source = f"{call.label.operation} {layer}".strip()
         lines.append(Line(call.label.phase, call.name, source, reads, writes,
                           None if seconds is None else seconds[i]))
     return lines

@@ -5,6 +5,8 @@ from minigan.capture.graph import GpuStep
 from minigan.checks import check_callable
 from minigan.device import default_device
 from minigan.hooks import hooks
+from minigan.kernels.launch import switch, switched_off
+from minigan.messages import report
 
 
 def capture(step, profile=False):
@@ -53,20 +55,30 @@ def capture(step, profile=False):
 class CapturedStep:
     """The function that `capture` returns."""
 
-    def __init__(self, step, profile):
+    def __init__(self, step, profile=False):
         self.step = step
         self.profile = profile
         self._on = {}  # device: how it is repeated there
+        self._reported = False
 
     def __call__(self, *inputs):
         # A captured step inside another is part of that one, and observers see every step.
         if hooks.capture is not None or hooks.observer is not None:
             return self.step(*inputs)
         device = default_device()
+        if device == "cuda" and (switch.disabled or switched_off()):
+            return self._without_kernels(inputs)
         if device not in self._on:
             self._on[device] = (CpuStep(self.step, self.profile) if device == "cpu" else
                                 GpuStep(self.step))
         return self._on[device](*inputs)
+
+    def _without_kernels(self, inputs):
+        """CuPy's own products of matrices cannot be captured."""
+        if not self._reported:
+            report("minigan: capture: without kernels a step on a GPU runs as usual")
+            self._reported = True
+        return self.step(*inputs)
 
     def __str__(self):
         name = getattr(self.step, "__name__", type(self.step).__name__)

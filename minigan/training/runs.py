@@ -5,6 +5,7 @@
     checkpoint.h5            all that is needed to resume; checkpoint.previous.h5: the one before
     samples/*.png            samples that the script has saved on the way
     losses.png, report.html  written anew every few seconds
+    step.txt                 the training step, call by call, if it was captured
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy
 
 import minigan
+from minigan.capture import CapturedStep
 from minigan.device import array_module
 from minigan.checks import (
     AnomalyError, DamagedFileError, NotFiniteError, check_int, check_type, describe,
@@ -65,6 +67,19 @@ class Every:
         for name, value in vars(self).items():
             if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
                 raise ValueError(f"Every: {name} must be a number above 0, got {describe(value)}")
+
+
+class StepForBatches(CapturedStep):
+    """A captured step for batches of one size; others run as usual."""
+
+    def __init__(self, step, batch_size):
+        super().__init__(step)
+        self.batch_size = batch_size
+
+    def __call__(self, batch, *others):
+        if len(batch) == self.batch_size:
+            return super().__call__(batch, *others)
+        return self.step(batch, *others)
 
 
 class Run:
@@ -133,6 +148,7 @@ class Run:
         self.warnings = []
         self.state = "running"
         self._saved_step = None
+        self._captured = None
         self._signal = None
         self._handlers = {}  # of signals, as they were before the run
         self._progress = None
@@ -151,6 +167,9 @@ class Run:
             ended = self._diverged(f"in step {self.step + 1}: {error}")
         if self._saved_step is not None:
             self._try("the report", self._report)
+        if self._captured is not None:
+            self._try("the step", lambda: write_atomically(
+                self.folder / "step.txt", f"{self._captured}\n".encode()))
         self._around.close()
         if ended is not None:
             raise ended from error
@@ -212,15 +231,10 @@ class Run:
         """The training step, captured by `minigan.capture` for batches of the loader's size.
 
         A captured step has fixed shapes: a smaller last batch of an epoch goes through `step`
-        itself.
+        itself. At the end of the run, `step.txt` shows what was recorded.
         """
-        captured = minigan.capture(step)
-
-        def train_step(batch, *others):
-            whole = len(batch) == self.loader.batch_size
-            return (captured if whole else step)(batch, *others)
-
-        return train_step
+        self._captured = StepForBatches(step, self.loader.batch_size)
+        return self._captured
 
     @explain_errors
     def log(self, losses, count):
