@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import minigan
+import mnist_cnn
+from minigan import nn, optim
+from minigan.kernels import launch
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -76,3 +81,24 @@ def test_files_that_are_shown_or_named_exist():
         assert (ROOT / path).exists(), path
     for path in re.findall(r"`((?:minigan|examples|tests)/[\w/.]+)`", README):
         assert (ROOT / path).exists(), path
+
+
+def test_the_page_of_the_classifiers_step_is_what_is_printed():
+    if launch.form() == "textbook":
+        pytest.skip("the README shows the kernels' calls")
+    model = mnist_cnn.make_model()
+    loss_function = nn.BCELoss()
+    optimiser = optim.Adam(model.parameters())
+
+    def train_step(images, targets):
+        loss = loss_function(model(images.view(-1, 1, 28, 28)), targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    train_step = minigan.capture(train_step)
+    for _ in range(3):
+        train_step(minigan.rand(1, 784), minigan.rand(1, 10))
+    page = "\n".join(f"    {line}".rstrip() for line in str(train_step).splitlines())
+    assert page in README

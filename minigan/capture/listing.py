@@ -7,7 +7,7 @@ from minigan.hooks import Observer
 from minigan.kernels.launch import address
 from minigan.nn import Module
 
-MOST_ARRAYS = 4  # on a line
+MOST_ARRAYS = 3  # that a call reads or writes, on its line
 
 
 class Line(NamedTuple):
@@ -142,7 +142,9 @@ def lines_of(plan, inputs, input_names, networks, seconds=None):
         written = {place.buffer for place in call.writes}
         reads = described(place for place in call.reads if place.buffer not in written and (
             place.dtype.kind == "f" or name_of(place)))
-        makers |= {place.buffer: i + 1 for place in call.writes if place.buffer.is_new}
+        for place in call.writes:
+            if place.buffer.is_new:
+                makers.setdefault(place.buffer, i + 1)
         writes = described(call.writes)
         layer = call.label.layer.partition(" (")[0]  # without its kind, which the operation says
         source = f"{call.label.operation} {layer}".strip()

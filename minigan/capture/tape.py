@@ -192,7 +192,7 @@ class Tape(HostWork):
         arrays = [x for x in args if isinstance(x, numpy.ndarray)]
         written = [x for x, is_output in zip(args, outputs) if is_output and x is not None]
         self.note(name, function, args, writes=(*written, *others), kernel=(char, name),
-                  reads=(*arrays, *others))
+                  reads=(*others, *arrays))
 
     def call(self, function, args, writes):
         """Call a function of plain arrays that returns nothing, and changes `writes`."""
