@@ -241,6 +241,20 @@ def test_what_does_not_change_is_captured_once(gpu):
     assert len(calls) == 6
 
 
+def test_the_page_of_a_captured_graph_has_its_operations(gpu):
+    step, _, _, inputs = MAKES["cnn, Adam"]()
+    call = minigan.capture(step)
+    assert "not captured yet" in str(call) or "not recorded yet" in str(call)
+    for _ in range(4):
+        call(*inputs())
+    text = str(call)
+    assert text.startswith("step, captured as a CUDA graph: ")
+    assert [line for line in text.splitlines() if line in ("forward", "backward", "update")] == [
+        "forward", "backward", "update"]
+    for part in ("conv2d", "model.3", "batch_norm", "Adam", "(4,10,12,12)"):
+        assert part in text, part
+
+
 def test_without_kernels_a_step_on_a_gpu_runs_as_usual(gpu, capsys):
     calls = []
     call = minigan.capture(lambda x: (calls.append(1), x * 2)[1])

@@ -99,7 +99,8 @@ class Operations(Named):
 
     def run(self, phase, name, function, args, kwargs):
         result = function(*args, **kwargs)
-        self.lines.append(Line("update" if phase == "step" else phase, name, self.where(),
+        layer = self.where().partition(" (")[0]
+        self.lines.append(Line("update" if phase == "step" else phase, name, layer,
                                shapes_in((args, kwargs)), shapes_in(result)))
         return result
 
