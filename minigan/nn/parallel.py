@@ -1,0 +1,24 @@
+"""`nn.parallel` as it is with at most one GPU: the module computes the whole batch itself."""
+
+from minigan.checks import check_type, explain_errors
+from minigan.nn.module import Module
+
+
+class DataParallel(Module):
+    """A module under the name `module`, as in PyTorch, where its state's keys begin so.
+
+    device_ids, output_device, dim  accepted; they change nothing
+    """
+
+    @explain_errors
+    def __init__(self, module, device_ids=None, output_device=None, dim=0):
+        self.module = check_type("DataParallel", "module", module, Module)
+
+    def forward(self, *inputs, **options):
+        return self.module(*inputs, **options)
+
+
+def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
+    """module(*inputs); inputs a Tensor or a tuple of them."""
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    return module(*inputs, **(module_kwargs or {}))
