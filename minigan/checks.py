@@ -187,10 +187,11 @@ def check_places(name, x, axis, i):
     """i: an index into x along an axis, for each place of its own shape."""
     if i.dtype.kind not in "iu" or i.dtype == "uint8":
         raise TypeError(f"{name}: index must hold integers, got {i.dtype}")
-    if i.ndim != x.ndim or any(n > m for a, (n, m) in enumerate(zip(i.shape, x.shape)) if a != axis):
+    if not x.ndim or i.ndim != x.ndim or any(
+            n > m for a, (n, m) in enumerate(zip(i.shape, x.shape)) if a != axis):
         raise ValueError(f"{name}: index of shape {i.shape} does not fit the tensor's {x.shape}, "
                          f"only dimension {axis} may be longer")
-    check_range(name, "index", i, x.shape[axis] if x.ndim else 1)
+    check_range(name, "index", i, x.shape[axis])
 
 
 def check_range(name, argument, i, count):
@@ -217,8 +218,8 @@ def check_norm(p):
 def check_padding(x, pad, mode, value):
     """(before, after) for each axis of x, from PyTorch's list that begins with the last one."""
     if mode not in ("constant", "reflect", "replicate"):
-        raise NotImplementedError(f"pad: mode={short_repr(mode)} is not supported, only 'constant', "
-                                  f"'reflect' and 'replicate'")
+        raise NotImplementedError(f"pad: mode={short_repr(mode)} is not supported, only "
+                                  f"'constant', 'reflect' and 'replicate'")
     if not isinstance(pad, (tuple, list)) or len(pad) % 2 or not all(
             isinstance(n, Integral) and not isinstance(n, bool) for n in pad):
         raise TypeError(f"pad: pad must be pairs of integers, got {describe(pad)}")
@@ -240,8 +241,8 @@ def check_padding(x, pad, mode, value):
 def check_interpolation(name, size, scale_factor, mode, align_corners):
     """(size, factors): the one that is given as a pair, the other None."""
     if mode not in ("nearest", "bilinear"):
-        raise NotImplementedError(f"{name}: mode={short_repr(mode)} is not supported, only 'nearest' "
-                                  f"and 'bilinear'")
+        raise NotImplementedError(f"{name}: mode={short_repr(mode)} is not supported, only "
+                                  f"'nearest' and 'bilinear'")
     check_options(name, {"align_corners": align_corners},
                   {"align_corners": (None,) if mode == "nearest" else (None, False, True)})
     if (size is None) == (scale_factor is None):
@@ -273,7 +274,8 @@ def check_convolution(name, x, w, b, groups, channels, outputs):
         raise ValueError(f"{name}: input of shape {x.shape} has {x.shape[-3]} channels, weight of "
                          f"shape {w.shape} needs {C}")
     if C % groups or O % groups:
-        raise ValueError(f"{name}: {C} channels and {O} outputs cannot be parted into {groups} groups")
+        raise ValueError(f"{name}: {C} channels and {O} outputs cannot be parted into {groups} "
+                         f"groups")
     if b is not None and b.shape != (O,):
         raise ValueError(f"{name}: bias must have shape ({O},), got {b.shape}")
     check_same_dtype(name, x, w, b)

@@ -4,9 +4,9 @@ The names in a file are those of `state_dict`, as PyTorch spells them; nothing i
 .npz file is NumPy's, a zip archive of .npy arrays. Under any other ending but .h5, such as .pt, a
 file also holds dicts, lists and tuples of Tensors and numbers, as PyTorch's programs save them.
 
-These files, .h5 files and a training run's checkpoint are *sealed* HDF5 files. It holds arrays by name, each
-with the CRC-32 of its bytes as an attribute, and facts, a JSON data set. The HDF5 part follows 512
-bytes of text (a "user block" to HDF5, whose tools read the file as any other):
+These files, .h5 files and a training run's checkpoint are *sealed* HDF5 files. One holds arrays by
+name, each with the CRC-32 of its bytes as an attribute, and facts, a JSON data set. The HDF5 part
+follows 512 bytes of text (a "user block" to HDF5, whose tools read the file as any other):
 
     minigan: arrays and facts in HDF5, behind these 512 bytes
     format 1
@@ -115,8 +115,9 @@ def _pack_object(name, value, arrays):
         arrays[key] = _to_array(name, value)
         return {"Tensor" if isinstance(value, Tensor) else "array": key}
     if isinstance(value, dict):
-        return {"dict": [[_pack_key(name, key), _pack_object(f"{name}[{short_repr(key)}]", part, arrays)]
-                         for key, part in value.items()]}
+        return {"dict": [
+            [_pack_key(name, key), _pack_object(f"{name}[{short_repr(key)}]", part, arrays)]
+            for key, part in value.items()]}
     if type(value) in (list, tuple):
         return {type(value).__name__: [_pack_object(f"{name}[{i}]", part, arrays)
                                        for i, part in enumerate(value)]}
@@ -128,7 +129,8 @@ def _pack_object(name, value, arrays):
 def _pack_key(name, key):
     if key is None or isinstance(key, (bool, int, float, str)):
         return key
-    raise TypeError(f"save: {name}: the keys of a dict must be texts or numbers, got {describe(key)}")
+    raise TypeError(f"save: {name}: the keys of a dict must be texts or numbers, got "
+                    f"{describe(key)}")
 
 
 def _unpack_object(value, arrays, device):

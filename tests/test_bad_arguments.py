@@ -22,7 +22,7 @@ import minigan
 from conftest import devices
 from good_calls import GOOD, LAYERS, TAKES, anything, flag
 from minigan import (
-    Tensor, cuda, data, inspect as looking, nn, ones, optim, tensor, training, zeros)
+    Tensor, cuda, data, inspect as looking, nn, ones, optim, tensor, training, utils, zeros)
 from minigan.grad_mode import grad_mode
 from minigan.data import digits
 from minigan.hooks import hooks
@@ -306,7 +306,8 @@ def public(namespace):
 
 
 @pytest.mark.parametrize("namespace", [
-    minigan, cuda, looking, minigan.functional, nn, nn.init, optim, data, training],
+    minigan, cuda, looking, minigan.functional, nn, nn.init, nn.parallel, optim,
+    optim.lr_scheduler, data, training, utils],
     ids=lambda n: n.__name__)
 def test_every_public_function_is_swept(namespace):
     assert not public(namespace) - set(GOOD) - set().union(*NOT_IN_THE_TABLE.values())

@@ -58,8 +58,6 @@ def test_damaged_files_are_named(tmp_path, damage):
 def test_other_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match="none.npz"):
         minigan.load(tmp_path / "none.npz")
-    with pytest.raises(ValueError, match="npz"):
-        minigan.save({}, tmp_path / "s.pt")
     with pytest.raises(TypeError, match="save: "):
         minigan.save([1.0], tmp_path / "s.npz")
 

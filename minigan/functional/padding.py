@@ -21,7 +21,8 @@ def pad(input: Tensor, pad, mode="constant", value=None):
     xp = array_module(x)
     if mode == "constant":
         fill = 0 if value is None else check_number("pad", "value", value)
-        y = xp.full([before + n + after for n, (before, after) in zip(x.shape, sides)], fill, x.dtype)
+        shape = [before + n + after for n, (before, after) in zip(x.shape, sides)]
+        y = xp.full(shape, fill, x.dtype)
         here = tuple(slice(max(before, 0), n + before + min(after, 0))
                      for n, (before, after) in zip(x.shape, sides))
         there = tuple(slice(max(-before, 0), n + min(after, 0))

@@ -87,8 +87,9 @@ def adaptive_avg_pool2d(input: Tensor, output_size):
     OH, OW = check_adaptive(x, output_size)
     xp = array_module(x)
     H, W = x.shape[-2:]
-    windows = [(..., slice(i * H // OH, -(-(i + 1) * H // OH)), slice(j * W // OW, -(-(j + 1) * W // OW)))
-               for i in range(OH) for j in range(OW)]
+    rows, columns = ([slice(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
+                     for size, parts in ((H, OH), (W, OW)))
+    windows = [(..., r, c) for r in rows for c in columns]
     y = xp.empty((*x.shape[:-2], OH, OW), x.dtype)
     for n, window in enumerate(windows):
         y[..., n // OW, n % OW] = x[window].mean(axis=(-2, -1), dtype="float64")
@@ -96,8 +97,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size):
     def backward(g):
         gx = xp.zeros(x.shape, x.dtype)
         for n, window in enumerate(windows):
-            rows, columns = gx[window].shape[-2:]
-            gx[window] += g[..., n // OW, n % OW, None, None] / (rows * columns)
+            h, w = gx[window].shape[-2:]
+            gx[window] += g[..., n // OW, n % OW, None, None] / (h * w)
         return (gx,)
 
     return node(y, (input,), backward)

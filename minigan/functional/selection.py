@@ -56,10 +56,12 @@ def gather(input: Tensor, dim, index: Tensor):
 
 
 def places_along(index, axis):
-    """The index of the elements that `index` picks along an axis: its own position in all others."""
+    """The places that `index` points to along an axis: along all others they are its own."""
     xp = array_module(index)
-    return tuple(index if a == axis else xp.arange(n).reshape([-1 if b == a else 1 for b in range(
-        index.ndim)]) for a, n in enumerate(index.shape)) or (...,)
+    own = [xp.arange(n).reshape([-1 if b == a else 1 for b in range(index.ndim)])
+           for a, n in enumerate(index.shape)]
+    own[axis:axis + 1] = [index]
+    return tuple(own)
 
 
 @operation

@@ -139,7 +139,8 @@ def selections():
     def mask(x):
         return tensor([[True, False, True]], device=x.device)
 
-    yield Case("where", "broadcast", lambda a, b: F.where(mask(a), a, b), (normal(2, 3), normal(2, 1)))
+    yield Case("where", "broadcast", lambda a, b: F.where(mask(a), a, b),
+               (normal(2, 3), normal(2, 1)))
     yield Case("where", "number", lambda a: F.where(mask(a), 0.5, a), (normal(2, 3),))
     yield Case("masked_fill", "", lambda a: F.masked_fill(a, mask(a), 2.5), (normal(2, 3),))
     yield Case("gather", "dim 1, repeated", lambda a, i: F.gather(a, 1, i),
@@ -175,7 +176,8 @@ def resizing():
     image = normal(1, 2, 2, 3)
     yield Case("interpolate", "nearest", lambda a: F.interpolate(a, scale_factor=(2, 3)), (image,))
     yield Case("interpolate", "nearest, size", lambda a: F.interpolate(a, (3, 2)), (image,))
-    yield Case("interpolate", "bilinear", lambda a: F.interpolate(a, None, 1.5, "bilinear"), (image,))
+    yield Case("interpolate", "bilinear", lambda a: F.interpolate(a, None, 1.5, "bilinear"),
+               (image,))
     yield Case("interpolate", "bilinear, corners", lambda a:
                F.interpolate(a, (3, 1), None, "bilinear", True), (image,))
     yield Case("pad", "constant", lambda a: F.pad(a, (1, -1, 0, 2), value=0.5), (image,))

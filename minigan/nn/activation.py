@@ -40,7 +40,8 @@ class PReLU(Module):
     @explain_errors
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
         self.num_parameters = check_int("PReLU", "num_parameters", num_parameters)
-        self.weight = Parameter(full(self.num_parameters, float(check_number("PReLU", "init", init))))
+        slope = float(check_number("PReLU", "init", init))
+        self.weight = Parameter(full(self.num_parameters, slope))
         self.to(device=device, dtype=dtype)
 
     def forward(self, input):

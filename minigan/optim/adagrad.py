@@ -20,8 +20,8 @@ class Adagrad(Optimizer):
     @explain_errors
     def __init__(self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0,
                  eps=1e-10, **options):
-        check_options("Adagrad", {"initial_accumulator_value": initial_accumulator_value, **options},
-                      OPTIONS | {"initial_accumulator_value": (0,)})
+        options["initial_accumulator_value"] = initial_accumulator_value
+        check_options("Adagrad", options, OPTIONS | {"initial_accumulator_value": (0,)})
         super().__init__(params, dict(lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps))
 
     @dispatched

@@ -7,7 +7,8 @@ that a rate changed by hand in between is forgotten.
 
 import math
 
-from minigan.checks import check_callable, check_int, check_number, check_type, describe, explain_errors
+from minigan.checks import (
+    check_callable, check_int, check_number, check_type, describe, explain_errors)
 from minigan.optim.optimizer import Optimizer
 
 
@@ -29,7 +30,7 @@ class LRScheduler:
             if last_epoch == -1:
                 group["initial_lr"] = group["lr"]
             elif "initial_lr" not in group:
-                raise ValueError(f"{name}: last_epoch={last_epoch} needs the 'initial_lr' of each "
+                raise ValueError(f"{name}: last_epoch={last_epoch} needs an 'initial_lr' in each "
                                  f"parameter group")
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.step()
@@ -45,7 +46,7 @@ class LRScheduler:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self):
-        """What `load_state_dict` takes: numbers alone; the functions of a LambdaLR are not in it."""
+        """What `load_state_dict` takes: numbers alone, without the functions of a LambdaLR."""
         return {name: getattr(self, name) for name in ("base_lrs", "last_epoch", *self.options)}
 
     @explain_errors
