@@ -96,6 +96,8 @@ def load(path, map_location=None, *, weights_only=True):
 def _check_path(name, path):
     if not isinstance(path, (str, Path)):
         raise TypeError(f"{name}: path must be a file's name, got {describe(path)}")
+    if not Path(path).name:
+        raise ValueError(f"{name}: path must be a file's name, got {describe(path)}")
     return Path(path)
 
 

@@ -80,11 +80,6 @@ def save(state, path):
     return minigan.save(state, path)
 
 
-def save_any(state, path):
-    """minigan.save to a file of another ending."""
-    return minigan.save(state, path)
-
-
 def tracked():
     return x().requires_grad_()
 
@@ -198,7 +193,6 @@ GOOD = {
     inspect.dot: lambda: dict(loss=loss(), names={}),
     minigan.save: lambda: dict(state={"a": x()}, path="saved.npz"),
     save: lambda: dict(state={"a": x()}, path="saved.h5"),
-    save_any: lambda: dict(state=[x(), {"a": 1.5}], path="saved.pt"),
     minigan.load: lambda: dict(path=saved(), map_location="cpu", weights_only=True),
     autograd.grad: lambda: dict(
         outputs=loss(), inputs=(tracked(),), grad_outputs=None, retain_graph=False,
@@ -251,7 +245,7 @@ GOOD = {
     functional.instance_norm: lambda: dict(
         input=x(2, 3, 2, 2), running_mean=None, running_var=None, weight=ones(3), bias=zeros(3),
         use_input_stats=True, momentum=0.1, eps=1e-5),
-    functional.interpolate: lambda: dict(input=x(1, 2, 3, 3), size=None, scale_factor=2,
+    functional.interpolate: lambda: dict(input=x(1, 1, 1, 1), size=None, scale_factor=2,
                                          mode="bilinear", align_corners=True),
     functional.l1_loss: lambda: dict(input=x(), target=x(), size_average=None, reduce=None,
         reduction="mean"),
@@ -696,10 +690,10 @@ TAKES = {
     "end": optional(finite), "end_dim": whole, "eps": scalar, "exponent": numbers,
     "ext_tensor": numbers, "figures": mapping, "fill_value": numbers, "first": size,
     "eta_min": number, "format": optional(text), "fp": path, "gamma": finite,
-    "grad_outputs": optional(numbers), "inputs": several(tensor), "last_epoch": only(-1),
+    "grad_outputs": optional(either(numbers, several(optional(numbers)))), "inputs": several(tensor), "last_epoch": only(-1),
     "lr_decay": at_least(0, finite), "lr_lambda": either(callable, several(callable)),
     "map_location": optional(one_of("cpu")), "mask": mask, "milestones": several(size),
-    "module_kwargs": mapping, "nrow": count, "num_parameters": count, "only_inputs": flag,
+    "module_kwargs": optional(mapping), "nrow": count, "num_parameters": count, "only_inputs": flag,
     "optimizer": lambda value: isinstance(value, optim.Optimizer), "output_device": anything,
     "output_size": optional(either(count, several(optional(count)))), "outputs": tensor,
     "pad": several(whole), "pad_value": numbers, "repeats": dims, "rho": share,
@@ -757,6 +751,17 @@ TAKES = {
         functional.add, functional.sub, functional.mul, functional.div, functional.pow,
         functional.matmul)},
     (functional.argmax, "dim"): optional(whole),
+    **{(function, "dim"): optional(dims) for function in (
+        functional.norm, functional.std, functional.var)},
+    **{(function, "dim"): optional(whole) for function in (
+        functional.softmax, functional.log_softmax, nn.Softmax, nn.LogSoftmax)},
+    (functional.instance_norm, "momentum"): anything,
+    (nn.InstanceNorm2d, "momentum"): anything,
+    (functional.one_hot, "num_classes"): either(count, only(-1)),
+    (functional.where, "input"): numbers,
+    (nn.DataParallel, "dim"): anything,
+    (nn.parallel.data_parallel, "dim"): anything,
+    (nn.parallel.data_parallel, "inputs"): anything,
     (functional.interpolate, "size"): one_of(None),
     (functional.linear, "weight"): tensor,
     (functional.max, "dim"): optional(dims),
@@ -765,7 +770,12 @@ TAKES = {
     (functional.squeeze, "dim"): optional(dims),
     (functional.sum, "dim"): optional(dims),
     (minigan.FloatTensor, "data"): numbers,
-    (minigan.LongTensor, "data"): numbers,
+    **{(kind, "data"): numbers for kind in (
+        minigan.LongTensor, minigan.DoubleTensor, minigan.IntTensor, minigan.ByteTensor,
+        minigan.BoolTensor)},
+    (nn.PReLU, "init"): finite,
+    **{(layer, "padding"): either(whole, lambda value: several(whole)(value) and len(value) == 4)
+       for layer in (nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d)},
     (minigan.as_tensor, "data"): numbers,
     (minigan.arange, "step"): finite,
     (minigan.linspace, "end"): finite,
@@ -794,7 +804,7 @@ TAKES = {
     **{(layer, "padding"): either(only(0), only((0, 0))) for layer in (nn.MaxPool2d, nn.AvgPool2d)},
     **{(pooling, "stride"): optional(either(count, several(count))) for pooling in (
         functional.max_pool2d, functional.avg_pool2d, nn.MaxPool2d, nn.AvgPool2d)},
-    (nn.Upsample, "scale_factor"): either(whole, several(whole)),
+    (nn.Upsample, "scale_factor"): either(finite, several(finite)),
     (optim.Adam, "eps"): at_least(0, finite),
     (nn.Conv2d, "bias"): flag,
     (nn.Conv2d, "padding"): either(size, several(size), one_of("same", "valid")),
@@ -824,6 +834,11 @@ TAKES = {
     (nn.Upsample, "size"): one_of(None),
     (nn.init.kaiming_uniform_, "mode"): one_of("fan_in", "fan_out"),
     (optim.Adam, "betas"): several(share),
+    (optim.AdamW, "betas"): several(share),
+    **{(optimiser, "eps"): at_least(0, finite) for optimiser in (
+        optim.AdamW, optim.RMSprop, optim.Adagrad, optim.Adadelta)},
+    (optim.RMSprop, "alpha"): at_least(0, finite),
+    (optim.RMSprop, "momentum"): at_least(0, finite),
     (optim.Optimizer.add_param_group, "param_group"): mapping,
     (optim.SGD, "momentum"): at_least(0, finite),
     (training.Progress.advance, "count"): at_least(0, finite),

@@ -157,8 +157,10 @@ def check(function, names, argument, value, args, kwargs, takes):
         function(*args, **kwargs)
     except Warning as warning:
         # Where nan or an infinity goes in, NumPy says so: that is no error.
-        # A complex number comes with a warning of NumPy's as well.
-        told = holds_no_number(value) or isinstance(warning, numpy.exceptions.ComplexWarning)
+        # A complex number comes with a warning of NumPy's as well, and a dim that is left to be
+        # picked with one of its own.
+        told = holds_no_number(value) or isinstance(warning, numpy.exceptions.ComplexWarning) or (
+            "no dim is given" in str(warning))
         return None if told else f"{type(warning).__name__}: {warning}"
     except Exception as error:
         message = str(error)
@@ -272,7 +274,7 @@ NOT_IN_THE_TABLE = {
     "an exception": {minigan.AnomalyError, minigan.DamagedFileError, minigan.GradcheckError,
                      training.RunEnded},
     "a part of another, given nothing by a user": {nn.init.fans, nn.init.uniform_by_fan_in_},
-    "a base class, see its subclasses": {optim.Optimizer},
+    "a base class, see its subclasses": {optim.Optimizer, optim.lr_scheduler.LRScheduler},
     "a base class, without arguments of its own": {nn.Module, data.Dataset},
     "for the command line, which hands on text": {
         training.ArgumentParser, training.folder_or_name, training.positive_int,

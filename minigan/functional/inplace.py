@@ -134,6 +134,8 @@ def scatter_(input, dim, index: Tensor, src=None, *, value=None):
     """
     axis = check_axis("scatter_", dim, input.ndim)
     check_places("scatter_", input.array, axis, index.array)
+    if (src is None) == (value is None):
+        raise TypeError("scatter_: expected either src or value")
     if isinstance(src, Tensor):
         src = src[tuple(slice(n) for n in index.shape)]
     src = check_number("scatter_", "value", value) if src is None else src

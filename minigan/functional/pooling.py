@@ -86,11 +86,11 @@ def adaptive_avg_pool2d(input: Tensor, output_size):
     x = input.array
     OH, OW = check_adaptive(x, output_size)
     xp = array_module(x)
+    y = xp.empty((*x.shape[:-2], OH, OW), x.dtype)
     H, W = x.shape[-2:]
     rows, columns = ([slice(i * size // parts, -(-(i + 1) * size // parts)) for i in range(parts)]
                      for size, parts in ((H, OH), (W, OW)))
     windows = [(..., r, c) for r in rows for c in columns]
-    y = xp.empty((*x.shape[:-2], OH, OW), x.dtype)
     for n, window in enumerate(windows):
         y[..., n // OW, n % OW] = x[window].mean(axis=(-2, -1), dtype="float64")
 

@@ -3,7 +3,7 @@
 import math
 
 from minigan.autograd import node, operation
-from minigan.checks import check_axes, check_floating, check_norm
+from minigan.checks import check_axes, check_floating, check_norm, check_number
 from minigan.device import array_module
 from minigan.functional.arithmetic import with_ones
 from minigan.tensor import Tensor
@@ -45,7 +45,8 @@ def variance(name, input, dim, unbiased, correction):
     x = input.array
     check_floating(name, x)
     axes = check_axes(name, dim, x.ndim)
-    correction = bool(unbiased) if correction is None else correction
+    correction = bool(unbiased) if correction is None else check_number(name, "correction",
+                                                                        correction)
     over = axes if x.ndim else None
     count = math.prod(x.shape[axis] for axis in axes) if x.ndim else 1
     mean = x.sum(axis=over, dtype="float64", keepdims=True) / (count or math.nan)

@@ -18,7 +18,11 @@ class DataParallel(Module):
         return self.module(*inputs, **options)
 
 
+@explain_errors
 def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
     """module(*inputs); inputs a Tensor or a tuple of them."""
+    check_type("data_parallel", "module", module, Module)
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-    return module(*inputs, **(module_kwargs or {}))
+    options = {} if module_kwargs is None else check_type("data_parallel", "module_kwargs",
+                                                          module_kwargs, dict)
+    return module(*inputs, **options)

@@ -100,6 +100,8 @@ class MultiStepLR(LRScheduler):
 
     @explain_errors
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
+        if not isinstance(milestones, (list, tuple)):
+            raise TypeError(f"MultiStepLR: milestones must be a list, got {describe(milestones)}")
         self.milestones = [check_int("MultiStepLR", "milestones", n, 0) for n in milestones]
         self.gamma = check_number("MultiStepLR", "gamma", gamma)
         super().__init__(optimizer, last_epoch)

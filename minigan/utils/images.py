@@ -1,8 +1,9 @@
 """Images side by side in one, as torchvision.utils makes them."""
 
 import math
+from pathlib import Path
 
-from minigan.checks import check_int, check_number, describe, explain_errors
+from minigan.checks import check_int, check_number, check_type, describe, explain_errors
 from minigan.creation import full
 from minigan.device import to_device
 from minigan.files import atomic_path
@@ -13,9 +14,9 @@ from minigan.tensor import Tensor
 @explain_errors
 def make_grid(tensor, nrow=8, padding=2, normalize=False, value_range=None, scale_each=False,
               pad_value=0.0):
-    """Images side by side, `nrow` of them in a row, as one image (3,H,W); of one image itself.
+    """Images side by side, `nrow` of them in a row, as one image (C,H,W); of one image itself.
 
-    tensor       (N,C,H,W), (C,H,W), (H,W) or a list of (C,H,W); C is 1, for grey, or 3
+    tensor       (N,C,H,W), (C,H,W), (H,W) or a list of (C,H,W); grey, C = 1, becomes C = 3
     padding      pixels of pad_value between the images and around them
     normalize    shift and scale to 0..1: from value_range, a pair, or from the smallest and the
                  largest number, of each image alone with scale_each
@@ -32,8 +33,8 @@ def make_grid(tensor, nrow=8, padding=2, normalize=False, value_range=None, scal
     images = tensor.detach()
     images = images.view((1,) * (4 - images.ndim) + images.shape)
     N, C, H, W = images.shape
-    if C not in (1, 3) or not N:
-        raise ValueError(f"make_grid: expected images of 1 or 3 channels, got shape {tensor.shape}")
+    if not images.numel():
+        raise ValueError(f"make_grid: expected at least one pixel, got shape {tensor.shape}")
     if normalize:
         groups = [images[i:i + 1] for i in range(N)] if scale_each else [images]
         images = cat([_normalized(group, value_range) for group in groups])
@@ -42,7 +43,7 @@ def make_grid(tensor, nrow=8, padding=2, normalize=False, value_range=None, scal
         return images[0]
     columns = min(nrow, N)
     rows = math.ceil(N / columns)
-    grid = full((3, rows * (H + padding) + padding, columns * (W + padding) + padding), pad_value,
+    grid = full((images.shape[1], rows * (H + padding) + padding, columns * (W + padding) + padding), pad_value,
                 dtype=images.dtype, device=images.device)
     for n in range(N):
         y, x = (place * (size + padding) + padding
@@ -52,9 +53,11 @@ def make_grid(tensor, nrow=8, padding=2, normalize=False, value_range=None, scal
 
 
 def _normalized(images, value_range):
-    low, high = value_range or (images.min().item(), images.max().item())
-    check_number("make_grid", "value_range", low)
-    check_number("make_grid", "value_range", high)
+    if value_range is None:
+        value_range = images.min().item(), images.max().item()
+    if not isinstance(value_range, (list, tuple)) or len(value_range) != 2:
+        raise TypeError(f"make_grid: value_range must be a pair, got {describe(value_range)}")
+    low, high = (check_number("make_grid", "value_range", n) for n in value_range)
     return (images.clamp(low, high) - low) / max(high - low, 1e-5)
 
 
@@ -71,6 +74,8 @@ def save_image(tensor, fp, format=None, **options):
 
     grid = make_grid(tensor, **options)
     pixels = (grid * 255 + 0.5).clamp(0, 255).permute(1, 2, 0).to(dtype="uint8")
-    with atomic_path(fp, "") as unfinished:
-        imsave(unfinished, to_device(pixels.array, "cpu"),
-               format=format or str(fp).rpartition(".")[2].lower())
+    if format is None:
+        format = Path(fp).suffix[1:].lower()
+    check_type("save_image", "format", format, str)
+    with atomic_path(fp) as unfinished:
+        imsave(unfinished, to_device(pixels.array, "cpu"), format=format)
