@@ -7,16 +7,25 @@ if they start from the same weights.
 """
 
 import random
+import sys
+import types
 from pathlib import Path
 
 import numpy
 import pytest
 
 import minigan
+from minigan import utils
 
 FOLDER = Path(__file__).parent / "lessons"
 LESSONS = sorted(path.stem for path in FOLDER.glob("*.py"))
-DRAW_FROM_NUMPY = ["digit_classifier", "embedding_cgan", "picture_gan"]
+DRAW_FROM_NUMPY = [
+    "adversarial_autoencoder", "auxiliary_gan", "digit_classifier", "embedding_cgan", "energy_gan",
+    "info_gan", "parallel_dcgan", "picture_gan", "relativistic_gan", "semi_supervised_gan",
+    "wasserstein_gan"]
+
+# Two of them leave the dimension of a softmax to be picked.
+pytestmark = pytest.mark.filterwarnings("ignore:.*dim:UserWarning")
 
 # All that changes: whole lines.
 IMPORTS = {
@@ -24,6 +33,17 @@ IMPORTS = {
     "import torch.nn as nn": "import minigan.nn as nn",
     "import torch.nn.functional as F": "import minigan.nn.functional as F",
     "import torch.optim as optim": "import minigan.optim as optim",
+    "import torch.backends.cudnn as cudnn": "import minigan.backends.cudnn as cudnn",
+    "import torch.nn.parallel": "import minigan.nn.parallel",
+    "import torch.utils.data": "import minigan.utils.data",
+    "from torch import nn, optim": "from minigan import nn, optim",
+    "from torch.autograd import Variable": "from minigan.autograd import Variable",
+    "from torch.nn import functional as F": "from minigan.nn import functional as F",
+    "from torch.optim.lr_scheduler import LambdaLR": "from minigan.optim.lr_scheduler import LambdaLR",
+    "from torch.optim.lr_scheduler import StepLR": "from minigan.optim.lr_scheduler import StepLR",
+    "import torchvision.utils as vutils": "import minigan.utils as vutils",
+    "from torchvision.utils import make_grid": "from minigan.utils import make_grid",
+    "from torchvision.utils import save_image": "from minigan.utils import save_image",
     "from torch.utils.data import Dataset": "from minigan.data import Dataset",
     "from torch.utils.data import DataLoader, TensorDataset":
         "from minigan.data import DataLoader, TensorDataset",
@@ -58,11 +78,26 @@ def check_losses(progress):
     assert numpy.mean(progress[-few:]) < 0.8 * numpy.mean(progress[:few]), progress
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Lessons save pictures and checkpoints."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def pytorch(monkeypatch):
-    """PyTorch, on the CPU."""
+    """PyTorch, on the CPU; where torchvision is missing, with minigan's grids of pictures."""
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    vision = types.ModuleType("torchvision")
+    vision.utils = types.ModuleType("torchvision.utils")
+    vision.utils.save_image = lambda images, path, **options: utils.save_image(
+        minigan.tensor(images.numpy(), device="cpu"), path, **options)
+    vision.utils.make_grid = lambda images, **options: torch.from_numpy(utils.make_grid(
+        minigan.tensor(images.numpy(), device="cpu"), **options).numpy())
+    monkeypatch.setitem(sys.modules, "torchvision", vision)
+    monkeypatch.setitem(sys.modules, "torchvision.utils", vision.utils)
     return torch
 
 
