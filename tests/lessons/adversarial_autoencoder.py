@@ -22,9 +22,9 @@ class Encoder(nn.Module):
     def __init__(self):
         super(Encoder, self).__init__()
         self.model = nn.Sequential(
-            nn.Linear(int(np.prod(img_shape)), 32),
+            nn.Linear(int(np.prod(img_shape)), 32, bias=False),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Linear(32, 32),
+            nn.Linear(32, 32, bias=False),
             nn.BatchNorm1d(32),
             nn.LeakyReLU(0.2, inplace=True),
         )

@@ -27,7 +27,7 @@ class Generator(nn.Module):
         self.l1 = nn.Sequential(nn.Linear(latent_dim, 8 * self.init_size ** 2))
         self.conv_blocks = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-            nn.Conv2d(8, 8, 3, stride=1, padding=1),
+            nn.Conv2d(8, 8, 3, stride=1, padding=1, bias=False),
             nn.BatchNorm2d(8, 0.8),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(8, 4, 3, padding=1),
@@ -47,7 +47,7 @@ class Discriminator(nn.Module):
         self.down = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(1, 6, 3, 2), nn.PReLU(6))
         self.down_size = img_size // 2
         down_dim = 6 * self.down_size ** 2
-        self.embedding = nn.Linear(down_dim, 16)
+        self.embedding = nn.Linear(down_dim, 16, bias=False)
         self.fc = nn.Sequential(
             nn.BatchNorm1d(16, 0.8), nn.ReLU(inplace=True), nn.Linear(16, down_dim))
         self.up = nn.Sequential(nn.InstanceNorm2d(6), nn.Upsample(scale_factor=2),
@@ -109,4 +109,4 @@ for step in range(24):
         d_loss += margin - d_loss_fake
     d_loss.backward()
     optimizer_D.step()
-    progress.append(d_loss_real.item())
+    progress.append(d_loss.item())

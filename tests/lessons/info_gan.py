@@ -30,7 +30,7 @@ class Generator(nn.Module):
         self.conv_blocks = nn.Sequential(
             nn.BatchNorm2d(8),
             nn.Upsample(scale_factor=2),
-            nn.Conv2d(8, 8, 3, stride=1, padding=1),
+            nn.Conv2d(8, 8, 3, stride=1, padding=1, bias=False),
             nn.BatchNorm2d(8, 0.8),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(8, 1, 3, stride=1, padding=1),
@@ -49,7 +49,7 @@ class Discriminator(nn.Module):
         super(Discriminator, self).__init__()
         self.conv_blocks = nn.Sequential(
             nn.Conv2d(1, 8, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(8, 8, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True), nn.BatchNorm2d(8, 0.8))
+            nn.Conv2d(8, 8, 3, 2, 1), nn.LeakyReLU(0.2, inplace=True))
         ds_size = img_size // 4
         self.adv_layer = nn.Sequential(nn.Linear(8 * ds_size ** 2, 1))
         self.aux_layer = nn.Sequential(nn.Linear(8 * ds_size ** 2, n_classes), nn.Softmax())
