@@ -8,19 +8,20 @@ import importlib
 
 from minigan.tensor import Tensor  # first, as the operations are written in terms of it
 from minigan.creation import (
-    FloatTensor, LongTensor, arange, empty, eye, full, full_like, is_tensor, linspace, ones,
-    ones_like, rand, rand_like, randint, randn, randn_like, tensor, zeros, zeros_like)
+    BoolTensor, ByteTensor, DoubleTensor, FloatTensor, IntTensor, LongTensor, arange, empty, eye,
+    full, full_like, is_tensor, linspace, ones, ones_like, rand, rand_like, randint, randn,
+    randn_like, tensor, zeros, zeros_like)
 from minigan.cuda import set_default_tensor_type
 from minigan.device import (
     bool, device, float16, float32, float64, int8, int16, int32, int64, manual_seed,
     set_default_device, set_device, uint8)
 from minigan.functional import (
-    abs, add, argmax, cat, clamp, div, exp, flatten, log, log_softmax, matmul, max, mean, min, mul,
-    neg, permute, pow, relu, reshape, sigmoid, softmax, sqrt, squeeze, stack, sub, sum, t, tanh,
-    transpose, unsqueeze, view)
+    abs, add, argmax, cat, chunk, clamp, div, exp, flatten, gather, log, log_softmax, masked_fill,
+    matmul, max, mean, min, mul, neg, norm, permute, pow, relu, reshape, sigmoid, softmax, split,
+    sqrt, squeeze, stack, std, sub, sum, t, tanh, transpose, unsqueeze, var, view, where)
 from minigan.interchange import as_tensor, from_dlpack, from_numpy
 from minigan.grad_mode import enable_grad, is_grad_enabled, no_grad
-from minigan import backends, cuda, nn, optim
+from minigan import accelerator, autograd, backends, cuda, gradients, nn, optim
 from minigan.checks import AnomalyError, DamagedFileError
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.inspect import detect_anomaly, draw, profile, summary
@@ -31,6 +32,9 @@ from minigan.kernels.memory import keep_freed_memory
 # PyTorch's short names
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
+
+# Where PyTorch has them
+autograd.Variable, autograd.grad = gradients.Variable, gradients.grad
 
 
 def __getattr__(name):

@@ -167,26 +167,119 @@ def check_embedding(i, w, padding_idx):
                                         and -w.shape[0] <= padding_idx < w.shape[0]):
         raise ValueError(f"embedding: padding_idx must name one of {w.shape[0]} rows, "
                          f"got {describe(padding_idx)}")
+    check_range("embedding", "indices", i, w.shape[0])
+
+
+def check_prelu(x, w):
+    if w.dtype != x.dtype:
+        raise TypeError(f"prelu: weight has dtype {w.dtype}, input has {x.dtype}")
+    if w.ndim > 1 or w.size != 1 and (x.ndim < 2 or w.size != x.shape[1]):
+        raise ValueError(f"prelu: weight must have shape (1,) or (C,) for input (N,C,...), got "
+                         f"{w.shape} and {x.shape}")
+
+
+def check_mask(name, argument, mask):
+    if not hasattr(mask, "array") or mask.dtype != "bool":
+        raise TypeError(f"{name}: {argument} must be a bool Tensor, got {describe(mask)}")
+
+
+def check_places(name, x, axis, i):
+    """i: an index into x along an axis, for each place of its own shape."""
+    if i.dtype.kind not in "iu" or i.dtype == "uint8":
+        raise TypeError(f"{name}: index must hold integers, got {i.dtype}")
+    if not x.ndim or i.ndim != x.ndim or any(
+            n > m for a, (n, m) in enumerate(zip(i.shape, x.shape)) if a != axis):
+        raise ValueError(f"{name}: index of shape {i.shape} does not fit the tensor's {x.shape}, "
+                         f"only dimension {axis} may be longer")
+    check_range(name, "index", i, x.shape[axis])
+
+
+def check_range(name, argument, i, count):
+    """Integers in 0..count - 1; on a GPU, which a look would make wait, they are not checked."""
     if isinstance(i, numpy.ndarray) and i.size:
         i = numpy.asarray(i)  # a look at the numbers, and no part of a captured step
-        if i.min() < 0 or i.max() >= w.shape[0]:
-            raise ValueError(f"embedding: indices must lie in 0..{w.shape[0] - 1}, got "
-                             f"{int(i.min())} to {int(i.max())}")
+        if i.min() < 0 or i.max() >= count:
+            raise ValueError(f"{name}: {argument} must lie in 0..{count - 1}, got {int(i.min())} to "
+                             f"{int(i.max())}")
+
+
+def check_one_hot(i, C):
+    if i.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: input must hold integers, got {i.dtype}")
+    check_range("one_hot", "input", i, C)
+
+
+def check_norm(p):
+    """p as a number: 'fro' is 2."""
+    p = 2 if isinstance(p, str) and p == "fro" else p
+    if isinstance(p, bool) or not isinstance(p, Real) or not p >= 1:
+        raise ValueError(f"norm: p must be 'fro' or a number of at least 1, got {describe(p)}")
+    return p
+
+
+def check_padding(x, pad, mode, value):
+    """(before, after) for each axis of x, from PyTorch's list that begins with the last one."""
+    if mode not in ("constant", "reflect", "replicate"):
+        raise NotImplementedError(f"pad: mode={short_repr(mode)} is not supported, only "
+                                  f"'constant', 'reflect' and 'replicate'")
+    if not isinstance(pad, (tuple, list)) or len(pad) % 2 or not all(
+            isinstance(n, Integral) and not isinstance(n, bool) for n in pad):
+        raise TypeError(f"pad: pad must be pairs of integers, got {describe(pad)}")
+    if len(pad) > 2 * x.ndim:
+        raise ValueError(f"pad: {len(pad)} numbers are too many for {x.ndim} dimensions")
+    pairs = [(0, 0)] * (x.ndim - len(pad) // 2) + [
+        (int(pad[i]), int(pad[i + 1])) for i in range(len(pad) - 2, -1, -2)]
+    for n, (before, after) in zip(x.shape, pairs):
+        least, most = {"constant": (-n, math.inf), "reflect": (0, n - 1),
+                       "replicate": (0, math.inf if n else 0)}[mode]
+        if not least <= min(before, after) <= max(before, after) <= most or n + before + after < 0:
+            raise ValueError(f"pad: {short_repr(pad)} does not fit an input of shape {x.shape} in "
+                             f"mode {mode!r}")
+    if mode != "constant" and value:
+        raise ValueError(f"pad: value={short_repr(value)} is for mode 'constant' alone")
+    return pairs
+
+
+def check_interpolation(name, size, scale_factor, mode, align_corners):
+    """(size, factors): the one that is given as a pair, the other None."""
+    if mode not in ("nearest", "bilinear"):
+        raise NotImplementedError(f"{name}: mode={short_repr(mode)} is not supported, only "
+                                  f"'nearest' and 'bilinear'")
+    check_options(name, {"align_corners": align_corners},
+                  {"align_corners": (None,) if mode == "nearest" else (None, False, True)})
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"{name}: expected either size or scale_factor, got {describe(size)} and "
+                         f"{describe(scale_factor)}")
+    if size is not None:
+        return check_pair(name, "size", size, 1), None
+    both = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
+    if len(both) != 2:
+        raise ValueError(f"{name}: scale_factor must be a number or a pair, "
+                         f"got {describe(scale_factor)}")
+    for s in both:
+        if not check_number(name, "scale_factor", s) > 0:
+            raise ValueError(f"{name}: scale_factor must be above 0, got {describe(scale_factor)}")
+    return None, tuple(both)
 
 
 def check_convolution(name, x, w, b, groups, channels, outputs):
     """channels, outputs: which axes of the weight (O,C,KH,KW) or (C,O,KH,KW) hold them."""
-    if groups != 1:
-        raise NotImplementedError(f"{name}: groups={groups} is not supported, only 1")
+    check_int(name, "groups", groups)
     if x.ndim not in (3, 4):
         raise ValueError(f"{name}: input must have shape (N,C,H,W) or (C,H,W), got {x.shape}")
     if w.ndim != 4:
         raise ValueError(f"{name}: weight must have 4 dimensions, got shape {w.shape}")
-    if x.shape[-3] != w.shape[channels]:
+    # conv2d's weight has the channels of one group, conv_transpose2d's the outputs of one.
+    C = w.shape[channels] * (groups if channels else 1)
+    O = w.shape[outputs] * (groups if outputs else 1)
+    if x.shape[-3] != C:
         raise ValueError(f"{name}: input of shape {x.shape} has {x.shape[-3]} channels, weight of "
-                         f"shape {w.shape} needs {w.shape[channels]}")
-    if b is not None and b.shape != (w.shape[outputs],):
-        raise ValueError(f"{name}: bias must have shape ({w.shape[outputs]},), got {b.shape}")
+                         f"shape {w.shape} needs {C}")
+    if C % groups or O % groups:
+        raise ValueError(f"{name}: {C} channels and {O} outputs cannot be parted into {groups} "
+                         f"groups")
+    if b is not None and b.shape != (O,):
+        raise ValueError(f"{name}: bias must have shape ({O},), got {b.shape}")
     check_same_dtype(name, x, w, b)
 
 
@@ -220,6 +313,33 @@ def check_batch_norm(x, running_mean, running_var, weight, bias, training, momen
                          f"got input of shape {x.shape}")
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm: evaluation needs running_mean and running_var")
+
+
+def check_adaptive(x, output_size):
+    """(OH, OW) for an image (N,C,H,W) or (C,H,W)."""
+    name = "adaptive_avg_pool2d"
+    if x.ndim not in (3, 4) or x.dtype.kind != "f" or not x.shape[-2] or not x.shape[-1]:
+        raise ValueError(f"{name}: input must be floating-point of shape (N,C,H,W) or (C,H,W), "
+                         f"got {x.dtype} of shape {x.shape}")
+    both = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+    if len(both) != 2:
+        raise TypeError(f"{name}: output_size must be an integer, None or a pair of them, got "
+                        f"{describe(output_size)}")
+    return tuple(old if n is None else check_int(name, "output_size", n)
+                 for n, old in zip(both, x.shape[-2:]))
+
+
+def check_instance_norm(x, running_mean, running_var, weight, bias, use_input_stats):
+    """x (N,C,...); weight, bias: Tensors (C,) or None."""
+    if running_mean is not None or running_var is not None or not use_input_stats:
+        raise NotImplementedError("instance_norm: running_mean, running_var and "
+                                  "use_input_stats=False are not supported")
+    if x.ndim < 3:
+        raise ValueError(f"instance_norm: input must have shape (N,C,...), got {x.shape}")
+    if math.prod(x.shape[2:]) == 1 and x.size:
+        raise ValueError(f"instance_norm: expected more than one value a channel, got input of "
+                         f"shape {x.shape}")
+    check_affine("instance_norm", x, x.shape[1:2], weight, bias)
 
 
 def check_layer_norm(x, shape, weight, bias, eps):

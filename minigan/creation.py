@@ -7,7 +7,8 @@ import numpy
 
 from minigan.checks import check_dtype
 from minigan.tensor import Tensor
-from minigan.device import float32, float64, generator, int64, device_module, to_device
+from minigan.device import (
+    bool as boolean, device_module, float32, float64, generator, int32, int64, to_device, uint8)
 from minigan.checks import check_int, describe, check_number
 from minigan.autograd import operation
 
@@ -86,9 +87,33 @@ def FloatTensor(*data):
 
 
 @operation
+def DoubleTensor(*data):
+    """As FloatTensor, in float64."""
+    return typed(data, float64)
+
+
+@operation
 def LongTensor(*data):
-    """An int64 Tensor of a list or an array (copied), or of zeros: LongTensor(2, 3)."""
+    """As FloatTensor, in int64."""
     return typed(data, int64)
+
+
+@operation
+def IntTensor(*data):
+    """As FloatTensor, in int32."""
+    return typed(data, int32)
+
+
+@operation
+def ByteTensor(*data):
+    """As FloatTensor, in uint8."""
+    return typed(data, uint8)
+
+
+@operation
+def BoolTensor(*data):
+    """As FloatTensor, in bool."""
+    return typed(data, boolean)
 
 
 def typed(data, dtype, device=None):

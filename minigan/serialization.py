@@ -1,11 +1,12 @@
 """Saving and loading what has been learned: a module's state as an .npz or an HDF5 file.
 
 The names in a file are those of `state_dict`, as PyTorch spells them; nothing in it is code. An
-.npz file is NumPy's, a zip archive of .npy arrays.
+.npz file is NumPy's, a zip archive of .npy arrays. Under any other ending but .h5, such as .pt, a
+file also holds dicts, lists and tuples of Tensors and numbers, as PyTorch's programs save them.
 
-An .h5 file, and a training run's checkpoint, is a *sealed* HDF5 file. It holds arrays by name, each
-with the CRC-32 of its bytes as an attribute, and facts, a JSON data set. The HDF5 part follows 512
-bytes of text (a "user block" to HDF5, whose tools read the file as any other):
+These files, .h5 files and a training run's checkpoint are *sealed* HDF5 files. One holds arrays by
+name, each with the CRC-32 of its bytes as an attribute, and facts, a JSON data set. The HDF5 part
+follows 512 bytes of text (a "user block" to HDF5, whose tools read the file as any other):
 
     minigan: arrays and facts in HDF5, behind these 512 bytes
     format 1
@@ -25,12 +26,13 @@ from pathlib import Path
 
 import numpy
 
-from minigan.device import to_device
+from minigan.device import device as device_named, to_device
 from minigan.checks import DamagedFileError, describe, short_repr
 from minigan.files import write_durably, atomic_path
 from minigan.nn import Module
+from minigan.tensor import Tensor
 
-KIND = "state"  # in the facts of a sealed file
+KIND, OBJECT = "state", "object"  # in the facts of a sealed file
 FORMAT = 1
 SEAL = 512  # bytes; the first offset after 0 at which HDF5 looks for its signature
 TITLE = b"minigan: arrays and facts in HDF5, behind these 512 bytes"
@@ -39,13 +41,19 @@ LONGEST_NAME = 60_000  # bytes; somewhat less than fits into the header of a zip
 
 
 def save(state, path):
-    """Write a Module's state, or a dict of names and Tensors or arrays, to an .npz or .h5 file.
+    """Write a Module's state, or a dict of names and Tensors or arrays, to an .npz or .h5 file;
+    to a file of another ending dicts, lists and tuples of Tensors, arrays, numbers, texts and None.
 
     The write is atomic; the folder is created if needed. Returns the Path. TypeError for anything
-    else, ValueError for another suffix and for names or arrays that the format cannot hold, OSError
-    if the file cannot be written.
+    else, ValueError for names or arrays that the format cannot hold, OSError if the file cannot be
+    written.
     """
     path = _check_path("save", path)
+    if path.suffix not in (".npz", ".h5"):
+        arrays = {}
+        structure = _pack_object("state", state, arrays)
+        write_sealed(path, {"kind": OBJECT, "structure": structure}, arrays)
+        return path
     state = state.state_dict() if isinstance(state, Module) else state
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise TypeError(f"save: expected a Module or a dict of names and Tensors, "
@@ -58,28 +66,88 @@ def save(state, path):
     return path
 
 
-def load(path):
-    """The state in an .npz or .h5 file: a dict of NumPy arrays, as `load_state_dict` takes it.
+def load(path, map_location=None, *, weights_only=True):
+    """What `save` wrote: from an .npz or .h5 file the state, a dict of NumPy arrays as
+    `load_state_dict` takes it; from another the same dicts, lists and tuples again.
 
-    OSError if it cannot be read, DamagedFileError if it is damaged or something else.
+    map_location  the device of the Tensors in it; None for the default device
+    weights_only  accepted; a file has nothing but numbers
+
+    OSError if it cannot be read, DamagedFileError if it is damaged or something else, such as a
+    file of torch.save, which holds pickled code.
     """
     path = _check_path("load", path)
+    device = None if map_location is None else device_named(map_location)
     if path.suffix == ".npz":
         return _read_npz(path)
     facts, arrays = read_sealed(path)
-    if facts.get("kind") != KIND:
-        raise DamagedFileError(f"{path}: expected a file of minigan.save, found a "
-                               f"{facts.get('kind')!r:.40}")
-    return arrays
+    kind = facts.get("kind")
+    if kind == KIND:
+        return arrays
+    try:
+        if kind == OBJECT:
+            return _unpack_object(facts["structure"], arrays, device)
+    except (KeyError, TypeError, ValueError) as error:  # another program has sealed it
+        raise DamagedFileError(f"{path}: expected what minigan.save wrote, found something else: "
+                               f"{error}") from error
+    raise DamagedFileError(f"{path}: expected a file of minigan.save, found a {kind!r:.40}")
 
 
 def _check_path(name, path):
     if not isinstance(path, (str, Path)):
         raise TypeError(f"{name}: path must be a file's name, got {describe(path)}")
-    path = Path(path)
-    if path.suffix not in (".npz", ".h5"):
-        raise ValueError(f"{name}: {path}: expected a file name that ends in .npz or .h5")
-    return path
+    if not Path(path).name:
+        raise ValueError(f"{name}: path must be a file's name, got {describe(path)}")
+    return Path(path)
+
+
+# Dicts, lists and tuples as JSON, in which a number stands for each array: {"Tensor": 0}
+
+CONTAINERS = {"list": list, "tuple": tuple}
+
+
+def _pack_object(name, value, arrays):
+    """The value as JSON can hold it; its arrays are added to `arrays`."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, numpy.generic):
+        return _pack_object(name, value.item(), arrays)
+    if isinstance(value, (Tensor, numpy.ndarray)):
+        key = str(len(arrays))
+        arrays[key] = _to_array(name, value)
+        return {"Tensor" if isinstance(value, Tensor) else "array": key}
+    if isinstance(value, dict):
+        return {"dict": [
+            [_pack_key(name, key), _pack_object(f"{name}[{short_repr(key)}]", part, arrays)]
+            for key, part in value.items()]}
+    if type(value) in (list, tuple):
+        return {type(value).__name__: [_pack_object(f"{name}[{i}]", part, arrays)
+                                       for i, part in enumerate(value)]}
+    hint = "; save its state_dict()" if hasattr(value, "state_dict") else ""
+    raise TypeError(f"save: {name}: expected Tensors, numbers, texts, None, and dicts, lists and "
+                    f"tuples of them, got {describe(value)}{hint}")
+
+
+def _pack_key(name, key):
+    if key is None or isinstance(key, (bool, int, float, str)):
+        return key
+    raise TypeError(f"save: {name}: the keys of a dict must be texts or numbers, got "
+                    f"{describe(key)}")
+
+
+def _unpack_object(value, arrays, device):
+    if not isinstance(value, dict):
+        return value
+    (kind, content), = value.items()
+    if kind in CONTAINERS:
+        return CONTAINERS[kind](_unpack_object(part, arrays, device) for part in content)
+    if kind == "dict":
+        return {key: _unpack_object(part, arrays, device) for key, part in content}
+    if kind == "array":
+        return arrays[content]
+    if kind == "Tensor":
+        return Tensor(to_device(arrays[content], device))
+    raise ValueError(f"an entry of kind {kind!r:.40}")
 
 
 def _to_array(name, value):

@@ -149,6 +149,11 @@ class Tensor:
     def mean(self, dim=None, keepdim=False): return F.mean(self, dim, keepdim)
     def max(self, dim=None, keepdim=False): return F.max(self, dim, keepdim)
     def min(self, dim=None, keepdim=False): return F.min(self, dim, keepdim)
+    def var(self, dim=None, unbiased=True, keepdim=False, *, correction=None):
+        return F.var(self, dim, unbiased, keepdim, correction=correction)
+    def std(self, dim=None, unbiased=True, keepdim=False, *, correction=None):
+        return F.std(self, dim, unbiased, keepdim, correction=correction)
+    def norm(self, p="fro", dim=None, keepdim=False): return F.norm(self, p, dim, keepdim)
     def argmax(self, dim=None, keepdim=False): return F.argmax(self, dim, keepdim)
     def eq(self, other): return F.eq(self, other)
     def ne(self, other): return F.ne(self, other)
@@ -159,6 +164,9 @@ class Tensor:
     def sigmoid(self): return F.sigmoid(self)
     def tanh(self): return F.tanh(self)
     def relu(self): return F.relu(self)
+    def where(self, condition, other): return F.where(condition, self, other)
+    def masked_fill(self, mask, value): return F.masked_fill(self, mask, value)
+    def gather(self, dim, index): return F.gather(self, dim, index)
     def softmax(self, dim): return F.softmax(self, dim)
     def log_softmax(self, dim): return F.log_softmax(self, dim)
     def reshape(self, *shape): return F.reshape(self, *shape)
@@ -169,6 +177,12 @@ class Tensor:
     def permute(self, *dims): return F.permute(self, *dims)
     def transpose(self, dim0, dim1): return F.transpose(self, dim0, dim1)
     def t(self): return F.t(self)
+    def view_as(self, other): return F.view_as(self, other)
+    def expand(self, *sizes): return F.expand(self, *sizes)
+    def expand_as(self, other): return F.expand_as(self, other)
+    def repeat(self, *repeats): return F.repeat(self, *repeats)
+    def chunk(self, chunks, dim=0): return F.chunk(self, chunks, dim)
+    def split(self, split_size, dim=0): return F.split(self, split_size, dim)
     def clone(self): return F.clone(self)
     def contiguous(self): return F.contiguous(self)
 
@@ -283,6 +297,7 @@ class Tensor:
         """
         return F.to(self, *targets, device=device, dtype=dtype)
 
+    def type(self, dtype=None): return F.type(self, dtype)
     def cpu(self): return self.to("cpu")
     def cuda(self, device=None, non_blocking=False): return self.to(device or "cuda")
     def half(self): return self.to(dtype="float16")
@@ -402,6 +417,9 @@ class Tensor:
     def mul_(self, other): return F.mul_(self, other)
     def div_(self, other): return F.div_(self, other)
     def clamp_(self, min=None, max=None): return F.clamp_(self, min, max)
+    def masked_fill_(self, mask, value): return F.masked_fill_(self, mask, value)
+    def scatter_(self, dim, index, src=None, *, value=None):
+        return F.scatter_(self, dim, index, src, value=value)
     def uniform_(self, a=0.0, b=1.0): return F.uniform_(self, a, b)
     def normal_(self, mean=0.0, std=1.0): return F.normal_(self, mean, std)
 

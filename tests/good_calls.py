@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy
 
 import minigan
-from minigan import Tensor, cuda, data, functional, inspect, nn, ones, optim, training, zeros
+from minigan import (
+    Tensor, autograd, cuda, data, functional, inspect, nn, ones, optim, training, utils, zeros)
 from minigan.nn import init
+from minigan.optim import lr_scheduler
 
 ARRAY = numpy.linspace(0.1, 0.9, 6, dtype="float32").reshape(2, 3)
 PIXELS = numpy.linspace(0, 1, 64, dtype="float32").reshape(4, 4, 4)
@@ -45,6 +47,10 @@ def trained(kind, **options):
     return optimiser
 
 
+def schedule():
+    return lr_scheduler.StepLR(trained(optim.SGD), 2)
+
+
 def matrix():
     return numpy.array([[3, 1], [0, 2]])
 
@@ -72,6 +78,10 @@ def saved():
 def save(state, path):
     """minigan.save to the other kind of file."""
     return minigan.save(state, path)
+
+
+def tracked():
+    return x().requires_grad_()
 
 
 def loss():
@@ -142,6 +152,10 @@ GOOD = {
     minigan.tensor: lambda: dict(data=[1.0, 2.0], **SIZES),
     minigan.FloatTensor: lambda: ([1.0, 2.0],),
     minigan.LongTensor: lambda: ([1, 2],),
+    minigan.DoubleTensor: lambda: ([1.0, 2.0],),
+    minigan.IntTensor: lambda: ([1, 2],),
+    minigan.ByteTensor: lambda: ([1, 2],),
+    minigan.BoolTensor: lambda: ([True, False],),
     minigan.as_tensor: lambda: dict(data=[1.0, 2.0], **PLACE),
     minigan.from_numpy: lambda: dict(ndarray=numpy.ones(3)),
     minigan.from_dlpack: lambda: dict(ext_tensor=numpy.ones(3)),
@@ -179,7 +193,10 @@ GOOD = {
     inspect.dot: lambda: dict(loss=loss(), names={}),
     minigan.save: lambda: dict(state={"a": x()}, path="saved.npz"),
     save: lambda: dict(state={"a": x()}, path="saved.h5"),
-    minigan.load: lambda: dict(path=saved()),
+    minigan.load: lambda: dict(path=saved(), map_location="cpu", weights_only=True),
+    autograd.grad: lambda: dict(
+        outputs=loss(), inputs=(tracked(),), grad_outputs=None, retain_graph=False,
+        create_graph=False, only_inputs=True, allow_unused=True),
 
     cuda.manual_seed: lambda: dict(seed=0),
     cuda.memory_allocated: lambda: dict(device=None),
@@ -188,9 +205,11 @@ GOOD = {
 
     # minigan.functional
     functional.abs: lambda: dict(input=x()),
+    functional.adaptive_avg_pool2d: lambda: dict(input=x(1, 2, 4, 4), output_size=(2, 1)),
     functional.add: lambda: dict(input=x(), other=x(), alpha=2),
     functional.argmax: lambda: dict(input=x(), dim=1, keepdim=False),
-    functional.avg_pool2d: lambda: dict(input=x(1, 2, 4, 4), kernel_size=2, stride=1),
+    functional.avg_pool2d: lambda: dict(input=x(1, 2, 4, 4), kernel_size=2, stride=1, padding=1,
+                                        ceil_mode=False, count_include_pad=True),
     functional.batch_norm: lambda: dict(
         input=x(), running_mean=zeros(3), running_var=ones(3), weight=ones(3), bias=zeros(3),
         training=True, momentum=0.1, eps=1e-5),
@@ -201,6 +220,7 @@ GOOD = {
         input=x(), target=x(), weight=ones(3), size_average=None, reduce=None,
         reduction="mean", pos_weight=ones(3)),
     functional.cat: lambda: dict(tensors=[x(), x()], dim=0),
+    functional.chunk: lambda: dict(input=x(), chunks=2, dim=1),
     functional.clamp: lambda: dict(input=x(), min=0.2, max=0.8),
     functional.conv2d: lambda: dict(
         input=x(1, 2, 4, 4), weight=x(3, 2, 2, 2), bias=x(3), stride=1, padding=0, dilation=1,
@@ -217,11 +237,16 @@ GOOD = {
     functional.dropout2d: lambda: dict(input=x(1, 2, 2, 2), p=0.5, training=True, inplace=False),
     functional.embedding: lambda: dict(input=labels(0, 1), weight=x(), padding_idx=0),
     functional.exp: lambda: dict(input=x()),
+    functional.expand: lambda: (x(), 2, 3),
     functional.flatten: lambda: dict(input=x(), start_dim=0, end_dim=1),
+    functional.gather: lambda: dict(input=x(), dim=1, index=minigan.tensor([[0], [2]])),
     functional.gelu: lambda: dict(input=x(), approximate="none"),
     functional.index: lambda: dict(input=x(), index=0),
-    functional.interpolate: lambda: dict(input=x(1, 2, 3, 3), size=None, scale_factor=2,
-                                         mode="nearest"),
+    functional.instance_norm: lambda: dict(
+        input=x(2, 3, 2, 2), running_mean=None, running_var=None, weight=ones(3), bias=zeros(3),
+        use_input_stats=True, momentum=0.1, eps=1e-5),
+    functional.interpolate: lambda: dict(input=x(1, 1, 1, 1), size=None, scale_factor=2,
+                                         mode="bilinear", align_corners=True),
     functional.l1_loss: lambda: dict(input=x(), target=x(), size_average=None, reduce=None,
         reduction="mean"),
     functional.layer_norm: lambda: dict(input=x(), normalized_shape=(3,), weight=ones(3),
@@ -230,9 +255,10 @@ GOOD = {
     functional.linear: lambda: dict(input=x(), weight=x(4, 3), bias=x(4)),
     functional.log: lambda: dict(input=x()),
     functional.log_softmax: lambda: dict(input=x(), dim=1),
+    functional.masked_fill: lambda: dict(input=x(), mask=x() > 0.5, value=1.5),
     functional.matmul: lambda: dict(input=x(), other=x(3, 2)),
     functional.max: lambda: dict(input=x(), dim=1, keepdim=False),
-    functional.max_pool2d: lambda: dict(input=x(1, 2, 4, 4), kernel_size=2, stride=1),
+    functional.max_pool2d: lambda: dict(input=x(1, 2, 4, 4), kernel_size=2, stride=1, padding=1),
     functional.mean: lambda: dict(input=x(), dim=1, keepdim=False),
     functional.min: lambda: dict(input=x(), dim=1, keepdim=False),
     functional.mse_loss: lambda: dict(input=x(), target=x(), size_average=None, reduce=None,
@@ -242,22 +268,34 @@ GOOD = {
     functional.nll_loss: lambda: dict(input=x(), target=labels(0, 2), weight=ones(3),
                                       ignore_index=-100, size_average=None, reduce=None,
         reduction="mean"),
+    functional.norm: lambda: dict(input=x(), p=2, dim=1, keepdim=False),
+    functional.one_hot: lambda: dict(input=labels(0, 2), num_classes=3),
+    functional.pad: lambda: dict(input=x(), pad=(1, 1), mode="constant", value=0.5),
     functional.permute: lambda: (x(), 1, 0),
     functional.pow: lambda: dict(input=x(), exponent=x()),
+    functional.pixel_shuffle: lambda: dict(input=x(1, 4, 2, 2), upscale_factor=2),
+    functional.prelu: lambda: dict(input=x(), weight=x(3)),
     functional.relu: lambda: dict(input=x(), inplace=False),
+    functional.repeat: lambda: (x(), 2, 1),
     functional.reshape: lambda: (x(), 3, 2),
     functional.sigmoid: lambda: dict(input=x()),
+    functional.smooth_l1_loss: lambda: dict(input=x(), target=x(), size_average=None, reduce=None,
+                                            reduction="mean", beta=0.5),
     functional.softmax: lambda: dict(input=x(), dim=1),
     functional.softplus: lambda: dict(input=x(), beta=1.0, threshold=20.0),
+    functional.split: lambda: dict(tensor=x(), split_size_or_sections=[1, 2], dim=1),
     functional.sqrt: lambda: dict(input=x()),
     functional.squeeze: lambda: dict(input=x(), dim=1),
     functional.stack: lambda: dict(tensors=[x(), x()], dim=0),
+    functional.std: lambda: dict(input=x(), dim=1, unbiased=True, keepdim=False, correction=0),
     functional.sub: lambda: dict(input=x(), other=x(), alpha=2),
     functional.sum: lambda: dict(input=x(), dim=1, keepdim=False),
     functional.t: lambda: dict(input=x()),
     functional.tanh: lambda: dict(input=x()),
     functional.transpose: lambda: dict(input=x(), dim0=0, dim1=1),
     functional.unsqueeze: lambda: dict(input=x(), dim=1),
+    functional.var: lambda: dict(input=x(), dim=1, unbiased=True, keepdim=False, correction=0),
+    functional.where: lambda: dict(condition=x() > 0.5, input=x(), other=x()),
     functional.view: lambda: (x(), 3, 2),
 
     # Tensor's methods; the others are functions above
@@ -271,6 +309,14 @@ GOOD = {
     Tensor.fill_: lambda: dict(self=x(), value=1),
     Tensor.clamp_: lambda: dict(self=x(), min=0.2, max=0.8),
     Tensor.uniform_: lambda: dict(self=x(), a=0.0, b=1.0),
+    Tensor.masked_fill_: lambda: dict(self=x(), mask=x() > 0.5, value=1.5),
+    Tensor.scatter_: lambda: dict(self=x(), dim=1, index=minigan.tensor([[0], [2]]), src=x(),
+                                  value=None),
+    Tensor.type: lambda: dict(self=x(), dtype="torch.DoubleTensor"),
+    Tensor.view_as: lambda: dict(self=x(), other=x(3, 2)),
+    Tensor.expand_as: lambda: dict(self=x(), other=x(2, 2, 3)),
+    Tensor.where: lambda: dict(self=x(), condition=x() > 0.5, other=x()),
+    Tensor.split: lambda: dict(self=x(), split_size=2, dim=1),
     Tensor.normal_: lambda: dict(self=x(), mean=0.0, std=1.0),
     Tensor.add_: lambda: dict(self=x(), other=x(), alpha=2),
     Tensor.sub_: lambda: dict(self=x(), other=x(), alpha=2),
@@ -290,6 +336,7 @@ GOOD = {
     # minigan.nn
     nn.ReLU: lambda: dict(inplace=False),
     nn.LeakyReLU: lambda: dict(negative_slope=0.2, inplace=False),
+    nn.PReLU: lambda: dict(num_parameters=3, init=0.25),
     nn.GELU: lambda: dict(approximate="none"),
     nn.Softplus: lambda: dict(beta=1.0, threshold=20.0),
     nn.Softmax: lambda: dict(dim=1),
@@ -309,6 +356,7 @@ GOOD = {
         scale_grad_by_freq=False, sparse=False),
     nn.MSELoss: lambda: dict(reduction="mean", **FORMER),
     nn.L1Loss: lambda: dict(reduction="mean", **FORMER),
+    nn.SmoothL1Loss: lambda: dict(reduction="mean", beta=0.5, **FORMER),
     nn.NLLLoss: lambda: dict(weight=ones(3), ignore_index=-100, reduction="mean", **FORMER),
     nn.BCELoss: lambda: dict(weight=ones(3), reduction="mean", **FORMER),
     nn.BCEWithLogitsLoss: lambda: dict(weight=ones(3), reduction="mean", pos_weight=ones(3),
@@ -319,12 +367,22 @@ GOOD = {
                                  track_running_stats=True, **PLACE),
     nn.BatchNorm2d: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
                                  track_running_stats=True, **PLACE),
+    nn.InstanceNorm2d: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
+                                    track_running_stats=False, **PLACE),
     nn.LayerNorm: lambda: dict(normalized_shape=(3,), eps=1e-5, elementwise_affine=True,
                                bias=True, **PLACE),
     nn.MaxPool2d: lambda: dict(kernel_size=2, stride=1, padding=0, dilation=1,
                                return_indices=False, ceil_mode=False),
     nn.AvgPool2d: lambda: dict(kernel_size=2, stride=1, padding=0, ceil_mode=False,
                                count_include_pad=True, divisor_override=None),
+    nn.AdaptiveAvgPool2d: lambda: dict(output_size=(2, 1)),
+    nn.ZeroPad2d: lambda: dict(padding=1),
+    nn.ReflectionPad2d: lambda: dict(padding=1),
+    nn.ReplicationPad2d: lambda: dict(padding=1),
+    nn.PixelShuffle: lambda: dict(upscale_factor=2),
+    nn.DataParallel: lambda: dict(module=network(), device_ids=None, output_device=None, dim=0),
+    nn.parallel.data_parallel: lambda: dict(module=network(), inputs=x(), device_ids=None,
+                                            output_device=None, dim=0, module_kwargs=None),
     nn.Flatten: lambda: dict(start_dim=1, end_dim=-1),
     nn.Unflatten: lambda: dict(dim=1, unflattened_size=(3, 1)),
     nn.View: lambda: (3, 1),
@@ -358,6 +416,30 @@ GOOD = {
                             nesterov=True, dampening=0),
     optim.Adam: lambda: dict(params=[nn.Parameter(x())], lr=0.1, betas=(0.9, 0.99), eps=1e-8,
                              weight_decay=0.1, amsgrad=False),
+    optim.AdamW: lambda: dict(params=[nn.Parameter(x())], lr=0.1, betas=(0.9, 0.99), eps=1e-8,
+                              weight_decay=0.1, amsgrad=False),
+    optim.RMSprop: lambda: dict(params=[nn.Parameter(x())], lr=0.1, alpha=0.9, eps=1e-8,
+                                weight_decay=0.1, momentum=0.9, centered=True),
+    optim.Adagrad: lambda: dict(params=[nn.Parameter(x())], lr=0.1, lr_decay=0.1, weight_decay=0.1,
+                                initial_accumulator_value=0, eps=1e-8),
+    optim.Adadelta: lambda: dict(params=[nn.Parameter(x())], lr=0.1, rho=0.9, eps=1e-8,
+                                 weight_decay=0.1),
+    lr_scheduler.StepLR: lambda: dict(optimizer=trained(optim.SGD), step_size=2, gamma=0.1,
+                                      last_epoch=-1),
+    lr_scheduler.MultiStepLR: lambda: dict(optimizer=trained(optim.SGD), milestones=[2, 4],
+                                           gamma=0.1, last_epoch=-1),
+    lr_scheduler.LambdaLR: lambda: dict(optimizer=trained(optim.SGD), lr_lambda=float,
+                                        last_epoch=-1),
+    lr_scheduler.ExponentialLR: lambda: dict(optimizer=trained(optim.SGD), gamma=0.1,
+                                             last_epoch=-1),
+    lr_scheduler.CosineAnnealingLR: lambda: dict(optimizer=trained(optim.SGD), T_max=4, eta_min=0.1,
+                                                 last_epoch=-1),
+    lr_scheduler.LRScheduler.load_state_dict: lambda: dict(
+        self=schedule(), state_dict=schedule().state_dict()),
+    utils.make_grid: lambda: dict(
+        tensor=x(3, 1, 2, 2), nrow=2, padding=1, normalize=True, value_range=(0, 1),
+        scale_each=True, pad_value=0.5),
+    utils.save_image: lambda: dict(tensor=x(3, 1, 2, 2), fp="grid.png", format="png"),
     optim.Optimizer.add_param_group: lambda: dict(
         self=trained(optim.Adam), param_group={"params": [nn.Parameter(x())]}),
     optim.Optimizer.zero_grad: lambda: dict(self=trained(optim.SGD), set_to_none=True),
@@ -437,6 +519,7 @@ GOOD = {
 LAYERS = {
     nn.ReLU: lambda: (nn.ReLU(), x()),
     nn.LeakyReLU: lambda: (nn.LeakyReLU(), x()),
+    nn.PReLU: lambda: (nn.PReLU(3), x()),
     nn.GELU: lambda: (nn.GELU(), x()),
     nn.Softplus: lambda: (nn.Softplus(), x()),
     nn.Softmax: lambda: (nn.Softmax(1), x()),
@@ -451,15 +534,23 @@ LAYERS = {
     nn.Embedding: lambda: (nn.Embedding(3, 2), labels(0, 1)),
     nn.MSELoss: lambda: (nn.MSELoss(), x(), x()),
     nn.L1Loss: lambda: (nn.L1Loss(), x(), x()),
+    nn.SmoothL1Loss: lambda: (nn.SmoothL1Loss(), x(), x()),
     nn.NLLLoss: lambda: (nn.NLLLoss(), x(), labels(0, 2)),
     nn.BCELoss: lambda: (nn.BCELoss(), x(), x()),
     nn.BCEWithLogitsLoss: lambda: (nn.BCEWithLogitsLoss(), x(), x()),
     nn.CrossEntropyLoss: lambda: (nn.CrossEntropyLoss(), x(), labels(0, 2)),
     nn.BatchNorm1d: lambda: (nn.BatchNorm1d(3), x()),
     nn.BatchNorm2d: lambda: (nn.BatchNorm2d(2), x(2, 2, 3, 3)),
+    nn.InstanceNorm2d: lambda: (nn.InstanceNorm2d(2), x(2, 2, 3, 3)),
     nn.LayerNorm: lambda: (nn.LayerNorm(3), x()),
     nn.MaxPool2d: lambda: (nn.MaxPool2d(2), x(1, 2, 4, 4)),
     nn.AvgPool2d: lambda: (nn.AvgPool2d(2), x(1, 2, 4, 4)),
+    nn.AdaptiveAvgPool2d: lambda: (nn.AdaptiveAvgPool2d(2), x(1, 2, 4, 4)),
+    nn.ZeroPad2d: lambda: (nn.ZeroPad2d(1), x(1, 2, 4, 4)),
+    nn.ReflectionPad2d: lambda: (nn.ReflectionPad2d(1), x(1, 2, 4, 4)),
+    nn.ReplicationPad2d: lambda: (nn.ReplicationPad2d(1), x(1, 2, 4, 4)),
+    nn.PixelShuffle: lambda: (nn.PixelShuffle(2), x(1, 4, 2, 2)),
+    nn.DataParallel: lambda: (nn.DataParallel(nn.Linear(3, 2)), x()),
     nn.Flatten: lambda: (nn.Flatten(), x()),
     nn.Unflatten: lambda: (nn.Unflatten(1, (3, 1)), x()),
     nn.View: lambda: (nn.View(3, 1), x()),
@@ -546,6 +637,10 @@ def path(value):
     return isinstance(value, (str, Path))
 
 
+def mask(value):
+    return isinstance(value, Tensor) and value.dtype == "bool"
+
+
 def array(value):
     return isinstance(value, numpy.ndarray) and value.dtype.kind in "biuf"
 
@@ -582,17 +677,31 @@ dims = either(whole, several(whole))
 
 # By the argument's name, and by the function where they differ.
 TAKES = {
-    "a": number, "affine": flag, "ahead": count, "align_corners": only(None), "alpha": numbers,
+    "a": number, "affine": flag, "ahead": count, "align_corners": optional(flag), "allow_unused": flag, "alpha": numbers,
     "amsgrad": only(False), "approximate": one_of("none", "tanh"), "b": number,
     "batch_size": count, "begun": flag, "beta": scalar, "bias": optional(tensor),
     "ceil_mode": only(False), "checkpoint": only(None), "classes": count, "classifier": callable,
-    "clock": callable, "command": text, "count": count, "create_graph": flag, "dampening": only(0),
+    "clock": callable, "command": text, "count": count, "create_graph": flag, "correction": optional(number), "dampening": only(0),
+    "chunks": count, "condition": mask, "count_include_pad": flag, "device_ids": anything,
     "dataset": iterable, "device": optional(one_of("cpu")),
     "dilation": either(count, several(count)), "dim": whole, "dim0": whole, "dim1": whole,
     "dims": dims, "direction": flag, "done": at_least(0, finite), "drop_last": flag,
     "dtype": optional(dtype), "elementwise_affine": flag, "embedding_dim": count,
     "end": optional(finite), "end_dim": whole, "eps": scalar, "exponent": numbers,
     "ext_tensor": numbers, "figures": mapping, "fill_value": numbers, "first": size,
+    "eta_min": number, "format": optional(text), "fp": path, "gamma": finite,
+    "grad_outputs": optional(either(numbers, several(optional(numbers)))), "inputs": several(tensor), "last_epoch": only(-1),
+    "lr_decay": at_least(0, finite), "lr_lambda": either(callable, several(callable)),
+    "map_location": optional(one_of("cpu")), "mask": mask, "milestones": several(size),
+    "module_kwargs": optional(mapping), "nrow": count, "num_parameters": count, "only_inputs": flag,
+    "optimizer": lambda value: isinstance(value, optim.Optimizer), "output_device": anything,
+    "output_size": optional(either(count, several(optional(count)))), "outputs": tensor,
+    "pad": several(whole), "pad_value": numbers, "repeats": dims, "rho": share,
+    "scale_each": flag, "sizes": dims, "split_size": either(count, several(size)),
+    "split_size_or_sections": either(count, several(size)), "src": optional(numbers),
+    "step_size": count, "T_max": count, "unbiased": flag, "upscale_factor": count,
+    "use_input_stats": flag, "value": optional(numbers), "value_range": optional(several(number)),
+    "weights_only": flag, "centered": flag, "initial_accumulator_value": only(0), "normalize": flag,
     "folder": path, "force": flag, "function": callable, "generated": numbers, "group": text,
     "groups": lambda value: value == 1, "high": whole, "ignore_index": scalar, "image": numbers,
     "images": numbers, "in_channels": count, "in_features": count, "index": place, "inplace": flag,
@@ -642,6 +751,17 @@ TAKES = {
         functional.add, functional.sub, functional.mul, functional.div, functional.pow,
         functional.matmul)},
     (functional.argmax, "dim"): optional(whole),
+    **{(function, "dim"): optional(dims) for function in (
+        functional.norm, functional.std, functional.var)},
+    **{(function, "dim"): optional(whole) for function in (
+        functional.softmax, functional.log_softmax, nn.Softmax, nn.LogSoftmax)},
+    (functional.instance_norm, "momentum"): anything,
+    (nn.InstanceNorm2d, "momentum"): anything,
+    (functional.one_hot, "num_classes"): either(count, only(-1)),
+    (functional.where, "input"): numbers,
+    (nn.DataParallel, "dim"): anything,
+    (nn.parallel.data_parallel, "dim"): anything,
+    (nn.parallel.data_parallel, "inputs"): anything,
     (functional.interpolate, "size"): one_of(None),
     (functional.linear, "weight"): tensor,
     (functional.max, "dim"): optional(dims),
@@ -650,7 +770,12 @@ TAKES = {
     (functional.squeeze, "dim"): optional(dims),
     (functional.sum, "dim"): optional(dims),
     (minigan.FloatTensor, "data"): numbers,
-    (minigan.LongTensor, "data"): numbers,
+    **{(kind, "data"): numbers for kind in (
+        minigan.LongTensor, minigan.DoubleTensor, minigan.IntTensor, minigan.ByteTensor,
+        minigan.BoolTensor)},
+    (nn.PReLU, "init"): finite,
+    **{(layer, "padding"): either(whole, lambda value: several(whole)(value) and len(value) == 4)
+       for layer in (nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d)},
     (minigan.as_tensor, "data"): numbers,
     (minigan.arange, "step"): finite,
     (minigan.linspace, "end"): finite,
@@ -679,7 +804,7 @@ TAKES = {
     **{(layer, "padding"): either(only(0), only((0, 0))) for layer in (nn.MaxPool2d, nn.AvgPool2d)},
     **{(pooling, "stride"): optional(either(count, several(count))) for pooling in (
         functional.max_pool2d, functional.avg_pool2d, nn.MaxPool2d, nn.AvgPool2d)},
-    (nn.Upsample, "scale_factor"): either(whole, several(whole)),
+    (nn.Upsample, "scale_factor"): either(finite, several(finite)),
     (optim.Adam, "eps"): at_least(0, finite),
     (nn.Conv2d, "bias"): flag,
     (nn.Conv2d, "padding"): either(size, several(size), one_of("same", "valid")),
@@ -709,6 +834,11 @@ TAKES = {
     (nn.Upsample, "size"): one_of(None),
     (nn.init.kaiming_uniform_, "mode"): one_of("fan_in", "fan_out"),
     (optim.Adam, "betas"): several(share),
+    (optim.AdamW, "betas"): several(share),
+    **{(optimiser, "eps"): at_least(0, finite) for optimiser in (
+        optim.AdamW, optim.RMSprop, optim.Adagrad, optim.Adadelta)},
+    (optim.RMSprop, "alpha"): at_least(0, finite),
+    (optim.RMSprop, "momentum"): at_least(0, finite),
     (optim.Optimizer.add_param_group, "param_group"): mapping,
     (optim.SGD, "momentum"): at_least(0, finite),
     (training.Progress.advance, "count"): at_least(0, finite),

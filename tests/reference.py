@@ -58,6 +58,70 @@ def pooled(reduce, x, kernel, stride):
     return y
 
 
+def adaptive_avg_pool2d(x, size):
+    """x (N,C,H,W): means of windows from floor(i H / OH) up to ceil((i + 1) H / OH)."""
+    N, C, H, W = x.shape
+    y = numpy.zeros((N, C, *size))
+    for n, c, i, j in numpy.ndindex(y.shape):
+        rows = range(math.floor(i * H / size[0]), math.ceil((i + 1) * H / size[0]))
+        columns = range(math.floor(j * W / size[1]), math.ceil((j + 1) * W / size[1]))
+        y[n, c, i, j] = sum(x[n, c, h, w] for h in rows for w in columns) / (
+            len(rows) * len(columns))
+    return y
+
+
+def bilinear(x, size, scale=None, align_corners=False):
+    """x (N,C,H,W) between its pixels; scale: how far apart neighbours of the result are in x."""
+    N, C, H, W = x.shape
+    scale = scale or (H / size[0], W / size[1])
+    y = numpy.zeros((N, C, *size))
+
+    def between(i, old, new, scale):
+        """[(index, share)] of the neighbours of place i."""
+        at = i * (old - 1) / max(new - 1, 1) if align_corners else max((i + 0.5) * scale - 0.5, 0)
+        low = min(int(at), old - 1)
+        return (low, 1 - (at - low)), (min(low + 1, old - 1), at - low)
+
+    for n, c, i, j in numpy.ndindex(y.shape):
+        for h, v in between(i, H, size[0], scale[0]):
+            for w, u in between(j, W, size[1], scale[1]):
+                y[n, c, i, j] += v * u * x[n, c, h, w]
+    return y
+
+
+def pad(x, pad, mode="constant", value=0.0):
+    """x of any shape; pad as PyTorch's: (before, after) of the last dimension first."""
+    pairs = [(0, 0)] * (x.ndim - len(pad) // 2) + [
+        tuple(pad[i:i + 2]) for i in range(len(pad) - 2, -1, -2)]
+    y = numpy.zeros([n + before + after for n, (before, after) in zip(x.shape, pairs)])
+    for index in numpy.ndindex(y.shape):
+        place = [i - before for i, (before, _) in zip(index, pairs)]
+        if mode == "constant":
+            inside = all(0 <= i < n for i, n in zip(place, x.shape))
+            y[index] = x[tuple(place)] if inside else value
+        elif mode == "replicate":
+            y[index] = x[tuple(min(max(i, 0), n - 1) for i, n in zip(place, x.shape))]
+        else:
+            y[index] = x[tuple(-i if i < 0 else 2 * (n - 1) - i if i >= n else i
+                               for i, n in zip(place, x.shape))]
+    return y
+
+
+def pixel_shuffle(x, r):
+    """x (N,C*r*r,H,W)."""
+    N, C, H, W = x.shape
+    y = numpy.zeros((N, C // (r * r), H * r, W * r))
+    for n, c, h, w in numpy.ndindex(y.shape):
+        y[n, c, h, w] = x[n, c * r * r + h % r * r + w % r, h // r, w // r]
+    return y
+
+
+def instance_norm(x, weight=None, bias=None, eps=1e-5):
+    """x (N,C,...)."""
+    return numpy.concatenate([batch_norm(image[None], weight=weight, bias=bias, training=True,
+                                         eps=eps)[0] for image in x])
+
+
 def linear(x, w, b=None):
     """x (...,in), w (out,in), b (out,)."""
     y = numpy.zeros(x.shape[:-1] + w.shape[:1])
@@ -129,6 +193,14 @@ def sigmoid(x):
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
+def prelu(x, weight):
+    """x (N,C,...), weight (C,)."""
+    y = numpy.zeros(x.shape)
+    for index in numpy.ndindex(x.shape):
+        y[index] = x[index] if x[index] > 0 else weight[index[1]] * x[index]
+    return y
+
+
 def relu(x):
     return x if x > 0 else 0.0
 
@@ -196,6 +268,14 @@ def l1_loss(x, t, reduction="mean"):
     losses = numpy.zeros(x.shape)
     for i in numpy.ndindex(x.shape):
         losses[i] = abs(x[i] - t[i])
+    return reduced(losses, reduction)
+
+
+def smooth_l1_loss(x, t, reduction="mean", beta=1.0):
+    losses = numpy.zeros(x.shape)
+    for i in numpy.ndindex(x.shape):
+        d = abs(x[i] - t[i])
+        losses[i] = d * d / (2 * beta) if d < beta else d - beta / 2
     return reduced(losses, reduction)
 
 

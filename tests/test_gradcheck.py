@@ -17,8 +17,8 @@ from minigan.gradcheck.forms import FORMS, check, find_twins, have_kernels
 from minigan.kernels import launch
 
 CASES = list(all_cases())
-# No gradient to check: argmax returns integers.
-NOT_DIFFERENTIABLE = {"argmax"}
+# No gradient to check: they return integers.
+NOT_DIFFERENTIABLE = {"argmax", "one_hot"}
 # Containers that compute nothing: a ModuleList has no forward.
 NOT_CHECKED_LAYERS = {"Module", "ModuleList"}
 

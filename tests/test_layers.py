@@ -12,7 +12,7 @@ ROOT = Path(minigan.__file__).parent
 LAYERS = [
     {"backends", "checks", "device", "files", "grad_mode", "hooks", "indexing",
      "messages"},
-    {"autograd", "tensor", "creation", "cuda", "interchange"},
+    {"accelerator", "autograd", "tensor", "creation", "cuda", "gradients", "interchange"},
     {"functional"},
     {"nn", "optim"},
     {"capture", "data", "explain", "gradcheck", "inspect", "kernels", "serialization", "training"},

@@ -13,17 +13,38 @@ random = numpy.random.default_rng(0)
 POOLS = {F.max_pool2d: max, F.avg_pool2d: lambda window: sum(window) / len(window)}
 
 
-@pytest.mark.parametrize("kernel, stride", [
-    ((2, 2), None), ((3, 2), (1, 2)), ((1, 1), (1, 1)), ((1, 2), (3, 3)), ((5, 6), None)])
+@pytest.mark.parametrize("kernel, stride, padding", [
+    ((2, 2), None, (0, 0)), ((3, 2), (1, 2), (0, 0)), ((1, 1), (1, 1), (0, 0)),
+    ((1, 2), (3, 3), (0, 0)), ((5, 6), None, (0, 0)), ((3, 3), (2, 2), (1, 1)),
+    ((2, 4), (1, 3), (0, 2))])
 @pytest.mark.parametrize("pool", POOLS)
-def test_equals_loops(pool, kernel, stride):
+def test_equals_loops(pool, kernel, stride, padding):
     x = random.standard_normal((2, 3, 5, 6))
-    expected = reference.pooled(POOLS[pool], x, kernel, stride or kernel)
-    y = pool(tensor(x), kernel, stride)
+    edge = -numpy.inf if pool is F.max_pool2d else 0
+    wide = numpy.pad(x, [(0, 0), (0, 0), *((p, p) for p in padding)], constant_values=edge)
+    expected = reference.pooled(POOLS[pool], wide, kernel, stride or kernel)
+    y = pool(tensor(x), kernel, stride, padding)
     assert y.dtype == "float64" and pool(tensor(x).float(), kernel, stride).dtype == "float32"
     numpy.testing.assert_allclose(y.cpu().numpy(), expected, rtol=1e-12, atol=1e-14)
-    unbatched = pool(tensor(x[1]), kernel, stride)
+    unbatched = pool(tensor(x[1]), kernel, stride, padding)
     numpy.testing.assert_allclose(unbatched.cpu().numpy(), expected[1], rtol=1e-12, atol=1e-14)
+
+
+def test_a_mean_without_the_padding():
+    x = random.standard_normal((1, 2, 4, 5))
+    wide = numpy.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=numpy.nan)
+    expected = reference.pooled(numpy.nanmean, wide, (3, 3), (2, 1))
+    y = F.avg_pool2d(tensor(x), 3, (2, 1), 1, count_include_pad=False)
+    numpy.testing.assert_allclose(y.cpu().numpy(), expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1, (2, 3), (5, None), (7, 8)])
+def test_adaptive_windows_equal_loops(size):
+    x = random.standard_normal((2, 2, 5, 6))
+    y = F.adaptive_avg_pool2d(tensor(x), size)
+    assert y.tolist() == nn.AdaptiveAvgPool2d(size)(tensor(x)).tolist()
+    numpy.testing.assert_allclose(y.cpu().numpy(), reference.adaptive_avg_pool2d(x, y.shape[2:]),
+                                  rtol=1e-12, atol=1e-14)
 
 
 def test_the_first_of_equal_pixels_gets_the_gradient():
@@ -55,7 +76,10 @@ def test_layers_are_the_functions(layer, pool):
     (lambda x: F.max_pool2d(x[0, 0], 2), "max_pool2d: input must"),
     (lambda x: F.avg_pool2d(x.long(), 2), "avg_pool2d: input must .*int64"),
     (lambda x: F.avg_pool2d([1.0], 2), "avg_pool2d: input must be a Tensor"),
-    (lambda x: nn.MaxPool2d(3, 2, 1), "MaxPool2d: padding=1 is not supported"),
+    (lambda x: F.max_pool2d(x, 2, 1, 2), r"max_pool2d: padding \(2, 2\) is more than half"),
+    (lambda x: nn.MaxPool2d(3, 2, -1), "MaxPool2d: padding must be at least 0"),
+    (lambda x: F.adaptive_avg_pool2d(x, 0), "adaptive_avg_pool2d: output_size must be at least 1"),
+    (lambda x: F.adaptive_avg_pool2d(x, (1, 2, 3)), "adaptive_avg_pool2d: output_size must be"),
     (lambda x: nn.MaxPool2d(3, dilation=2), "MaxPool2d: dilation=2 is not supported"),
     (lambda x: nn.AvgPool2d(3, ceil_mode=True), "AvgPool2d: ceil_mode=True is not supported"),
     (lambda x: nn.AvgPool2d(3, border=1), "AvgPool2d: unexpected option border=1")])

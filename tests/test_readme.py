@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,18 @@ def test_commands_have_the_options_that_are_named(command):
     named = {option for name, line in COMMANDS if name == command
              for option in re.findall(r"(?<!\S)--[a-z-]+", line)}
     assert {option for option in named if not re.search(rf"{option}(?![\w-])", help_text)} == set()
+
+
+@pytest.mark.parametrize("lesson", ["relativistic_gan", "scheduled_classifier", "wasserstein_gan"])
+def test_a_script_for_pytorch_runs_unchanged(lesson, tmp_path):
+    script, = re.findall(r"^```py\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    (tmp_path / "as_minigan.py").write_text(script, encoding="utf-8")
+    text = (ROOT / "tests" / "lessons" / f"{lesson}.py").read_text(encoding="utf-8")
+    (tmp_path / "lesson.py").write_text(f"import sys\n{text}\nprint(sys.argv, torch.__name__)\n",
+                                        encoding="utf-8")
+    done = subprocess.run([sys.executable, "as_minigan.py", "lesson.py", "--lr", "1"], cwd=tmp_path,
+                          text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout == "['lesson.py', '--lr', '1'] minigan\n", done.stderr
 
 
 def test_line_counts():

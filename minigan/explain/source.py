@@ -14,11 +14,11 @@ def marked_source(operation, backward):
     backward  the function that was recorded, or None
     """
     code = inspect.unwrap(operation).__code__
-    yield from block(code, None if backward is None else backward.__code__)
+    elsewhere = backward is None or code.co_filename != backward.__code__.co_filename
+    yield from block(code, None if elsewhere else backward.__code__)
     if backward is not None:
         function, mark = enclosing_function(code), find_function(backward.__code__)
-        if (code.co_filename != backward.__code__.co_filename
-                or not function.lineno <= mark.lineno <= function.end_lineno):
+        if (elsewhere or not function.lineno <= mark.lineno <= function.end_lineno):
             yield from block(backward.__code__, backward.__code__)
 
 

@@ -1,11 +1,12 @@
 """Functions applied to each element, softmax along one dimension, and dropout."""
 
 import math
+import warnings
 
 import numpy
 
-from minigan.autograd import node, operation
-from minigan.checks import check_axis, check_floating, describe
+from minigan.autograd import node, operation, sum_in_float64
+from minigan.checks import check_axis, check_floating, check_prelu, describe
 from minigan.device import array_module, device_of, generator
 from minigan.functional.arithmetic import floating
 from minigan.tensor import Tensor
@@ -53,6 +54,26 @@ def leaky_relu(input: Tensor, negative_slope=0.01, inplace=False):
         return (xp.where(x > 0, g, slope * g if slope else 0),)
 
     return node(y, (input,), backward)
+
+
+@operation
+def prelu(input: Tensor, weight: Tensor):
+    """x above 0, weight * x elsewhere: a leaky_relu whose slope is learned.
+
+    input (N,C,...) or of any shape; weight (C,), one for each channel, or (1,)
+    K. He et al., Delving deep into rectifiers, 2015.
+    """
+    x, w = floating(input).array, weight.array
+    check_prelu(x, w)
+    xp = array_module(x)
+    axes = tuple(a for a in range(x.ndim) if a != 1 or w.size == 1)   # those that share a slope
+    slope = w.reshape([-1 if a == 1 and w.size > 1 else 1 for a in range(x.ndim)])
+
+    def backward(g):
+        gw = sum_in_float64(xp.where(x > 0, 0, g * x), axes).reshape(w.shape)
+        return xp.where(x > 0, g, slope * g), gw
+
+    return node(xp.where(x > 0, x, slope * x), (input, weight), backward)
 
 
 @operation
@@ -123,8 +144,10 @@ def softplus(input: Tensor, beta=1.0, threshold=20.0):
 
 
 @operation
-def softmax(input: Tensor, dim):
-    """e^x divided by its sum along dim."""
+def softmax(input: Tensor, dim=None):
+    """e^x divided by its sum along dim. None: as PyTorch picks it, with its warning."""
+    if dim is None:
+        return softmax(input, implicit_dim("softmax", input))
     x = floating(input).array
     axis = check_axis("softmax", dim, x.ndim)
     y = array_module(x).exp(log_softmax_of(x, axis))
@@ -136,13 +159,22 @@ def softmax(input: Tensor, dim):
 
 
 @operation
-def log_softmax(input: Tensor, dim):
+def log_softmax(input: Tensor, dim=None):
     """log(softmax(x)) along dim, without forming the softmax, which could underflow."""
+    if dim is None:
+        return log_softmax(input, implicit_dim("log_softmax", input))
     x = floating(input).array
     axis = check_axis("log_softmax", dim, x.ndim)
     y = log_softmax_of(x, axis)
     softmax = array_module(x).exp(y)
     return node(y, (input,), lambda g: (g - softmax * g.sum(axis=axis, keepdims=True),))
+
+
+def implicit_dim(name, input):
+    """The dimension that PyTorch picks where none is named: 0 of 0, 1 or 3, else 1."""
+    warnings.warn(f"{name}: no dim is given, which PyTorch has deprecated; name the one whose "
+                  f"numbers add up to 1", UserWarning, stacklevel=5)
+    return 0 if input.ndim in (0, 1, 3) else 1
 
 
 def log_softmax_of(x, axis):

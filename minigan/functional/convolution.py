@@ -17,6 +17,7 @@ from typing import NamedTuple
 from minigan.autograd import sum_in_float64, node, operation
 from minigan.checks import check_convolution, check_pair, describe
 from minigan.device import array_module
+from minigan.functional.shape import cat, chunk
 from minigan.tensor import Tensor
 
 
@@ -32,12 +33,15 @@ def conv2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding=0, dilati
     stride, dilation, padding  integers or pairs; padding also 'same' (stride 1) or 'valid'
 
     Gives (N,O,OH,OW) or (O,OH,OW) with OH = (H + 2 padding - dilation (KH - 1) - 1) // stride + 1.
-    Raises ValueError for shapes that do not fit, TypeError for dtypes that differ,
-    NotImplementedError for groups other than 1.
+    With groups, weight (O,C/groups,KH,KW): the first outputs see the first channels alone, and so
+    on. Raises ValueError for shapes that do not fit, TypeError for dtypes that differ.
     """
     x, w = input.array, weight.array
     b = None if bias is None else bias.array
     check_convolution("conv2d", x, w, b, groups, channels=1, outputs=0)
+    if groups != 1:  # each group of channels has outputs, and a part of the weight, of its own
+        parts = parts_of(input, weight, bias, groups)
+        return cat([conv2d(*part, stride, padding, dilation) for part in parts], -3)
     batch = x if x.ndim == 4 else x[None]                   # (N,C,H,W)
     geometry = conv2d_geometry(batch.shape[2:], w.shape[2:], stride, padding, dilation)
     O, (OH, OW), N = w.shape[0], geometry.output, len(batch)
@@ -75,11 +79,15 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
     output_padding  extra rows and columns at the lower and right edge, less than stride or dilation
 
     Gives (N,O,OH,OW) with OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1.
-    Errors as conv2d.
+    With groups, weight (C,O/groups,KH,KW). Errors as conv2d.
     """
     x, w = input.array, weight.array
     b = None if bias is None else bias.array
     check_convolution("conv_transpose2d", x, w, b, groups, channels=0, outputs=1)
+    if groups != 1:
+        parts = parts_of(input, weight, bias, groups)
+        return cat([conv_transpose2d(*part, stride, padding, output_padding, 1, dilation)
+                    for part in parts], -3)
     batch = x if x.ndim == 4 else x[None]                    # (N,C,H,W)
     geometry = conv_transpose2d_geometry(batch.shape[2:], w.shape[2:], stride, padding,
                                          output_padding, dilation)
@@ -103,6 +111,12 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias=None, stride=1, padding
 
     y = y.transpose(3, 0, 1, 2)                              # (N,O,OH,OW)
     return node(y if x.ndim == 4 else y[0], present(input, weight, bias), backward)
+
+
+def parts_of(input, weight, bias, groups):
+    """(input, weight, bias) of each group; a transposed convolution's weight is parted alike."""
+    biases = (None,) * groups if bias is None else chunk(bias, groups)
+    return zip(chunk(input, groups, -3), chunk(weight, groups), biases)
 
 
 def present(*tensors):

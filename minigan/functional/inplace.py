@@ -8,9 +8,11 @@ import operator
 
 import numpy
 
-from minigan.checks import check_bounds, check_number, describe, explain_errors
+from minigan.checks import (
+    check_axis, check_bounds, check_number, check_places, describe, explain_errors)
 from minigan.device import array_module, float32, generator, is_on_gpu
 from minigan.functional.arithmetic import clamp, operands, scaled
+from minigan.functional.selection import masked_fill, places_along
 from minigan.grad_mode import grad_mode, no_grad
 from minigan.hooks import hooks
 from minigan.indexing import numbers_first, plain_index
@@ -24,6 +26,9 @@ def check_changeable(name, tensor):
     if tensor.requires_grad and (tensor.node is not None or grad_mode.enabled):
         raise RuntimeError(f"{name}: a tensor that requires a gradient cannot be changed in "
                            f"place; use no_grad() for a leaf, a new tensor otherwise")
+    if tensor.read_only == "expand":
+        raise RuntimeError(f"{name}: several elements of this tensor, which expand made, share one "
+                           f"place in memory; clone() it first")
     if tensor.read_only is not None:
         raise RuntimeError(f"{name}: {tensor.read_only} had to copy this tensor, as the memory "
                            f"it was to share is laid out otherwise; use contiguous() before, "
@@ -114,6 +119,30 @@ def clamp_(input, min=None, max=None):
     min, max = check_bounds("clamp_", min, max)
     with no_grad():
         return assign("clamp_", input, ..., clamp(input, min, max))
+
+
+@explain_errors
+def masked_fill_(input, mask, value):
+    """`masked_fill` in place."""
+    with no_grad():
+        return assign("masked_fill_", input, ..., masked_fill(input, mask, value))
+
+
+@explain_errors
+def scatter_(input, dim, index: Tensor, src=None, *, value=None):
+    """Numbers put where an index points along one dimension: input[i, index[i,j]] = src[i,j] for
+    dim 1; src or value, a number, means the same everywhere.
+
+    index  int64, of as many dimensions as the input, none longer except along dim
+    """
+    axis = check_axis("scatter_", dim, input.ndim)
+    check_places("scatter_", input.array, axis, index.array)
+    if (src is None) == (value is None):
+        raise TypeError("scatter_: expected either src or value")
+    if isinstance(src, Tensor):
+        src = src[tuple(slice(n) for n in index.shape)]
+    src = check_number("scatter_", "value", value) if src is None else src
+    return assign("scatter_", input, places_along(index.array, axis), src)
 
 
 @explain_errors

@@ -8,8 +8,8 @@ import math
 
 from minigan.autograd import node, operation
 from minigan.checks import (
-    check_classes, check_constant, check_indices, check_probabilities, check_reduction,
-    check_target)
+    check_classes, check_constant, check_indices, check_number, check_probabilities,
+    check_reduction, check_target)
 from minigan.device import array_module
 from minigan.functional.activation import log_softmax_of
 from minigan.tensor import Tensor
@@ -43,6 +43,30 @@ def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduc
 
     def backward(g):
         gx = share * g * xp.sign(difference)
+        return gx, -gx
+
+    return node(loss, (input, target), backward)
+
+
+@operation
+def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean",
+                   beta=1.0):
+    """d^2 / (2 beta) for a difference d below beta, |d| - beta / 2 above. Errors as l1_loss.
+
+    R. Girshick, Fast R-CNN, 2015.
+    """
+    x, t = input.array, target.array
+    check_target("smooth_l1_loss", x, t)
+    check_reduction("smooth_l1_loss", reduction, size_average, reduce)
+    check_number("smooth_l1_loss", "beta", beta, 0)
+    xp = array_module(x)
+    d = x - t
+    size = xp.abs(d)
+    is_small = size < beta
+    loss, share = reduced(xp.where(is_small, d * d / (2 * beta or 1), size - beta / 2), reduction)
+
+    def backward(g):
+        gx = share * g * xp.where(is_small, d / (beta or 1), xp.sign(d))
         return gx, -gx
 
     return node(loss, (input, target), backward)

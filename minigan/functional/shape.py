@@ -6,7 +6,7 @@ import itertools
 import numpy
 
 from minigan.autograd import sum_in_float64, node, operation
-from minigan.checks import check_axis, check_sizes
+from minigan.checks import check_axis, check_int, check_sizes
 from minigan.device import array_module
 from minigan.indexing import numbers_first, plain_index
 from minigan.tensor import Tensor
@@ -62,6 +62,76 @@ def unsqueeze(input: Tensor, dim):
     shape = input.shape
     axis = check_axis("unsqueeze", dim, len(shape) + 1)
     return reshaped("unsqueeze", input, shape[:axis] + (1,) + shape[axis:])
+
+
+@operation
+def view_as(input: Tensor, other: Tensor):
+    """As `view`, under another Tensor's shape."""
+    return view(input, other.array.shape)
+
+
+@operation
+def expand(input: Tensor, *sizes):
+    """Dimensions of size 1 repeated, and new ones put in front, without moving memory.
+
+    sizes  of the result; -1 for a dimension that stays as it is
+    ValueError for a size that is not the input's and for which that is not 1.
+    """
+    x = input.array
+    shape = check_sizes("expand", sizes)
+    new = len(shape) - x.ndim
+    shape = tuple(x.shape[a - new] if n == -1 and a >= new else n for a, n in enumerate(shape))
+    y = array_module(x).broadcast_to(x, shape)
+    # The backward pass sums the gradient over what was repeated.
+    result = node(y, (input,), lambda g: (g,), view_of=input)
+    if shape != x.shape:
+        result.read_only = "expand"
+    return result
+
+
+@operation
+def expand_as(input: Tensor, other: Tensor):
+    """As `expand`, to another Tensor's shape."""
+    return expand(input, other.array.shape)
+
+
+@operation
+def repeat(input: Tensor, *repeats):
+    """The input laid side by side, so often along each dimension; new ones stand in front."""
+    x = input.array
+    times = check_sizes("repeat", repeats)
+    if len(times) < x.ndim or min(times, default=0) < 0:
+        raise ValueError(f"repeat: expected a number of at least 0 for each dimension of an input "
+                         f"of shape {x.shape}, got {times}")
+    shape = (1,) * (len(times) - x.ndim) + x.shape
+    pairs = [n for pair in zip(times, shape) for n in pair]            # t0, n0, t1, n1, ...
+    ones = [n for size in shape for n in (1, size)]                    # 1, n0, 1, n1, ...
+    xp = array_module(x)
+    y = xp.empty(pairs, x.dtype)
+    y[...] = x.reshape(ones)
+
+    def backward(g):
+        g = sum_in_float64(g.reshape(pairs), tuple(range(0, len(pairs), 2)))
+        return (g.reshape(x.shape),)
+
+    return node(y.reshape([t * n for t, n in zip(times, shape)]), (input,), backward)
+
+
+@operation
+def pixel_shuffle(input: Tensor, upscale_factor):
+    """(...,C*r*r,H,W) -> (...,C,H*r,W*r): r*r channels become the pixels of a square.
+
+    W. Shi et al., Real-time single image and video super-resolution, 2016.
+    """
+    r = check_int("pixel_shuffle", "upscale_factor", upscale_factor)
+    if input.ndim < 3 or input.shape[-3] % (r * r):
+        raise ValueError(f"pixel_shuffle: input must have shape (...,C,H,W) with C a multiple of "
+                         f"{r * r}, got {input.shape}")
+    *batch, C, H, W = input.shape
+    d = len(batch)
+    parts = reshape(input, *batch, C // (r * r), r, r, H, W)
+    parts = permute(parts, *range(d), d, d + 3, d + 1, d + 4, d + 2)   # (...,C,H,r,W,r)
+    return reshape(parts, *batch, C // (r * r), H * r, W * r)
 
 
 def reshaped(name, input, shape):
@@ -141,6 +211,39 @@ def stack(tensors, dim=0):
     return node(array_module(arrays[0]).stack(arrays, axis=axis), tensors, backward)
 
 
+@operation
+def chunk(input: Tensor, chunks, dim=0):
+    """At most so many parts along a dimension, of one size but for the last: views."""
+    axis = check_axis("chunk", dim, input.ndim)
+    chunks = check_int("chunk", "chunks", chunks)
+    return parts_along(input, max(-(-input.shape[axis] // chunks), 1), axis)
+
+
+@operation
+def split(tensor: Tensor, split_size_or_sections, dim=0):
+    """Parts along a dimension, of one size but for the last or of the sizes in a list: views."""
+    axis = check_axis("split", dim, tensor.ndim)
+    size = split_size_or_sections
+    if not isinstance(size, (tuple, list)):
+        return parts_along(tensor, check_int("split", "split_size_or_sections", size), axis)
+    size = [check_int("split", "split_size_or_sections", n, least=0) for n in size]
+    if sum(size) != tensor.shape[axis]:
+        raise ValueError(f"split: the sizes {size} do not add up to {tensor.shape[axis]}, "
+                         f"dimension {axis} of {tensor.shape}")
+    ends = list(itertools.accumulate(size))
+    return tuple(slice_along(tensor, axis, end - n, end) for n, end in zip(size, ends))
+
+
+def parts_along(input, size, axis):
+    length = input.shape[axis]
+    return tuple(slice_along(input, axis, start, min(start + size, length))
+                 for start in range(0, max(length, 1), size))
+
+
+def slice_along(input, axis, start, end):
+    return take(input, (slice(None),) * axis + (slice(start, end),))
+
+
 def checked_tensors(name, tensors):
     """A tuple of at least one Tensor, all made one dtype."""
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)) or not tensors:
@@ -189,28 +292,3 @@ def take(input, index):
         return (gx,)
 
     return node(xp.asarray(x[index]), (input,), backward, "index", input if is_view else None)
-
-
-@operation
-def interpolate(input: Tensor, size=None, scale_factor=None, mode="nearest"):
-    """(N,C,H,W) -> (N,C,H*s,W*s): each pixel repeated, for an integer scale factor s (or a pair)."""
-    if mode != "nearest" or size is not None:
-        raise NotImplementedError("interpolate: only mode='nearest' with an integer scale_factor "
-                                  "is supported")
-    x = input.array
-    if x.ndim != 4:
-        raise ValueError(f"interpolate: input must have shape (N,C,H,W), got {x.shape}")
-    sh, sw = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
-    if sh != int(sh) or sw != int(sw) or sh < 1 or sw < 1:
-        raise ValueError(f"interpolate: scale_factor must be an integer of at least 1, "
-                         f"got {scale_factor}")
-    sh, sw = int(sh), int(sw)
-    N, C, H, W = x.shape
-    xp = array_module(x)
-    y = xp.empty((N, C, H, sh, W, sw), x.dtype)
-    y[...] = x[:, :, :, None, :, None]
-
-    def backward(g):
-        return (sum_in_float64(g.reshape(N, C, H, sh, W, sw), (3, 5)),)
-
-    return node(y.reshape(N, C, H * sh, W * sw), (input,), backward)

@@ -122,6 +122,33 @@ def reductions():
     yield Case("min", "dim 0, keepdim", lambda a: F.min(a, 0, True).values, (distinct(2, 3, 2),))
 
 
+def statistics():
+    for operation in (F.var, F.std):
+        name = operation.__name__
+        yield Case(name, "all", operation, (normal(2, 3),))
+        yield Case(name, "dims 0 and 2, biased, keepdim", lambda a, operation=operation:
+                   operation(a, (0, 2), False, True), (normal(2, 3, 2),))
+    yield Case("norm", "all", F.norm, (normal(2, 3),))
+    for p in (1, 2, 3.5):
+        yield Case("norm", f"p {p}, dim 1", lambda a, p=p: F.norm(a, p, 1), (off_zero(2, 3),))
+    yield Case("norm", "infinity, keepdim", lambda a: F.norm(a, math.inf, 1, True),
+               (off_zero(2, 3),))
+
+
+def selections():
+    def mask(x):
+        return tensor([[True, False, True]], device=x.device)
+
+    yield Case("where", "broadcast", lambda a, b: F.where(mask(a), a, b),
+               (normal(2, 3), normal(2, 1)))
+    yield Case("where", "number", lambda a: F.where(mask(a), 0.5, a), (normal(2, 3),))
+    yield Case("masked_fill", "", lambda a: F.masked_fill(a, mask(a), 2.5), (normal(2, 3),))
+    yield Case("gather", "dim 1, repeated", lambda a, i: F.gather(a, 1, i),
+               (normal(2, 3), integers([[0, 2, 2, 1]])))
+    yield Case("gather", "dim 0", lambda a, i: F.gather(a, 0, i),
+               (normal(3, 2, 2), integers([[[1, 2], [0, 1]]])))
+
+
 def shapes():
     yield Case("reshape", "", lambda a: F.reshape(a, (3, -1)), (normal(2, 3, 2),))
     yield Case("view", "after permute", lambda a: F.view(F.permute(a, 2, 0, 1), 1, 2, 6),
@@ -138,8 +165,24 @@ def shapes():
     yield Case("index", "slices", lambda a: a[:, ::2, None, -1], (normal(2, 4, 3),))
     yield Case("index", "repeated", lambda a, i: a[i, 1], (normal(3, 2), integers([0, 0, 2, 0])))
     yield Case("index", "boolean", lambda a, m: a[m > 0], (normal(4, 2), integers([1, 0, 1, 1])))
-    yield Case("interpolate", "nearest", lambda a: F.interpolate(a, scale_factor=(2, 3)),
-               (normal(1, 2, 2, 2),))
+    yield Case("expand", "", lambda a: F.expand(a, 2, -1, 3), (normal(2, 1),))
+    yield Case("repeat", "", lambda a: F.repeat(a, 2, 1, 3), (normal(2, 2),))
+    yield Case("chunk", "the last", lambda a: F.chunk(a, 2, 1)[1], (normal(2, 5),))
+    yield Case("split", "sizes", lambda a: F.split(a, [1, 2])[1], (normal(3, 2),))
+    yield Case("pixel_shuffle", "", lambda a: F.pixel_shuffle(a, 2), (normal(2, 8, 2, 1),))
+
+
+def resizing():
+    image = normal(1, 2, 2, 3)
+    yield Case("interpolate", "nearest", lambda a: F.interpolate(a, scale_factor=(2, 3)), (image,))
+    yield Case("interpolate", "nearest, size", lambda a: F.interpolate(a, (3, 2)), (image,))
+    yield Case("interpolate", "bilinear", lambda a: F.interpolate(a, None, 1.5, "bilinear"),
+               (image,))
+    yield Case("interpolate", "bilinear, corners", lambda a:
+               F.interpolate(a, (3, 1), None, "bilinear", True), (image,))
+    yield Case("pad", "constant", lambda a: F.pad(a, (1, -1, 0, 2), value=0.5), (image,))
+    yield Case("pad", "reflect", lambda a: F.pad(a, (2, 1, 1, 0), "reflect"), (image,))
+    yield Case("pad", "replicate", lambda a: F.pad(a, (2, 0, 1, 3), "replicate"), (image,))
 
 
 def seeded_dropout(a, dropout=F.dropout):
@@ -154,6 +197,8 @@ def activations():
     yield Case("relu", "", F.relu, (off_zero(3, 7),))
     yield Case("leaky_relu", "0.02", lambda a: F.leaky_relu(a, 0.02), (off_zero(3, 7),))
     yield Case("leaky_relu", "negative slope", lambda a: F.leaky_relu(a, -0.5), (off_zero(3, 7),))
+    yield Case("prelu", "each channel", F.prelu, (off_zero(2, 3, 2), normal(3)))
+    yield Case("prelu", "one slope", F.prelu, (off_zero(4), normal(1)))
     yield Case("gelu", "exact", F.gelu, (wide,))
     yield Case("gelu", "tanh", lambda a: F.gelu(a, "tanh"), (wide,))
     yield Case("softplus", "", F.softplus, (wide,))
@@ -201,6 +246,10 @@ def convolutions():
     yield Case("conv_transpose2d", "output_padding",
                lambda x, w: F.conv_transpose2d(x, w, stride=(3, 2), output_padding=(2, 1)),
                (normal(1, 2, 2, 3), normal(2, 2, 2, 2)))
+    yield Case("conv2d", "groups", lambda x, w, b: F.conv2d(x, w, b, groups=2),
+               (normal(2, 4, 3, 3), normal(2, 2, 2, 2), normal(2)))
+    yield Case("conv_transpose2d", "groups", lambda x, w, b: F.conv_transpose2d(
+        x, w, b, groups=2), (normal(2, 4, 2, 2), normal(4, 1, 2, 2), normal(2)))
     yield Case("conv_transpose2d", "unbatched", lambda x, w: F.conv_transpose2d(x, w, stride=2),
                (normal(2, 3, 2), normal(2, 2, 3, 2)))
 
@@ -212,8 +261,18 @@ def pooling():
                    (distinct(2, 2, 4, 5),))
         yield Case(name, "overlapping", lambda x, operation=operation: operation(x, (3, 2), (2, 1)),
                    (distinct(1, 2, 5, 4),))
+        yield Case(name, "padding", lambda x, operation=operation: operation(x, 3, 2, (1, 0)),
+                   (distinct(1, 2, 4, 5),))
         yield Case(name, "unbatched, gaps", lambda x, operation=operation: operation(x, 1, 2),
                    (distinct(2, 3, 4),))
+
+
+    yield Case("avg_pool2d", "padding that does not count", lambda x: F.avg_pool2d(
+        x, 3, 2, 1, count_include_pad=False), (normal(1, 2, 4, 5),))
+    yield Case("adaptive_avg_pool2d", "(2, 3)", lambda x: F.adaptive_avg_pool2d(x, (2, 3)),
+               (normal(1, 2, 5, 4),))
+    yield Case("adaptive_avg_pool2d", "None", lambda x: F.adaptive_avg_pool2d(x, (None, 1)),
+               (normal(2, 3, 2),))
 
 
 def batch_norm_of(training):
@@ -234,6 +293,8 @@ def normalizations():
         yield Case("batch_norm", f"{mode}, (N,C)", function, (normal(4, 2), normal(2), normal(2)))
     yield Case("batch_norm", "no weight", lambda x: F.batch_norm(x, None, None, training=True),
                (normal(1, 2, 2, 3),))
+    yield Case("instance_norm", "", lambda x, w, b: F.instance_norm(x, weight=w, bias=b),
+               (normal(2, 3, 2, 2), normal(3), normal(3)))
     yield Case("layer_norm", "last", lambda x, w, b: F.layer_norm(x, 4, w, b),
                (normal(3, 4), normal(4), normal(4)))
     yield Case("layer_norm", "last two", lambda x, w, b: F.layer_norm(x, (3, 2), w, b),
@@ -264,6 +325,8 @@ def losses():
                    F.mse_loss(x, t, reduction=r), (normal(3, 2), normal(3, 2)))
         yield Case("l1_loss", reduction, lambda x, t, r=reduction:
                    F.l1_loss(x, t, reduction=r), (normal(3, 2), normal(3, 2)))
+        yield Case("smooth_l1_loss", reduction, lambda x, t, r=reduction:
+                   F.smooth_l1_loss(x, t, reduction=r, beta=0.6), (normal(3, 4), normal(3, 4)))
         yield Case("nll_loss", f"weight, {reduction}", lambda x, t, r=reduction:
                    F.nll_loss(x, t, constant(x, 0.5, 2, 1, 1.5), reduction=r, ignore_index=1),
                    (normal(3, 4), integers([3, 1, 0])))
@@ -299,9 +362,11 @@ def layers():
     yield case("BatchNorm1d", "(N,C,L)", lambda: nn.BatchNorm1d(2), normal(3, 2, 2))
     yield case("BatchNorm2d", "training", lambda: nn.BatchNorm2d(2), normal(2, 2, 2, 2))
     yield case("BatchNorm2d", "evaluation", lambda: nn.BatchNorm2d(2).eval(), normal(2, 2, 2, 2))
+    yield case("InstanceNorm2d", "", lambda: nn.InstanceNorm2d(2, affine=True), normal(2, 2, 2, 2))
     yield case("LayerNorm", "", lambda: nn.LayerNorm((2, 3)), normal(3, 2, 3))
     yield case("ReLU", "", nn.ReLU, off_zero(2, 3))
     yield case("LeakyReLU", "", lambda: nn.LeakyReLU(0.02), off_zero(2, 3))
+    yield case("PReLU", "", lambda: nn.PReLU(3), off_zero(2, 3))
     yield case("GELU", "", nn.GELU, normal(2, 3))
     yield case("Sigmoid", "", nn.Sigmoid, normal(2, 3))
     yield case("Tanh", "", nn.Tanh, normal(2, 3))
@@ -310,6 +375,11 @@ def layers():
     yield case("LogSoftmax", "", lambda: nn.LogSoftmax(dim=1), normal(2, 3))
     yield case("MaxPool2d", "", lambda: nn.MaxPool2d(2), distinct(1, 2, 4, 4))
     yield case("AvgPool2d", "", lambda: nn.AvgPool2d(3, 2), normal(1, 2, 5, 5))
+    yield case("AdaptiveAvgPool2d", "", lambda: nn.AdaptiveAvgPool2d(2), normal(1, 2, 3, 3))
+    for layer in (nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d):
+        yield case(layer.__name__, "", lambda layer=layer: layer((1, 0, 1, 1)), normal(1, 2, 2, 3))
+    yield case("PixelShuffle", "", lambda: nn.PixelShuffle(2), normal(1, 4, 2, 1))
+    yield case("DataParallel", "", lambda: nn.DataParallel(nn.Linear(3, 2)), normal(2, 3))
     yield case("Identity", "", nn.Identity, normal(2, 3))
     yield case("Flatten", "", nn.Flatten, normal(2, 3, 2))
     yield case("Unflatten", "", lambda: nn.Unflatten(1, (2, 3)), normal(2, 6))
@@ -317,6 +387,8 @@ def layers():
     yield case("Dropout", "evaluation", lambda: nn.Dropout().eval(), normal(2, 3))
     yield case("Dropout2d", "evaluation", lambda: nn.Dropout2d().eval(), normal(1, 2, 2, 2))
     yield case("Upsample", "", lambda: nn.Upsample(scale_factor=2), normal(1, 2, 2, 3))
+    yield case("Upsample", "bilinear", lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
+               normal(1, 2, 2, 3))
     yield case("Sequential", "", lambda: nn.Sequential(nn.Linear(3, 2), nn.Tanh()), normal(2, 3))
     probability = uniform(0.1, 0.9, 3, 2)
     yield case("BCELoss", "", nn.BCELoss, probability, probability)
@@ -324,6 +396,7 @@ def layers():
         pos_weight=tensor([0.5, 3])), normal(3, 2), probability)
     yield case("MSELoss", "", nn.MSELoss, normal(3, 2), normal(3, 2))
     yield case("L1Loss", "", nn.L1Loss, normal(3, 2), normal(3, 2))
+    yield case("SmoothL1Loss", "", nn.SmoothL1Loss, normal(3, 2), normal(3, 2))
     yield case("CrossEntropyLoss", "", nn.CrossEntropyLoss, normal(3, 4), integers([0, 3, 1]))
     yield case("NLLLoss", "", nn.NLLLoss, normal(3, 4), integers([0, 3, 1]))
 
@@ -352,6 +425,6 @@ def networks():
 
 
 def all_cases():
-    for group in (arithmetic, reductions, shapes, activations, products, convolutions,
-                  pooling, normalizations, losses, layers, networks):
+    for group in (arithmetic, reductions, statistics, selections, shapes, resizing, activations,
+                  products, convolutions, pooling, normalizations, losses, layers, networks):
         yield from group()

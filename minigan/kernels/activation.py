@@ -65,12 +65,12 @@ def elementwise(kernel, input, *numbers, keeps_result=False, name=None):
 
 
 @twin_of(F.softmax)
-def softmax(input, dim):
+def softmax(input, dim=None):
     return along_last("softmax", input, dim)
 
 
 @twin_of(F.log_softmax)
-def log_softmax(input, dim):
+def log_softmax(input, dim=None):
     return along_last("log_softmax", input, dim)
 
 

@@ -4,7 +4,8 @@ import math
 
 from minigan import functional
 from minigan.checks import check_int, describe, explain_errors, check_number
-from minigan.nn.module import Module
+from minigan.creation import full
+from minigan.nn.module import Module, Parameter
 
 
 class ReLU(Module):
@@ -31,6 +32,23 @@ class LeakyReLU(Module):
 
     def extra_repr(self):
         return f"negative_slope={self.negative_slope}"
+
+
+class PReLU(Module):
+    """x above 0, weight * x elsewhere; weight (num_parameters,), 1 or one for each channel."""
+
+    @explain_errors
+    def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
+        self.num_parameters = check_int("PReLU", "num_parameters", num_parameters)
+        slope = float(check_number("PReLU", "init", init))
+        self.weight = Parameter(full(self.num_parameters, slope))
+        self.to(device=device, dtype=dtype)
+
+    def forward(self, input):
+        return functional.prelu(input, self.weight)
+
+    def extra_repr(self):
+        return f"num_parameters={self.num_parameters}"
 
 
 class GELU(Module):
@@ -80,11 +98,11 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """e^x over its sum along dim."""
+    """e^x over its sum along dim; None: see functional.softmax."""
 
     @explain_errors
-    def __init__(self, dim):
-        self.dim = check_int(type(self).__name__, "dim", dim, -math.inf)
+    def __init__(self, dim=None):
+        self.dim = None if dim is None else check_int(type(self).__name__, "dim", dim, -math.inf)
 
     def forward(self, input):
         return functional.softmax(input, self.dim)

@@ -39,10 +39,13 @@ class _Convolution(Module):
     def __init__(self, in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
                  bias, padding_mode, device, dtype):
         name = type(self).__name__
-        check_options(name, {"groups": groups, "padding_mode": padding_mode},
-                      {"groups": (1,), "padding_mode": ("zeros",)})
+        check_options(name, {"padding_mode": padding_mode}, {"padding_mode": ("zeros",)})
         self.in_channels = check_int(name, "in_channels", in_channels)
         self.out_channels = check_int(name, "out_channels", out_channels)
+        self.groups = check_int(name, "groups", groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"{name}: groups={groups} must divide in_channels={in_channels} and "
+                             f"out_channels={out_channels}")
         self.kernel_size = check_pair(name, "kernel_size", kernel_size, 1)
         self.stride = check_pair(name, "stride", stride, 1)
         self.padding = padding if isinstance(padding, str) else check_pair(name, "padding", padding, 0)
@@ -56,7 +59,7 @@ class _Convolution(Module):
         said = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
                 f"stride={self.stride}"]
         for argument, default in (("padding", (0, 0)), ("dilation", (1, 1)),
-                                  ("output_padding", (0, 0))):
+                                  ("output_padding", (0, 0)), ("groups", 1)):
             value = getattr(self, argument, default)
             if value != default:
                 said.append(f"{argument}={value}")
@@ -66,7 +69,10 @@ class _Convolution(Module):
 
 
 class Conv2d(_Convolution):
-    """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv2d. weight (O,C,KH,KW)."""
+    """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv2d.
+
+    weight (O,C/groups,KH,KW)
+    """
 
     @explain_errors
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1,
@@ -81,16 +87,17 @@ class Conv2d(_Convolution):
                          bias, padding_mode, device, dtype)
 
     def weight_channels(self):
-        return self.out_channels, self.in_channels
+        return self.out_channels, self.in_channels // self.groups
 
     def forward(self, input):
-        return conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation)
+        return conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation,
+                      self.groups)
 
 
 class ConvTranspose2d(_Convolution):
     """(N,C,H,W) -> (N,O,OH,OW), unbatched too; see functional.conv_transpose2d.
 
-    weight (C,O,KH,KW)
+    weight (C,O/groups,KH,KW)
     """
 
     @explain_errors
@@ -104,11 +111,11 @@ class ConvTranspose2d(_Convolution):
                          bias, padding_mode, device, dtype)
 
     def weight_channels(self):
-        return self.in_channels, self.out_channels
+        return self.in_channels, self.out_channels // self.groups
 
     def forward(self, input):
         return conv_transpose2d(input, self.weight, self.bias, self.stride, self.padding,
-                                self.output_padding, 1, self.dilation)
+                                self.output_padding, self.groups, self.dilation)
 
 
 class Embedding(Module):

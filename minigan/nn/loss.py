@@ -41,6 +41,18 @@ class L1Loss(_Loss):
         return functional.l1_loss(input, target, reduction=self.reduction)
 
 
+class SmoothL1Loss(_Loss):
+    """(input - target)^2 / (2 beta) near 0, |input - target| - beta / 2 elsewhere."""
+
+    @explain_errors
+    def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
+        super().__init__(size_average, reduce, reduction)
+        self.beta = check_number("SmoothL1Loss", "beta", beta, 0)
+
+    def forward(self, input, target):
+        return functional.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
 class BCELoss(_WeightedLoss):
     """Binary cross entropy of probabilities."""
 

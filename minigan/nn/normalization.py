@@ -1,9 +1,9 @@
-"""Layers that normalize: BatchNorm1d, BatchNorm2d, LayerNorm."""
+"""Layers that normalize: BatchNorm1d, BatchNorm2d, InstanceNorm2d, LayerNorm."""
 
 from minigan.tensor import Tensor
 from minigan.creation import ones, tensor, zeros
-from minigan.checks import check_int, describe, explain_errors, check_number
-from minigan.functional import batch_norm, layer_norm
+from minigan.checks import check_int, check_options, describe, explain_errors, check_number
+from minigan.functional import batch_norm, instance_norm, layer_norm
 from minigan.nn.module import Module, Parameter
 
 
@@ -54,6 +54,36 @@ class BatchNorm1d(_BatchNorm):
 class BatchNorm2d(_BatchNorm):
     """Each channel of (N,C,H,W) normalized over batch and image; see functional.batch_norm."""
     dimensions = (4,)
+
+
+class InstanceNorm2d(Module):
+    """Each channel of each image (N,C,H,W) normalized by itself; see functional.instance_norm.
+
+    Without running statistics: `momentum` changes nothing, track_running_stats=True is a
+    NotImplementedError.
+    """
+
+    @explain_errors
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False,
+                 track_running_stats=False, device=None, dtype=None):
+        name = "InstanceNorm2d"
+        check_options(name, {"track_running_stats": track_running_stats},
+                      {"track_running_stats": (False,)})
+        self.num_features = check_int(name, "num_features", num_features)
+        self.eps = check_number(name, "eps", eps, 0)
+        self.momentum, self.affine = momentum, affine
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
+        self.to(device=device, dtype=dtype)
+
+    def forward(self, input):
+        if not isinstance(input, Tensor) or input.array.ndim != 4:
+            raise ValueError(f"InstanceNorm2d: input must be a Tensor of 4 dimensions, "
+                             f"got {describe(input)}")
+        return instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
+
+    def extra_repr(self):
+        return f"{self.num_features}, eps={self.eps}, affine={self.affine}"
 
 
 class LayerNorm(Module):

@@ -1,11 +1,11 @@
-"""Layers that change the shape: flatten, unflatten, view, upsample."""
+"""Layers that change the shape: flatten, unflatten, view, upsample, pad."""
 
 import math
-from numbers import Real
 
 from minigan import functional
 from minigan.tensor import Tensor
-from minigan.checks import check_axis, check_int, check_options, describe, explain_errors
+from minigan.checks import (
+    check_axis, check_int, check_interpolation, check_options, describe, explain_errors)
 from minigan.autograd import operation
 from minigan.nn.module import Module
 
@@ -81,27 +81,68 @@ class View(Module):
 
 
 class Upsample(Module):
-    """(N,C,H,W) -> (N,C,H*s,W*s), each pixel repeated; only mode='nearest'."""
+    """(N,C,H,W) -> (N,C,OH,OW), enlarged by a factor or to a size; see functional.interpolate."""
 
     @explain_errors
     def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=None,
                  recompute_scale_factor=None):
-        check_options("Upsample", {"align_corners": align_corners,
-                                   "recompute_scale_factor": recompute_scale_factor},
-                      {"align_corners": (None,), "recompute_scale_factor": (None, False)})
-        if mode != "nearest" or size is not None:
-            raise NotImplementedError("Upsample: only mode='nearest' with a whole scale_factor is "
-                                      "supported")
-        factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * 2
-        if len(factors) != 2 or not all(
-                isinstance(s, Real) and not isinstance(s, bool) and s >= 1 and s % 1 == 0
-                for s in factors):
-            raise ValueError(f"Upsample: scale_factor must be whole and at least 1, or a pair, "
-                             f"got {describe(scale_factor)}")
-        self.scale_factor, self.mode = scale_factor, mode
+        check_options("Upsample", {"recompute_scale_factor": recompute_scale_factor},
+                      {"recompute_scale_factor": (None, False)})
+        check_interpolation("Upsample", size, scale_factor, mode, align_corners)
+        self.size, self.scale_factor, self.mode = size, scale_factor, mode
+        self.align_corners = align_corners
 
     def forward(self, input):
-        return functional.interpolate(input, scale_factor=self.scale_factor, mode=self.mode)
+        return functional.interpolate(input, self.size, self.scale_factor, self.mode,
+                                      self.align_corners)
 
     def extra_repr(self):
-        return f"scale_factor={self.scale_factor}, mode={self.mode!r}"
+        how = f"scale_factor={self.scale_factor}" if self.size is None else f"size={self.size}"
+        return f"{how}, mode={self.mode!r}"
+
+
+class PixelShuffle(Module):
+    """(N,C*r*r,H,W) -> (N,C,H*r,W*r); see functional.pixel_shuffle."""
+
+    @explain_errors
+    def __init__(self, upscale_factor):
+        self.upscale_factor = check_int("PixelShuffle", "upscale_factor", upscale_factor)
+
+    def forward(self, input):
+        return functional.pixel_shuffle(input, self.upscale_factor)
+
+    def extra_repr(self):
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class _Padding(Module):
+    """padding: an integer, or (left, right, top, bottom)."""
+
+    @explain_errors
+    def __init__(self, padding):
+        name = type(self).__name__
+        sides = padding if isinstance(padding, (tuple, list)) else (padding,) * 4
+        if len(sides) != 4:
+            raise ValueError(f"{name}: padding must be an integer or four, got {describe(padding)}")
+        self.padding = tuple(check_int(name, "padding", n, -math.inf) for n in sides)
+
+    def forward(self, input):
+        return functional.pad(input, self.padding, self.mode)
+
+    def extra_repr(self):
+        return f"{self.padding}"
+
+
+class ZeroPad2d(_Padding):
+    """Zeros around the image; see functional.pad."""
+    mode = "constant"
+
+
+class ReflectionPad2d(_Padding):
+    """The image mirrored at its edges, which are not repeated; see functional.pad."""
+    mode = "reflect"
+
+
+class ReplicationPad2d(_Padding):
+    """The outermost pixels repeated; see functional.pad."""
+    mode = "replicate"

@@ -3,8 +3,10 @@
     minigan.backends.cuda.matmul.allow_tf32 = True   matmul and linear layers; False by default
     minigan.backends.cudnn.allow_tf32 = False        convolutions; True by default
 
-float64 and the CPU never use it. (There is no cuDNN here; the name is PyTorch's.)
+float64 and the CPU never use it.
 """
+
+from minigan.backends import cudnn, mps
 
 
 class _Switch:
@@ -14,6 +16,3 @@ class _Switch:
 
 class cuda:
     matmul = _Switch(False)
-
-
-cudnn = _Switch(True)
