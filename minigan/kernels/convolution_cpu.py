@@ -4,9 +4,10 @@ import functools
 
 import numpy
 
+from minigan.device import array_module
 from minigan.functional.convolution import col2im, im2col
 from minigan.kernels import threads
-from minigan.kernels.launch import launch, whole
+from minigan.kernels.launch import contiguous, launch, whole
 
 # Up to how many lanes scatter takes longer than a product and col2im: a vector has 16 or 8.
 FEW_LANES = 4
@@ -15,8 +16,9 @@ FEW_LANES = 4
 def correlate(x, w, bias, geometry):
     """x (C,H,W,N), w (O,C,KH,KW), bias (O,) or None -> (O,OH,OW,N)."""
     (O, C), N = w.shape[:2], x.shape[3]
-    y = numpy.empty((O, *geometry.output, N), x.dtype)
-    done = numpy.empty((), "int64")
+    xp = array_module(x)
+    y = xp.empty((O, *geometry.output, N), x.dtype)
+    done = xp.empty((), "int64")
     x = whole(x)
     launch("correlate", x, 1, 1, (x, w, bias, y, numbers(N, C, O, geometry), steps(x), done,
                                   y.size, threads.threads()))
@@ -32,14 +34,15 @@ def scatter(w, g, bias, geometry):
     (O, C), N = w.shape[:2], g.shape[3]
     done = None
     if lanes_of_scatter(C, geometry) > FEW_LANES:
-        x = numpy.empty((C, *geometry.size, N), g.dtype)
-        done = numpy.empty((), "int64")
+        xp = array_module(g)
+        x = xp.empty((C, *geometry.size, N), g.dtype)
+        done = xp.empty((), "int64")
         g = whole(g)
         launch("scatter", g, 1, 1, (g, w, bias, x, numbers(N, C, O, geometry), steps(g), done,
                                     x.size, threads.threads()))
     if not done:
         x = col2im(w.reshape(O, -1).T @ g.reshape(O, -1), N, geometry)
-        x = numpy.ascontiguousarray(x if bias is None else x + bias[:, None, None, None])
+        x = contiguous(x if bias is None else x + bias[:, None, None, None])
     return x
 
 
@@ -53,7 +56,7 @@ def outer(x, g, geometry, out):
 
 def sum_of_images(g, out):
     """The sum of each channel of g (C,H,W,N), in out (C,)."""
-    g = numpy.ascontiguousarray(g)
+    g = contiguous(g)
     launch("row_sum", g, 1, 1, (g, out, len(g), g.size // len(g)))
 
 
