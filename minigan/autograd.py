@@ -29,9 +29,11 @@ def dispatched(function):
     @functools.wraps(function)
     def call(*args, **kwargs):
         twin = twins.get(function)
+        result = NotImplemented if twin is None else twin(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
         with numpy.errstate(all="ignore"):  # infinity and nan are results like others
-            result = NotImplemented if twin is None else twin(*args, **kwargs)
-            return function(*args, **kwargs) if result is NotImplemented else result
+            return function(*args, **kwargs)
 
     return call
 

@@ -536,7 +536,6 @@ def covered_calls():
     yield F.layer_norm, (x, 5, w, b), {}
     yield F.linear, (x, Tensor(random(3, 5)), Tensor(random(3))), {}
     yield F.embedding, (t, Tensor(random(4, 5))), {}
-    yield F.matmul, (x, Tensor(random(5, 3))), {}
     yield F.sum, (x,), {}
     yield F.mean, (x,), {"keepdim": True}
     for function in (F.mse_loss, F.binary_cross_entropy, F.binary_cross_entropy_with_logits):

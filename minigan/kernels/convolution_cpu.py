@@ -7,7 +7,7 @@ import numpy
 from minigan.device import array_module
 from minigan.functional.convolution import col2im, im2col
 from minigan.kernels import threads
-from minigan.kernels.launch import launch, run, whole
+from minigan.kernels.launch import contiguous, launch, run, whole
 
 # Up to how many lanes scatter takes longer than a product and col2im: a vector has 16 or 8.
 FEW_LANES = 4
@@ -30,9 +30,10 @@ def correlate(x, w, bias, geometry):
 def correlate_by_columns(done, x, w, bias, geometry, y):
     """For numbers that are not finite, beside the zeros of a padding."""
     if not done:
-        y[...] = (w.reshape(len(w), -1) @ im2col(x, geometry)).reshape(y.shape)
-        if bias is not None:
-            y += bias[:, None, None, None]
+        with numpy.errstate(all="ignore"):
+            y[...] = (w.reshape(len(w), -1) @ im2col(x, geometry)).reshape(y.shape)
+            if bias is not None:
+                y += bias[:, None, None, None]
 
 
 def scatter(w, g, bias, geometry):
@@ -40,8 +41,9 @@ def scatter(w, g, bias, geometry):
     (O, C), N = w.shape[:2], g.shape[3]
     xp = array_module(g)
     if lanes_of_scatter(C, geometry) <= FEW_LANES:
-        x = col2im(w.reshape(O, -1).T @ g.reshape(O, -1), N, geometry)
-        return xp.ascontiguousarray(x if bias is None else x + bias[:, None, None, None])
+        with numpy.errstate(all="ignore"):
+            x = col2im(w.reshape(O, -1).T @ g.reshape(O, -1), N, geometry)
+        return contiguous(x if bias is None else x + bias[:, None, None, None])
     x = xp.empty((C, *geometry.size, N), g.dtype)
     done = xp.empty((), "int64")
     g = whole(g)
@@ -55,9 +57,10 @@ def scatter_by_columns(done, w, g, bias, geometry, x):
     """For numbers that are not finite, where the kernel multiplies with zeros beside g."""
     if not done:
         O, N = len(w), g.shape[3]
-        x[...] = col2im(w.reshape(O, -1).T @ g.reshape(O, -1), N, geometry)
-        if bias is not None:
-            x += bias[:, None, None, None]
+        with numpy.errstate(all="ignore"):
+            x[...] = col2im(w.reshape(O, -1).T @ g.reshape(O, -1), N, geometry)
+            if bias is not None:
+                x += bias[:, None, None, None]
 
 
 def outer(x, g, geometry, out):
@@ -70,7 +73,7 @@ def outer(x, g, geometry, out):
 
 def sum_of_images(g, out):
     """The sum of each channel of g (C,H,W,N), in out (C,)."""
-    g = array_module(g).ascontiguousarray(g)
+    g = contiguous(g)
     launch("row_sum", g, 1, 1, (g, out, len(g), g.size // len(g)))
 
 

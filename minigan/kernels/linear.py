@@ -50,14 +50,12 @@ def linear(input, weight, bias=None):
 
 @twin_of(F.matmul)
 def matmul(input, other):
-    """On a GPU, where `cupy.matmul` cannot be captured; on a CPU of two matrices."""
+    """On a GPU, where `cupy.matmul` cannot be captured; on a CPU NumPy's is as good as any."""
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         return NotImplemented
     x, y = input.array, other.array
-    if not covered(x) or not covered(y) or x.dtype != y.dtype or is_on_gpu(x) is not is_on_gpu(y):
-        return NotImplemented
-    if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0] or (
-            isinstance(x, numpy.ndarray) and (x.ndim, y.ndim) != (2, 2)):
+    if not (is_on_gpu(x) and is_on_gpu(y) and covered(x) and covered(y)) or x.dtype != y.dtype or (
+            not x.ndim or not y.ndim or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]):
         return NotImplemented
     rows = x[None, :] if x.ndim == 1 else x        # (...,I,K)
     columns = y[:, None] if y.ndim == 1 else y     # (...,K,J)
@@ -81,7 +79,7 @@ def matmul(input, other):
 
 
 def stacked_product(a, b):
-    """a (...,I,K) @ b (...,K,J), their stacks broadcast."""
+    """a (...,I,K) @ b (...,K,J) on a GPU, their stacks broadcast."""
     if a.ndim == b.ndim == 2:
         return product(a, b)
     (I, K), J = a.shape[-2:], b.shape[-1]

@@ -29,7 +29,8 @@ def product(a, b, bias=None, out=None):
                                     1 if M * N * K < LONG else threads.threads()))
         return out
     else:
-        out = numpy.matmul(a, b, out=out)
+        with numpy.errstate(all="ignore"):
+            out = numpy.matmul(a, b, out=out)
     if bias is not None:
         launch_rows("add_bias", M, N, out, bias)
     return out
