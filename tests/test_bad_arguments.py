@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy
 import pytest
-from matplotlib.animation import PillowWriter
 from matplotlib.figure import Figure
 
 import good_calls
@@ -66,8 +65,6 @@ GLYPHS, DISTANCE_FIELDS = digits._glyphs, digits._distance_fields
 def nothing_slow(monkeypatch):
     """Pictures are not drawn in the end, and the digits' glyphs are measured only once."""
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **options: Path(path).touch())
-    monkeypatch.setattr(PillowWriter, "grab_frame", lambda self: None)
-    monkeypatch.setattr(PillowWriter, "finish", lambda self: Path(self.outfile).touch())
     monkeypatch.setattr(digits, "_glyphs", lambda: None)
     monkeypatch.setattr(digits, "_distance_fields", lambda glyphs: fields())
 

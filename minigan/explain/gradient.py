@@ -4,9 +4,8 @@ import numpy
 
 from minigan.explain.examples import find_cases
 from minigan.explain.numbers import format_array
-from minigan.gradcheck import GradcheckError, gradcheck
+from minigan.gradcheck import GradcheckError, gradcheck, value_at
 from minigan.gradcheck.cases import prepare
-from minigan.grad_mode import no_grad
 
 EPS = 1e-6
 
@@ -26,7 +25,10 @@ def compare_gradients(function, inputs, names, output):
            f"{'error':>12}")
     for name, x in checked:
         for index in some_entries(x.grad.array):
-            above, below = (loss_at(function, inputs, x, index, step, g) for step in (EPS, -EPS))
+            shift = numpy.zeros(x.shape)
+            shift[index] = EPS
+            above, below = ((g * value_at(function, inputs, x, step)).sum()
+                            for step in (shift, -shift))
             quotient = (above - below) / (2 * EPS)
             analytic = x.grad.array[index]
             entry = f"{name}[{', '.join(map(str, index))}]"
@@ -38,17 +40,6 @@ def some_entries(gradient):
     """Up to three indices: the first, the last and that of the largest entry."""
     indices = list(numpy.ndindex(gradient.shape))
     return [indices[i] for i in sorted({0, int(abs(gradient).argmax()), len(indices) - 1})]
-
-
-def loss_at(function, inputs, x, index, step, g):
-    """L with one entry of x changed by a step."""
-    here = float(x.array[index])
-    try:
-        x.array[index] = here + step
-        with no_grad():
-            return float((g * function(*inputs).array).sum())
-    finally:
-        x.array[index] = here
 
 
 def run_gradchecks(name):
