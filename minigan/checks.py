@@ -125,14 +125,11 @@ def check_bounds(name, min, max):
     return tuple(b.item() if isinstance(b, numpy.generic) else b for b in (min, max))
 
 
-def check_sizes(name, sizes):
-    """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of integers."""
+def check_sizes(name, sizes, least=-math.inf):
+    """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of integers, each at least `least`."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = tuple(sizes[0])
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, (int, numpy.integer)):
-            raise TypeError(f"{name}: expected integers, got {describe(size)}")
-    return sizes
+        sizes, = sizes
+    return tuple(check_int(name, "a size", size, least) for size in sizes)
 
 
 # The arguments of operations, as plain arrays: what NumPy would let pass in silence, or would
