@@ -80,12 +80,11 @@ def check_dtype(name, dtype, default=None):
 
 def check_axis(name, dim, ndim):
     """An axis counted from 0. ValueError if it is out of range, TypeError if no integer."""
-    if isinstance(dim, bool) or not isinstance(dim, (int, numpy.integer)):
-        raise TypeError(f"{name}: dim must be an integer, got {describe(dim)}")
+    dim = check_int(name, "dim", dim, -math.inf)
     # A 0-d tensor takes 0 and -1, as in PyTorch.
     if not -max(ndim, 1) <= dim < max(ndim, 1):
         raise ValueError(f"{name}: dim {dim} is out of range for {ndim} dimensions")
-    return int(dim) % max(ndim, 1)
+    return dim % max(ndim, 1)
 
 
 def check_axes(name, dim, ndim):

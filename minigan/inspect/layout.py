@@ -6,6 +6,7 @@ edge over several rows gets a dummy node in each row between, so that it never r
 """
 
 from bisect import bisect_right, insort
+from statistics import fmean
 
 # Over all rows, downwards and upwards in turn; more did not change the pictures that were tried.
 ORDERING_SWEEPS = 24
@@ -66,17 +67,14 @@ def reduce_crossings(table, above, below):
         position = {}
         for row in order:
             own = {node: index for index, node in enumerate(row)}
-            means = {node: mean([position[n] for n in neighbours[node]], own[node]) for node in row}
+            means = {node: fmean([position[n] for n in neighbours[node]] or [own[node]])
+                     for node in row}
             row.sort(key=means.get)
             position.update((node, index) for index, node in enumerate(row))
         count = count_crossings(table, below)
         if count < fewest:
             best, fewest = table, count
     return best
-
-
-def mean(values, default):
-    return sum(values) / len(values) if values else default
 
 
 def count_crossings(table, below):

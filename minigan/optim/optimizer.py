@@ -47,11 +47,7 @@ class Optimizer:
         if isinstance(params, (Tensor, dict)):  # both iterable, neither what is meant
             raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
                             f"got {describe(params)}")
-        try:
-            params = list(params)
-        except TypeError:
-            raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
-                            f"got {describe(params)}") from None
+        params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
         for group in groups:
             self.add_param_group(group)

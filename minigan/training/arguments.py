@@ -24,10 +24,10 @@ COMMAND_OPTIONS = {"out", "resume", "detect_anomaly"}
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser with defaults in its help and errors of one line, exit status 2."""
 
-    def __init__(self, documentation):
-        """documentation: a text, whose first line describes the script; None under python -OO."""
-        super().__init__(description=(documentation or "").partition("\n")[0],
-                         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    def __init__(self, description=None, **options):
+        """description: a text, of which the first line is shown; None under python -OO."""
+        super().__init__(description=(description or "").partition("\n")[0],
+                         formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
 
     def add_training_options(self, epochs, batch_size, lr, out):
         """The options that all training scripts have, with these defaults."""

@@ -7,14 +7,13 @@ import numpy
 import minigan
 from minigan import kernels
 from minigan.device import random_state, set_random_state
-from minigan.checks import DamagedFileError, check_type, short_repr
+from minigan.checks import DamagedFileError, check_type
 from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.serialization import read_sealed, write_sealed
 from minigan.training.arrays import as_numpy
 
 KIND, FORMAT = "checkpoint", 1
-FACTS = {"versions": dict, "random": dict, "optimisers": dict}  # those that are added here
 
 
 def write_checkpoint(path, facts, parts, arrays, previous=None):
@@ -59,10 +58,6 @@ class Checkpoint:
             raise DamagedFileError(
                 f"{path}: expected a {KIND} of format {FORMAT}, found "
                 f"{self.facts.get('kind')!r:.40} of format {self.facts.get('format')!r:.40}")
-        for name, kind in FACTS.items():
-            if not isinstance(self.facts.get(name), kind):
-                raise DamagedFileError(f"{path}: expected the fact {name!r} as {kind.__name__}, "
-                                       f"found {short_repr(self.facts.get(name))}")
 
     def restore(self, parts):
         """Load the state into Modules and Optimizers of the same names, and into the random
