@@ -53,20 +53,11 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@functools.cache
-def fields():
-    return DISTANCE_FIELDS(GLYPHS())
-
-
-GLYPHS, DISTANCE_FIELDS = digits._glyphs, digits._distance_fields
-
-
 @pytest.fixture(autouse=True)
 def nothing_slow(monkeypatch):
-    """Pictures are not drawn in the end, and the digits' glyphs are measured only once."""
+    """Pictures are not drawn in the end, and the digits' outlines are read only once."""
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **options: Path(path).touch())
-    monkeypatch.setattr(digits, "_glyphs", lambda: None)
-    monkeypatch.setattr(digits, "_distance_fields", lambda glyphs: fields())
+    monkeypatch.setattr(digits, "_outlines", functools.cache(digits._outlines))
 
 
 def good_call(function):
