@@ -140,31 +140,29 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     return finished(device_module(device).full(size, value, value.dtype), requires_grad)
 
 
-def like(name, input, dtype, device):
-    """The options for a Tensor that takes after another in what is None."""
-    return dict(dtype=check_dtype(name, dtype, input.dtype),
-                device=input.device if device is None else device)
+def like(make, input, *args, dtype, device, requires_grad):
+    """What `make` makes in the shape of another Tensor, and in its dtype and place if these are
+    None."""
+    return make(input.array.shape, *args, dtype=input.dtype if dtype is None else dtype,
+                device=input.device if device is None else device, requires_grad=requires_grad)
 
 
 @operation
 def zeros_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Zeros in the shape, dtype and place of another Tensor."""
-    return zeros(input.array.shape, **like("zeros_like", input, dtype, device),
-                 requires_grad=requires_grad)
+    return like(zeros, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation
 def ones_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Ones in the shape, dtype and place of another Tensor."""
-    return ones(input.array.shape, **like("ones_like", input, dtype, device),
-                requires_grad=requires_grad)
+    return like(ones, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation
 def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=False):
     """One value in the shape, dtype and place of another Tensor."""
-    return full(input.array.shape, fill_value, **like("full_like", input, dtype, device),
-                requires_grad=requires_grad)
+    return like(full, input, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def check_random_dtype(name, dtype):
@@ -194,15 +192,13 @@ def randn(*size, dtype=float32, device=None, requires_grad=False):
 @operation
 def rand_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`rand` in the shape, dtype and place of another Tensor."""
-    return rand(input.array.shape, **like("rand_like", input, dtype, device),
-                requires_grad=requires_grad)
+    return like(rand, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation
 def randn_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`randn` in the shape, dtype and place of another Tensor."""
-    return randn(input.array.shape, **like("randn_like", input, dtype, device),
-                 requires_grad=requires_grad)
+    return like(randn, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation

@@ -2,10 +2,7 @@
 
 import numpy
 
-from minigan.explain.examples import find_cases
-from minigan.explain.numbers import format_array
-from minigan.gradcheck import GradcheckError, gradcheck, value_at
-from minigan.gradcheck.cases import prepare
+from minigan.gradcheck import value_at
 
 EPS = 1e-6
 
@@ -42,12 +39,9 @@ def some_entries(gradient):
     return [indices[i] for i in sorted({0, int(abs(gradient).argmax()), len(indices) - 1})]
 
 
-def run_gradchecks(name):
-    """The worst error of each of the operation's gradient checks."""
-    yield f"{'configuration':40}{'worst error':>12}"
-    for case in find_cases(name):
-        try:
-            cell = f"{gradcheck(*prepare(case, 'cpu'), direction=case.direction):12.1e}"
-        except GradcheckError as error:
-            cell = f"      FAILED: {error}"
-        yield f"{case.configuration or 'plain':40}{cell}"
+def format_array(title, array):
+    """A line with the title, and the array's numbers to four decimals, indented."""
+    text = numpy.array2string(array, precision=4, suppress_small=True, max_line_width=96,
+                              threshold=1000)
+    yield f"\n{title}:"
+    yield "\n".join("    " + line if line else "" for line in text.splitlines())
