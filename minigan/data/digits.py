@@ -26,8 +26,6 @@ def load_digits(count, seed=0):
 
     If the cache cannot be written, this prints a line to stderr and keeps the digits in memory.
     """
-    count = check_int("load_digits", "count", count)
-    seed = check_int("load_digits", "seed", seed, least=0)
     name = f"digits-{RECIPE}-seed-{seed}-count-{count}-matplotlib-{version('matplotlib')}"
     folder = cache_folder() / name
     paths = folder / "images-idx3-ubyte", folder / "labels-idx1-ubyte"
