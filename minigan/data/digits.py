@@ -87,7 +87,9 @@ def _outlines():
         if NAMES == tuple(font.get_glyph_name(codes.get(ord(digit), 0)) for digit in "0123456789"):
             for digit in "0123456789":
                 font.load_char(ord(digit))
-                digits.append(Outline(*font.get_path()))
+                points, kinds = font.get_path()
+                is_point = kinds != Outline.CLOSEPOLY  # which comes with no point of its own
+                digits.append(Outline(points[is_point], kinds[is_point]))
             outlines.append(digits)
     if not outlines:
         raise RuntimeError(f"draw_digits: no font with digits among matplotlib's in {folder}")
@@ -99,12 +101,11 @@ def _render(renderer, outline, random):
     from matplotlib.path import Path as Outline
     from matplotlib.transforms import Affine2D
 
-    x, y = (outline.vertices - outline.vertices.mean(axis=0)).T
-    x, y = (20 / max(numpy.ptp(x), numpy.ptp(y)) * axis for axis in (x, y))  # in pixels
+    points = outline.vertices - outline.vertices.mean(axis=0)
+    points *= 20 / numpy.ptp(points, axis=0).max()  # in pixels
     # A slow wave bends straight strokes, as handwriting does.
-    wave = random.uniform(-1, 1, 4)
-    points = numpy.stack([x + 1.5 * wave[0] * numpy.sin(0.25 * y + numpy.pi * wave[1]),
-                          y + 1.5 * wave[2] * numpy.sin(0.25 * x + numpy.pi * wave[3])], axis=1)
+    size, phase = random.uniform(-1, 1, (2, 2))
+    points += 1.5 * size * numpy.sin(0.25 * points[:, ::-1] + numpy.pi * phase)
     distortion = (Affine2D().scale(random.uniform(0.8, 1.2), 1)
                   .skew(random.uniform(-0.4, 0.4), 0).rotate(random.uniform(-0.25, 0.25)))
     points = distortion.transform(points)
@@ -112,7 +113,7 @@ def _render(renderer, outline, random):
 
     renderer.clear()
     pen = renderer.new_gc()
-    pen.set_linewidth(random.uniform(0, 1.2))  # makes the strokes thicker
+    pen.set_linewidth(random.uniform(0, 0.8))  # makes the strokes thicker
     shape = Outline(points, outline.codes)
     renderer.draw_path(pen, shape, Affine2D().translate(CANVAS / 2, CANVAS / 2), (0, 0, 0))
     ink = numpy.asarray(renderer.buffer_rgba())[..., 3] / 255  # the share of a pixel it covers
