@@ -38,7 +38,6 @@ def load_digits(count, seed=0):
     # Missing or damaged: rendered anew either way.
     arrays = draw_digits(count, seed)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for path, array in zip(paths, arrays):
             write_idx(path, array)
     except OSError as error:

@@ -13,7 +13,7 @@ import numpy
 from minigan import functional, kernels
 from minigan.explain.columns import ILLUSTRATIONS
 from minigan.explain.gradient import compare_gradients, format_array
-from minigan.explain.source import marked_source
+from minigan.explain.source import heading, marked_source
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.gradcheck.cases import Case, all_cases, make_inputs, prepare
 
@@ -77,10 +77,6 @@ def explain(name, operation):
         except GradcheckError as error:
             cell = f"      FAILED: {error}"
         yield f"{case.configuration or 'plain':40}{cell}"
-
-
-def heading(text):
-    return f"\n{text}\n{'=' * len(text)}"
 
 
 def listing():

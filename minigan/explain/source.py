@@ -29,8 +29,7 @@ def block(function, backward):
     """The lines of a function without its docstring, those of its backward between two rules."""
     path = Path(inspect.getsourcefile(function)).relative_to(PACKAGE)
     lines, first = inspect.getsourcelines(function)
-    title = f"{path}, line {first}"
-    yield f"\n{title}\n{'=' * len(title)}"
+    yield heading(f"{path}, line {first}")
     if backward is not None:
         marked, start = inspect.getsourcelines(backward)
         start -= first
@@ -41,3 +40,7 @@ def block(function, backward):
         before, _, after = source.split('"""', 2)
         source = before.rstrip() + after
     yield source.rstrip()
+
+
+def heading(text):
+    return f"\n{text}\n{'=' * len(text)}"

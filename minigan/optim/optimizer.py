@@ -6,6 +6,7 @@ from numbers import Real
 
 from minigan.autograd import clear_gradients
 from minigan.checks import describe, explain_errors
+from minigan.creation import tensor
 from minigan.device import array_module
 from minigan.hooks import hooks
 from minigan.tensor import Tensor
@@ -214,11 +215,7 @@ class Optimizer:
                 found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
                 raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
                                  f"shape {p.shape} {found}")
-            if moment.dtype.kind not in "biuf":
-                raise TypeError(f"load_state_dict: {self.name}: {name} must be numbers, "
-                                f"got {describe(moment)}")
-            moment = moment if isinstance(moment, Tensor) else Tensor(moment)
-            state[name] = Tensor(moment.detach().to(p.device, p.dtype).array.copy())
+            state[name] = tensor(moment, dtype=p.dtype, device=p.device)
         return state
 
     def __repr__(self):
