@@ -245,17 +245,18 @@ def check_reduction(name, reduction, size_average=None, reduce=None):
 
 
 def check_classes(name, x, ignore_index):
-    """x: scores of C > 0 classes, (C,), (N,C) or (N,C,...)."""
-    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[0 if x.ndim == 1 else 1]:
+    """The axis of the classes. x: scores of C > 0 classes, (C,), (N,C) or (N,C,...)."""
+    axis = 0 if x.ndim == 1 else 1
+    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[axis]:
         raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
                          f"with C > 0, got {x.dtype} of shape {x.shape}")
     if not isinstance(ignore_index, Integral):
         raise TypeError(f"{name}: ignore_index must be an integer, got {describe(ignore_index)}")
+    return axis
 
 
-def check_indices(name, x, t, ignore_index, otherwise=""):
-    """t: a class index for each loss. otherwise: what else it could be."""
-    axis = 0 if x.ndim == 1 else 1
+def check_indices(name, x, axis, t, ignore_index, otherwise=""):
+    """t: a class index for each loss. axis: of the classes. otherwise: what else it could be."""
     shape = x.shape[:axis] + x.shape[axis + 1:]
     if t.dtype.kind not in "iu" or t.shape != shape:
         raise ValueError(f"{name}: for input of shape {x.shape}, target must hold integers of "
