@@ -13,7 +13,7 @@ from minigan.optim import Optimizer
 from minigan.serialization import read_sealed, write_sealed
 from minigan.training.arrays import as_numpy
 
-KIND, FORMAT = "checkpoint", 1
+KIND, FORMAT = "checkpoint", 2
 
 
 def write_checkpoint(path, facts, parts, arrays, previous=None):
@@ -36,12 +36,10 @@ def write_checkpoint(path, facts, parts, arrays, previous=None):
                           for key, value in part.state_dict().items())
         else:
             state = part.state_dict()
-            steps = {}
-            for number, moments in state["state"].items():
-                steps[number] = int(moments["step"])
-                arrays.update((f"optimisers/{name}/{number}/{key}", as_numpy(value))
-                              for key, value in moments.items() if key != "step")
-            facts["optimisers"][name] = {"groups": state["param_groups"], "steps": steps}
+            facts["optimisers"][name] = state["param_groups"]
+            arrays.update((f"optimisers/{name}/{number}/{key}", as_numpy(value))
+                          for number, moments in state["state"].items()
+                          for key, value in moments.items())
     write_sealed(path, facts, arrays, previous)
 
 
@@ -81,15 +79,14 @@ class Checkpoint:
                 if name.startswith(prefix)}
 
     def _optimiser_state(self, name):
-        try:
-            saved = self.facts["optimisers"][name]
-        except KeyError:
-            raise ValueError(f"{self.path}: expected an optimiser {name}, found none") from None
-        state = {int(number): {"step": step} for number, step in saved["steps"].items()}
+        groups = self.facts["optimisers"].get(name)
+        if groups is None:
+            raise ValueError(f"{self.path}: expected an optimiser {name}, found none")
+        state = {}
         for key, array in self._select(f"optimisers/{name}/").items():
             number, _, moment = key.partition("/")
-            state[int(number)][moment] = array
-        return {"state": state, "param_groups": saved["groups"]}
+            state.setdefault(int(number), {})[moment] = array
+        return {"state": state, "param_groups": groups}
 
 
 def versions():
