@@ -15,6 +15,7 @@ from minigan.tensor import Tensor
 # for what it computes are accepted only where they are off.
 OPTIONS = {"maximize": (False,), "differentiable": (False,), "foreach": (None, False, True),
            "fused": (None, False, True)}
+ALIGNMENT = 64  # numbers: where each gradient starts, for the matrix products that write it
 
 
 class Optimizer:
@@ -23,8 +24,9 @@ class Optimizer:
     param_groups  a list of dicts of options, each with its 'params'; they may be edited
     state         {parameter: {'step': Tensor, ...}}, what is remembered of each that has had a step
 
-    Parameters stay where they are. Each gets a buffer for its gradient, from which `zero_grad` only
-    takes the gradient away: the next backward pass writes into the same memory.
+    Parameters stay where they are. Their gradients lie side by side in one flat array for each
+    dtype and device, from which `zero_grad` only takes them away: the next backward pass writes
+    into the same memory.
 
     A subclass names its state, 'step' first (`state_names`), and the options that are numbers of
     at least 0 (`numbers`). It defines `update(group, params, grads, steps, ...)`, which changes
@@ -42,6 +44,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups = []
         self.state = {}
+        self._laid_out = []  # the parameters that have a place for their gradients
         if isinstance(params, (Tensor, dict)):  # both iterable, neither what is meant
             raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
                             f"got {describe(params)}")
@@ -77,7 +80,7 @@ class Optimizer:
         group = {**self.defaults, **group, "params": params}
         self.check(group)
         self.param_groups.append(group)
-        self._make_buffers()
+        self._lay_out_gradients()
 
     def check(self, group):
         """ValueError for an option that is no number of at least 0; subclasses check theirs."""
@@ -90,20 +93,32 @@ class Optimizer:
     def _parameters(self):
         return [p for group in self.param_groups for p in group["params"]]
 
-    def _make_buffers(self):
-        """Memory for the gradients of parameters that have none yet."""
-        for p in self._parameters():
-            if p.grad_buffer is None:
-                x = p.array
-                p.grad_buffer = Tensor(array_module(x).empty(x.shape, x.dtype))
+    def _lay_out_gradients(self):
+        """Give each parameter a place for its gradient, unless all have theirs already."""
+        params = self._parameters()
+        if len(params) == len(self._laid_out) and all(
+                p is q and p.grad_buffer is not None for p, q in zip(params, self._laid_out)):
+            return
+        alike = {}
+        for p in params:
+            alike.setdefault((p.dtype, p.device), []).append(p)
+        for parts in alike.values():
+            starts = [0]
+            for p in parts:
+                starts.append(starts[-1] + -(-p.array.size // ALIGNMENT) * ALIGNMENT)
+            first = parts[0].array
+            flat = array_module(first).zeros(starts[-1], first.dtype)
+            for p, start in zip(parts, starts):
+                p.grad_buffer = Tensor(flat[start:start + p.array.size].reshape(p.array.shape))
+        self._laid_out = params
 
     def zero_grad(self, set_to_none=True):
         """Forget all gradients, or with set_to_none=False fill them with zeros.
 
         Each parameter's next gradient takes the same memory again.
         """
-        self._make_buffers()
-        clear_gradients(self._parameters(), set_to_none)
+        self._lay_out_gradients()
+        clear_gradients(self._laid_out, set_to_none)
 
     def step(self):
         """Change every parameter that has a gradient."""
@@ -113,7 +128,7 @@ class Optimizer:
             hooks.observer.run("step", self.name, self._step, (), {})
 
     def _step(self):
-        self._make_buffers()
+        self._lay_out_gradients()
         captured = hooks.capture
         if captured is not None:
             captured.optimisers.append(self)
@@ -217,6 +232,10 @@ class Optimizer:
                                  f"shape {p.shape} {found}")
             state[name] = tensor(moment, dtype=p.dtype, device=p.device)
         return state
+
+    def __getstate__(self):
+        """For copies and pickles: places for gradients are a matter of this process."""
+        return {**vars(self), "_laid_out": []}
 
     def __repr__(self):
         lines = [f"Parameter group {i}: " + ", ".join(
