@@ -24,6 +24,7 @@ from minigan.training import (
     spread_within_labels)
 
 LATENT_SIZE = 100
+loss_function = nn.BCELoss()
 
 
 def make_discriminator():
@@ -48,27 +49,19 @@ def make_generator():
     )
 
 
-def one_hot(labels):
-    """(N,) to (N,10)."""
-    return minigan.eye(10)[labels]
+def sample_inputs(count):
+    """What the generator is to draw: one-hot labels (N,10) at random, and noise (N,100)."""
+    return minigan.eye(10)[minigan.randint(0, 10, (count,))], minigan.randn(count, LATENT_SIZE)
 
 
-def sample_labels(count):
-    return one_hot(minigan.randint(0, 10, (count,)))
-
-
-def sample_noise(count):
-    return minigan.randn(count, LATENT_SIZE)
-
-
-def generate(generator, noise, labels):
-    """Images (N,784) from noise (N,100) and one-hot labels (N,10)."""
+def generate(generator, labels, noise):
+    """Images (N,784) of one-hot labels (N,10), each from its noise (N,100)."""
     return generator(minigan.cat((noise, labels), dim=1))
 
 
 @minigan.no_grad()
-def generate_digit(generator, noise, digit):
-    return generate(generator, noise, one_hot(minigan.full((len(noise),), digit)))
+def generate_digit(generator, digit, noise):
+    return generate(generator, minigan.eye(10)[[digit] * len(noise)], noise)
 
 
 class ConditionalGAN:
@@ -79,7 +72,6 @@ class ConditionalGAN:
         self.generator = make_generator()
         self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr=lr)
         self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
-        self.loss_function = nn.BCELoss()
 
     def discriminate(self, images, labels):
         return self.discriminator(minigan.cat((images, labels), dim=1))
@@ -93,15 +85,15 @@ class ConditionalGAN:
         real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
 
         # 1. The discriminator sees real images: its answer should be 1.
-        loss_real = self.loss_function(self.discriminate(images, labels), real)
+        loss_real = loss_function(self.discriminate(images, labels), real)
         self.discriminator_optimiser.zero_grad()
         loss_real.backward()
         self.discriminator_optimiser.step()
 
         # 2. It sees generated images: its answer should be 0. detach() cuts the graph between the
         #    networks: only the discriminator learns here.
-        fakes = generate(self.generator, fake_noise, fake_labels).detach()
-        loss_fake = self.loss_function(self.discriminate(fakes, fake_labels), fake)
+        fakes = generate(self.generator, fake_labels, fake_noise).detach()
+        loss_fake = loss_function(self.discriminate(fakes, fake_labels), fake)
         self.discriminator_optimiser.zero_grad()
         loss_fake.backward()
         self.discriminator_optimiser.step()
@@ -110,8 +102,8 @@ class ConditionalGAN:
         #    gradient comes through the discriminator, which is frozen meanwhile: the gradients of
         #    its own weights are not needed here, and skipping them is faster.
         self.discriminator.requires_grad_(False)
-        fakes = generate(self.generator, noise_for_g, labels_for_g)
-        loss_g = self.loss_function(self.discriminate(fakes, labels_for_g), real)
+        fakes = generate(self.generator, labels_for_g, noise_for_g)
+        loss_g = loss_function(self.discriminate(fakes, labels_for_g), real)
         self.generator_optimiser.zero_grad()
         loss_g.backward()
         self.generator_optimiser.step()
@@ -123,20 +115,17 @@ class ConditionalGAN:
 def train(gan, dataset, args, training):
     """All epochs of a Run; saves samples and the generator after each."""
     loader = DataLoader(dataset, batch_size=args.batch_size)
-    training.register(loader, discriminator=gan.discriminator, generator=gan.generator,
-                      discriminator_optimiser=gan.discriminator_optimiser,
-                      generator_optimiser=gan.generator_optimiser)
-    fixed_noise = sample_noise(8)  # the same in every epoch, to see how the images change
-    real_labels, real, _ = dataset.batch(slice(0, 1000))
+    training.register(loader, **vars(gan))  # what checkpoints hold
     train_step = training.capture(gan.train_step)
+    fixed_noise = minigan.randn(8, LATENT_SIZE)  # in every epoch, to see how the images change
+    real_labels, real, _ = dataset.batch(slice(0, 1000))
     for epoch in training.epochs(args.epochs):
         for _, images, labels in training.batches():
             n = len(images)
-            losses = train_step(images, labels, sample_labels(n), sample_noise(n),
-                                sample_labels(n), sample_noise(n))
+            losses = train_step(images, labels, *sample_inputs(n), *sample_inputs(n))
             training.log(losses, n)
 
-        samples = [generate_digit(gan.generator, fixed_noise, digit) for digit in range(10)]
+        samples = [generate_digit(gan.generator, digit, fixed_noise) for digit in range(10)]
         plot_sample_grid(minigan.cat(samples), training.folder / f"samples/epoch_{epoch:03d}.png",
                          rows=10, title=f"epoch {epoch}")
         minigan.save(gan.generator, training.folder / f"generators/epoch_{epoch:03d}.npz")
@@ -152,8 +141,9 @@ def draw_digit(digit, folder):
         raise ValueError(f"{folder}: holds no generators of a run of cgan.py")
     generator = make_generator()
     generator.load_state_dict(minigan.load(saved[-1]))
-    return plot_sample_grid(generate_digit(generator, sample_noise(6), digit),
-                            Path(folder) / f"label_{digit}.png", rows=2, title=f"label {digit}")
+    images = generate_digit(generator, digit, minigan.randn(6, LATENT_SIZE))
+    return plot_sample_grid(images, Path(folder) / f"label_{digit}.png", rows=2,
+                            title=f"label {digit}")
 
 
 def main():

@@ -23,8 +23,8 @@ from minigan.training import (
     ArgumentParser, check_gan, plot_sample_grid, positive_int, run, save_animation, spread_ratio)
 
 LATENT_SIZE = 100
-SHOWN = 24        # pictures in a grid
-MAX_FRAMES = 40   # of the animation
+SHOWN = 24  # pictures in a grid
+loss_function = nn.BCELoss()
 
 
 def make_activation(name):
@@ -72,10 +72,6 @@ def make_generator(channels, activation):
     )
 
 
-def sample_noise(count):
-    return minigan.randn(count, LATENT_SIZE)
-
-
 class DCGAN:
     """Both networks, their optimisers and the training step."""
 
@@ -84,7 +80,6 @@ class DCGAN:
         self.generator = make_generator(channels, activation)
         self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr=lr)
         self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
-        self.loss_function = nn.BCELoss()
 
     def train_step(self, images, fake_noise, noise_for_g):
         """One step on real pictures (N,3,128,128): the losses of its three parts.
@@ -95,7 +90,7 @@ class DCGAN:
         real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
 
         # 1. The discriminator sees real pictures: its answer should be 1.
-        loss_real = self.loss_function(self.discriminator(images), real)
+        loss_real = loss_function(self.discriminator(images), real)
         self.discriminator_optimiser.zero_grad()
         loss_real.backward()
         self.discriminator_optimiser.step()
@@ -103,7 +98,7 @@ class DCGAN:
         # 2. It sees generated pictures: its answer should be 0. detach() cuts the graph between
         #    the networks: only the discriminator learns here.
         fakes = self.generator(fake_noise).detach()
-        loss_fake = self.loss_function(self.discriminator(fakes), fake)
+        loss_fake = loss_function(self.discriminator(fakes), fake)
         self.discriminator_optimiser.zero_grad()
         loss_fake.backward()
         self.discriminator_optimiser.step()
@@ -112,7 +107,7 @@ class DCGAN:
         #    gradient comes through the discriminator, which is frozen meanwhile: the gradients of
         #    its own weights are not needed here, and skipping them is faster.
         self.discriminator.requires_grad_(False)
-        loss_g = self.loss_function(self.discriminator(self.generator(noise_for_g)), real)
+        loss_g = loss_function(self.discriminator(self.generator(noise_for_g)), real)
         self.generator_optimiser.zero_grad()
         loss_g.backward()
         self.generator_optimiser.step()
@@ -123,12 +118,9 @@ class DCGAN:
 
 @minigan.no_grad()
 def generate(generator, noise, batch_size):
-    """Pictures (S,3,128,128) from noise (S,100), as the training makes them.
-
-    The generator stays in training mode, and in batches of the training's size: its batch-norms
-    then normalize by each batch's own statistics, as in the pictures that the discriminator was
-    shown. With eval() they would use running averages, under which nothing was trained; at batch 1
-    the pictures come out grey. Generating does move these averages, but nothing reads them.
+    """Pictures (S,3,128,128) from noise (S,100), as the training makes them: in training mode and
+    in batches of its size, so that batch-norms normalize each batch by its own statistics. With
+    eval() they would use running averages, under which nothing was trained.
     """
     return minigan.cat([generator(noise[start:start + batch_size])
                         for start in range(0, len(noise), batch_size)])
@@ -137,11 +129,10 @@ def generate(generator, noise, batch_size):
 def train(gan, dataset, args, training):
     """All epochs, or --steps, of a Run; saves pictures and the generator on the way."""
     loader = DataLoader(dataset, args.batch_size, shuffle=True, seed=args.seed)
-    training.register(loader, discriminator=gan.discriminator, generator=gan.generator,
-                      discriminator_optimiser=gan.discriminator_optimiser,
-                      generator_optimiser=gan.generator_optimiser)
+    training.register(loader, **vars(gan))  # what checkpoints hold
+    train_step = training.capture(gan.train_step)
     # Whole batches: a smaller last one would be normalized unlike the others.
-    fixed_noise = sample_noise(-(-SHOWN // args.batch_size) * args.batch_size)
+    fixed_noise = minigan.randn(-(-SHOWN // args.batch_size) * args.batch_size, LATENT_SIZE)
     real = dataset.batch(slice(0, SHOWN))
 
     def show():
@@ -151,23 +142,23 @@ def train(gan, dataset, args, training):
         minigan.save(gan.generator, training.folder / "generator.npz")
         return spread_ratio(pictures, real, pairs=200)
 
-    train_step = training.capture(gan.train_step)
     for _ in training.epochs(args.epochs, args.steps):
         for images in training.batches(ReadAhead):
             if training.step % args.show_every == 0:
                 spread = show()
                 if training.step:  # at first all pictures are grey
                     check_gan(training, spread)
-            n = len(images)
-            training.log(train_step(images, sample_noise(n), sample_noise(n)), n)
+            noise = minigan.randn(2, len(images), LATENT_SIZE)
+            training.log(train_step(images, noise[0], noise[1]), len(images))
+
     print(f"{training.step} steps of {args.batch_size} in {training.seconds:.0f} s: "
           f"{1000 * training.seconds / training.step:.0f} ms a step, pictures included")
     spread = show()
-    grids = sorted(training.folder.glob("samples/step_*.png"))
-    apart = -(-len(grids) // MAX_FRAMES)
-    print(save_animation(grids[::-apart][::-1], training.folder / "samples.gif"))  # the last too
     print(f"spread: the pictures are {spread:.2f} times as far from each other as real ones (near "
           f"0: the generator has collapsed)")
+    grids = sorted(training.folder.glob("samples/step_*.png"))
+    apart = -(-len(grids) // 40)  # at most 40 frames, the last grid among them
+    print(save_animation(grids[::-apart][::-1], training.folder / "samples.gif"))
 
 
 def main():
@@ -192,10 +183,7 @@ def main():
         spread_ratio(few, few)  # pictures that are all the same are an error
         training = parser.start_run(args)
     with training:
-        gan = DCGAN(args.channels, args.activation, args.lr)
-        for name, network in (("discriminator", gan.discriminator), ("generator", gan.generator)):
-            print(f"{name}: {sum(p.numel() for p in network.parameters()):,} parameters")
-        train(gan, dataset, args, training)
+        train(DCGAN(args.channels, args.activation, args.lr), dataset, args, training)
 
 
 if __name__ == "__main__":

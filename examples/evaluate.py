@@ -106,7 +106,8 @@ def evaluate_cgan(generators, train_set, test_set):
     figures = {"label share, %": [], "Fréchet distance": [], "spread": []}
     for epoch, generator in generators.items():
         labels = minigan.randint(0, 10, (n,))
-        images = cgan.generate(generator, cgan.sample_noise(n), cgan.one_hot(labels))
+        noise = minigan.randn(n, cgan.LATENT_SIZE)
+        images = cgan.generate(generator, minigan.eye(10)[labels], noise)
         share = label_share(classifier, images, labels)
         distance = frechet_distance(features_of(features, images), real_features)
         spread = spread_ratio(images, real)
@@ -131,7 +132,7 @@ def load_dcgan(folder, settings):
 def evaluate_dcgan(generator, real, batch_size):
     """The figures, as evaluate_cgan gives them."""
     count = -(-PICTURES // batch_size) * batch_size  # whole batches, see dcgan.generate
-    pictures = dcgan.generate(generator, dcgan.sample_noise(count), batch_size)
+    pictures = dcgan.generate(generator, minigan.randn(count, dcgan.LATENT_SIZE), batch_size)
     spread = spread_ratio(pictures, real)
     print(f"spread: {count} pictures are {spread:.2f} times as far from each other as real ones")
     return {"spread": [spread]}, {}

@@ -80,12 +80,11 @@ def check_dtype(name, dtype, default=None):
 
 def check_axis(name, dim, ndim):
     """An axis counted from 0. ValueError if it is out of range, TypeError if no integer."""
-    if isinstance(dim, bool) or not isinstance(dim, (int, numpy.integer)):
-        raise TypeError(f"{name}: dim must be an integer, got {describe(dim)}")
+    dim = check_int(name, "dim", dim, -math.inf)
     # A 0-d tensor takes 0 and -1, as in PyTorch.
     if not -max(ndim, 1) <= dim < max(ndim, 1):
         raise ValueError(f"{name}: dim {dim} is out of range for {ndim} dimensions")
-    return int(dim) % max(ndim, 1)
+    return dim % max(ndim, 1)
 
 
 def check_axes(name, dim, ndim):
@@ -125,14 +124,11 @@ def check_bounds(name, min, max):
     return tuple(b.item() if isinstance(b, numpy.generic) else b for b in (min, max))
 
 
-def check_sizes(name, sizes):
-    """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of integers."""
+def check_sizes(name, sizes, least=-math.inf):
+    """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of integers, each at least `least`."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = tuple(sizes[0])
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, (int, numpy.integer)):
-            raise TypeError(f"{name}: expected integers, got {describe(size)}")
-    return sizes
+        sizes, = sizes
+    return tuple(check_int(name, "a size", size, least) for size in sizes)
 
 
 # The arguments of operations, as plain arrays: what NumPy would let pass in silence, or would
@@ -371,17 +367,18 @@ def check_reduction(name, reduction, size_average=None, reduce=None):
 
 
 def check_classes(name, x, ignore_index):
-    """x: scores of C > 0 classes, (C,), (N,C) or (N,C,...)."""
-    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[0 if x.ndim == 1 else 1]:
+    """The axis of the classes. x: scores of C > 0 classes, (C,), (N,C) or (N,C,...)."""
+    axis = 0 if x.ndim == 1 else 1
+    if x.ndim == 0 or x.dtype.kind != "f" or not x.shape[axis]:
         raise ValueError(f"{name}: input must be floating-point of shape (C,), (N,C) or (N,C,...) "
                          f"with C > 0, got {x.dtype} of shape {x.shape}")
     if not isinstance(ignore_index, Integral):
         raise TypeError(f"{name}: ignore_index must be an integer, got {describe(ignore_index)}")
+    return axis
 
 
-def check_indices(name, x, t, ignore_index, otherwise=""):
-    """t: a class index for each loss. otherwise: what else it could be."""
-    axis = 0 if x.ndim == 1 else 1
+def check_indices(name, x, axis, t, ignore_index, otherwise=""):
+    """t: a class index for each loss. axis: of the classes. otherwise: what else it could be."""
     shape = x.shape[:axis] + x.shape[axis + 1:]
     if t.dtype.kind not in "iu" or t.shape != shape:
         raise ValueError(f"{name}: for input of shape {x.shape}, target must hold integers of "

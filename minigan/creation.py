@@ -5,11 +5,10 @@ from numbers import Integral
 
 import numpy
 
-from minigan.checks import check_dtype
 from minigan.tensor import Tensor
 from minigan.device import (
     bool as boolean, device_module, float32, float64, generator, int32, int64, to_device, uint8)
-from minigan.checks import check_int, describe, check_number
+from minigan.checks import check_dtype, check_int, check_number, check_sizes, describe
 from minigan.autograd import operation
 
 
@@ -134,40 +133,31 @@ def finished(array, requires_grad):
     return result.requires_grad_() if requires_grad else result
 
 
-def sizes(name, size):
-    """zeros(2, 3) and zeros((2, 3)) both as (2, 3); ValueError for a negative size."""
-    shape = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    if not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 0 for n in shape):
-        raise ValueError(f"{name}: sizes must be integers of at least 0, got "
-                         f"{describe(shape)}")
-    return tuple(int(n) for n in shape)
-
-
 @operation
 def zeros(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    dtype = check_dtype("zeros", dtype, float32)
-    return finished(device_module(device).zeros(sizes("zeros", size), dtype), requires_grad)
+    size, dtype = check_sizes("zeros", size, 0), check_dtype("zeros", dtype, float32)
+    return finished(device_module(device).zeros(size, dtype), requires_grad)
 
 
 @operation
 def ones(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of ones."""
-    dtype = check_dtype("ones", dtype, float32)
-    return finished(device_module(device).ones(sizes("ones", size), dtype), requires_grad)
+    size, dtype = check_sizes("ones", size, 0), check_dtype("ones", dtype, float32)
+    return finished(device_module(device).ones(size, dtype), requires_grad)
 
 
 @operation
 def empty(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor whose values are whatever the memory held: to be filled."""
-    dtype = check_dtype("empty", dtype, float32)
-    return finished(device_module(device).empty(sizes("empty", size), dtype), requires_grad)
+    size, dtype = check_sizes("empty", size, 0), check_dtype("empty", dtype, float32)
+    return finished(device_module(device).empty(size, dtype), requires_grad)
 
 
 @operation
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """A Tensor of one value; a Python float makes it float32, an integer int64."""
-    size = sizes("full", (size,))
+    size = check_sizes("full", (size,), 0)
     if isinstance(fill_value, numpy.generic):
         fill_value = fill_value.item()
     value = as_array(fill_value, dtype, device)
@@ -176,31 +166,29 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     return finished(device_module(device).full(size, value, value.dtype), requires_grad)
 
 
-def like(name, input, dtype, device):
-    """The options for a Tensor that takes after another in what is None."""
-    return dict(dtype=check_dtype(name, dtype, input.dtype),
-                device=input.device if device is None else device)
+def like(make, input, *args, dtype, device, requires_grad):
+    """What `make` makes in the shape of another Tensor, and in its dtype and place if these are
+    None."""
+    return make(input.array.shape, *args, dtype=input.dtype if dtype is None else dtype,
+                device=input.device if device is None else device, requires_grad=requires_grad)
 
 
 @operation
 def zeros_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Zeros in the shape, dtype and place of another Tensor."""
-    return zeros(input.array.shape, **like("zeros_like", input, dtype, device),
-                 requires_grad=requires_grad)
+    return like(zeros, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation
 def ones_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Ones in the shape, dtype and place of another Tensor."""
-    return ones(input.array.shape, **like("ones_like", input, dtype, device),
-                requires_grad=requires_grad)
+    return like(ones, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation
 def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=False):
     """One value in the shape, dtype and place of another Tensor."""
-    return full(input.array.shape, fill_value, **like("full_like", input, dtype, device),
-                requires_grad=requires_grad)
+    return like(full, input, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def check_random_dtype(name, dtype):
@@ -215,7 +203,7 @@ def check_random_dtype(name, dtype):
 def rand(*size, dtype=float32, device=None, requires_grad=False):
     """Uniform random numbers, 0 <= x < 1, from the device's stream (see `manual_seed`)."""
     dtype = check_random_dtype("rand", dtype)
-    drawn = generator(device).random(sizes("rand", size), dtype=dtype)
+    drawn = generator(device).random(check_sizes("rand", size, 0), dtype=dtype)
     return finished(device_module(device).asarray(drawn), requires_grad)
 
 
@@ -223,22 +211,20 @@ def rand(*size, dtype=float32, device=None, requires_grad=False):
 def randn(*size, dtype=float32, device=None, requires_grad=False):
     """Normal random numbers, mean 0 and variance 1, from the device's stream."""
     dtype = check_random_dtype("randn", dtype)
-    drawn = generator(device).standard_normal(sizes("randn", size), dtype=dtype)
+    drawn = generator(device).standard_normal(check_sizes("randn", size, 0), dtype=dtype)
     return finished(device_module(device).asarray(drawn), requires_grad)
 
 
 @operation
 def rand_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`rand` in the shape, dtype and place of another Tensor."""
-    return rand(input.array.shape, **like("rand_like", input, dtype, device),
-                requires_grad=requires_grad)
+    return like(rand, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation
 def randn_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`randn` in the shape, dtype and place of another Tensor."""
-    return randn(input.array.shape, **like("randn_like", input, dtype, device),
-                 requires_grad=requires_grad)
+    return like(randn, input, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @operation
@@ -249,7 +235,7 @@ def randint(low, high, size=None, dtype=int64, device=None):
     """
     if size is None:
         low, high, size = 0, low, high
-    shape = sizes("randint", (size,))
+    shape = check_sizes("randint", (size,), 0)
     dtype = check_dtype("randint", dtype, int64)
     low, high = (check_int("randint", name, value, -math.inf)
                  for name, value in (("low", low), ("high", high)))

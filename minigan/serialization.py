@@ -174,21 +174,17 @@ def _write_npz(path, arrays):
 
 
 def _read_npz(path):
-    import zipfile
-
     with open(path, "rb") as file:
         try:
-            # NumPy stops reading an entry where the array ends by its header, and so checks no
-            # CRC-32 where that was damaged.
-            with zipfile.ZipFile(file) as archive:
-                names, damaged = archive.namelist(), archive.testzip()
-            if damaged is not None:
-                raise DamagedFileError(f"{path}: entry {damaged!r:.80}: expected an .npy array of "
-                                       f"the CRC-32 in the archive, found a damaged one")
-            if len({name.removesuffix(".npy") for name in names}) < len(names):
-                raise ValueError("several entries have the same name")
-            file.seek(0)
             with numpy.load(file, allow_pickle=False) as archive:
+                # NumPy stops reading an entry where the array ends by its header, and so checks no
+                # CRC-32 where that was damaged.
+                damaged, names = archive.zip.testzip(), archive.zip.namelist()
+                if damaged is not None:
+                    raise DamagedFileError(f"{path}: entry {damaged!r:.80}: expected an .npy array "
+                                           f"of the CRC-32 in the archive, found a damaged one")
+                if len({name.removesuffix(".npy") for name in names}) < len(names):
+                    raise ValueError("several entries have the same name")
                 arrays = dict(archive)
         except (DamagedFileError, MemoryError):
             raise

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy
 import pytest
-from matplotlib.animation import PillowWriter
 from matplotlib.figure import Figure
 
 import good_calls
@@ -54,22 +53,11 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@functools.cache
-def fields():
-    return DISTANCE_FIELDS(GLYPHS())
-
-
-GLYPHS, DISTANCE_FIELDS = digits._glyphs, digits._distance_fields
-
-
 @pytest.fixture(autouse=True)
 def nothing_slow(monkeypatch):
-    """Pictures are not drawn in the end, and the digits' glyphs are measured only once."""
+    """Pictures are not drawn in the end, and the digits' outlines are read only once."""
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **options: Path(path).touch())
-    monkeypatch.setattr(PillowWriter, "grab_frame", lambda self: None)
-    monkeypatch.setattr(PillowWriter, "finish", lambda self: Path(self.outfile).touch())
-    monkeypatch.setattr(digits, "_glyphs", lambda: None)
-    monkeypatch.setattr(digits, "_distance_fields", lambda glyphs: fields())
+    monkeypatch.setattr(digits, "_outlines", functools.cache(digits._outlines))
 
 
 def good_call(function):

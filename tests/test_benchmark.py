@@ -281,7 +281,7 @@ def test_networks_arrive_as_they_were():
 def test_profile(tmp_path):
     result = run("--profile", "--workload", "cnn-1", cwd=tmp_path, script="benchmark.py")
     assert result.returncode == 0, result.stderr
-    conv2d, = [line.split() for line in result.stdout.splitlines() if line.startswith("conv2d")]
+    conv2d, = [line.split() for line in result.stdout.splitlines() if line.startswith("conv2d ")]
     assert conv2d[:2] == ["conv2d", "2"]  # twice in one step, whatever the number of steps
     assert "between the operations" in result.stdout
 

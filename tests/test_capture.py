@@ -35,8 +35,8 @@ def game_step():
     gan = cgan.ConditionalGAN(1e-3)
 
     def inputs():
-        return (minigan.rand(3, 784), cgan.sample_labels(3), cgan.sample_labels(3),
-                cgan.sample_noise(3), cgan.sample_labels(3), cgan.sample_noise(3))
+        labels, _ = cgan.sample_inputs(3)
+        return minigan.rand(3, 784), labels, *cgan.sample_inputs(3), *cgan.sample_inputs(3)
 
     return (gan.train_step, [gan.discriminator, gan.generator],
             [gan.discriminator_optimiser, gan.generator_optimiser], inputs)

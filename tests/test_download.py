@@ -47,7 +47,7 @@ def server():
 def test_download_fetches_once(tmp_path, server, kind, capsys):
     data.download_mnist(tmp_path / "new", [f"{server.address}/{kind}/"], FILES)
     assert server.asked == [f"/{kind}/one.gz", f"/{kind}/two.gz"]
-    assert "one.gz: 0.0" in capsys.readouterr().err
+    assert "/one.gz, " in capsys.readouterr().err
     content = (tmp_path / "new" / "two.gz").read_bytes()
     assert content == (CONTENT if kind == "plain" else gzip.compress(CONTENT))
     data.download_mnist(tmp_path / "new", [f"{server.address}/{kind}/"], FILES)
@@ -63,7 +63,7 @@ def test_download_fetches_once(tmp_path, server, kind, capsys):
     ("other", "expected content of SHA-256 .*, found "),
     ("page", "expected content of SHA-256 .*, found "),
     ("missing", "404"),
-    ("half", "bytes, the connection ended after"),
+    ("half", "bytes read, .* more expected"),
     ("torn", "truncated or damaged"),
 ])
 def test_download_goes_to_the_next_mirror(tmp_path, server, kind, reason):

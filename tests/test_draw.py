@@ -91,10 +91,10 @@ def test_names_are_quoted():
 def game_loss():
     """The loss of the generator in a step of the conditional GAN, and names for its leaves."""
     gan = cgan.ConditionalGAN(1e-4)
-    labels, noise = cgan.sample_labels(1), cgan.sample_noise(1)
+    labels, noise = cgan.sample_inputs(1)
     real = minigan.ones(1, 1)
-    images = cgan.generate(gan.generator, noise, labels)
-    loss = gan.loss_function(gan.discriminate(images, labels), real)
+    images = cgan.generate(gan.generator, labels, noise)
+    loss = cgan.loss_function(gan.discriminate(images, labels), real)
     return loss, {"D": gan.discriminator, "G": gan.generator, "labels": labels, "real": real}
 
 

@@ -253,7 +253,7 @@ def test_both_damaged_and_none_at_all(tmp_path):
 
 def test_a_state_that_is_no_checkpoint(tmp_path):
     minigan.save(nn.Linear(1, 1), tmp_path / "checkpoint.h5")
-    with pytest.raises(DamagedFileError, match="expected a checkpoint of format 1, found 'state'"):
+    with pytest.raises(DamagedFileError, match="expected a checkpoint of format 2, found 'state'"):
         runs.find_checkpoint(tmp_path)
 
 

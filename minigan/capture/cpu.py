@@ -68,6 +68,7 @@ class Recording:
                 self.structure.entries(group["params"])
         self.watch_options()
         self.counters = Counters(tape)
+        self.finds_gradients = tape.finds_gradients()
 
     def watch_options(self):
         self.options = Watch()
@@ -89,7 +90,7 @@ class Recording:
             if not self.tape.has_its_modules():
                 return False
             self.attributes = attribute_changes()
-        return not self.tape.other_gradients or self.tape.is_valid()
+        return not self.finds_gradients or self.tape.is_valid()
 
     def replay(self):
         """Repeat the step, arrays and the host's part. Gives what it returns."""

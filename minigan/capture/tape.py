@@ -234,8 +234,7 @@ class Tape(HostWork):
         return [(tensor, array, requires_grad) for tensor, array, _, requires_grad in self._watched
                 if id(tensor) not in gradients]
 
-    @property
-    def other_gradients(self):
+    def finds_gradients(self):
         """Whether it found gradients that are not where an optimiser wants them."""
         return any(gradient is not None and gradient is not ANY and gradient is not BUFFER
                    for gradient in self.gradients.values())

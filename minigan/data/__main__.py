@@ -32,17 +32,10 @@ def _format_range(sizes):
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _parser(prog, description, **_):
-    """Also what argparse makes the commands' parsers with; its other arguments are ignored."""
-    parser = ArgumentParser(description)
-    parser.prog = prog
-    return parser
-
-
 def main():
-    parser = _parser("python -m minigan.data", "Make HDF5 files of colour images, and show them.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND",
-                                     parser_class=_parser)
+    parser = ArgumentParser("Make HDF5 files of colour images, and show them.",
+                            prog="python -m minigan.data")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     packing = commands.add_parser(
         "pack", help="make a file of the images in a folder",
@@ -66,10 +59,8 @@ def main():
     showing.set_defaults(run=show)
 
     arguments = parser.parse_args()
-    try:
+    with commands.choices[arguments.command].report_errors():
         arguments.run(arguments)
-    except (OSError, ValueError) as error:
-        parser.exit(2, f"python -m minigan.data {arguments.command}: error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ FILES = {
     "t10k-labels-idx1-ubyte.gz":
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-PART = 1 << 16  # bytes read at a time
 
 
 @explain_errors
@@ -49,22 +48,20 @@ def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
     folder.mkdir(parents=True, exist_ok=True)
     reasons = []
     for mirror in mirrors:
-        try:
-            while missing:
-                name = missing[0]
-                content = _fetch(mirror.rstrip("/") + "/" + name, files[name], timeout)
-                write_atomically(folder / name, content)
-                missing.pop(0)
+        while missing:
+            name = missing[0]
+            try:
+                content = _fetch(f"{mirror.rstrip('/')}/{name}", files[name], timeout)
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                reasons.append(f"\n  {mirror}: {str(error) or type(error).__name__}")
+                break
+            write_atomically(folder / name, content)
+            missing.pop(0)
+        else:
             return
-        except _Unusable as error:
-            reasons.append(f"\n  {mirror}: {error}")
     raise ConnectionError(
         f"mnist: {missing[0]} could not be downloaded into {folder}:{''.join(reasons)}\n"
         f"`--data digits` needs no network, and `--data FOLDER` reads MNIST's files from a folder")
-
-
-class _Unusable(Exception):
-    """A mirror returned no file, or a wrong one."""
 
 
 def _is_intact(path, expected):
@@ -76,15 +73,13 @@ def _is_intact(path, expected):
 
 
 def _fetch(url, expected, timeout):
-    """The response from this URL, its decompressed content checked. Raises _Unusable."""
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as response:
-            body = _read_response(response, url.rpartition("/")[2])
-        found = _hex_digest(io.BufferedReader(io.BytesIO(body)), url)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise _Unusable(str(error) or type(error).__name__) from error
+    """The response from this URL. ValueError if its decompressed content is another one."""
+    with urllib.request.urlopen(url, timeout=timeout) as response:
+        print(f"downloading {url}, {response.length or 0:,} bytes", file=sys.stderr)
+        body = response.read()
+    found = _hex_digest(io.BufferedReader(io.BytesIO(body)), url)
     if found != expected:
-        raise _Unusable(f"expected content of SHA-256 {expected}, found {found}")
+        raise ValueError(f"expected content of SHA-256 {expected}, found {found}")
     return body
 
 
@@ -95,20 +90,3 @@ def _hex_digest(file, name):
         for part in read_parts(content, math.inf):
             digest.update(part)
     return digest.hexdigest()
-
-
-def _read_response(response, name):
-    """The whole body; the progress is printed to stderr. ValueError if it is cut short."""
-    total = int(response.headers.get("Content-Length", 0))
-    of_total = f" of {total / 1e6:.1f}" if total else ""
-    # On a terminal the line is rewritten as the download goes on; in a log it appears once.
-    start = "\r" if sys.stderr.isatty() else ""
-    body = bytearray()
-    while chunk := response.read(PART):
-        body += chunk
-        if start:
-            print(f"{start}{name}: {len(body) / 1e6:.1f}{of_total} MB", end="", file=sys.stderr)
-    print(f"{start}{name}: {len(body) / 1e6:.1f}{of_total} MB", file=sys.stderr)
-    if total and len(body) != total:
-        raise ValueError(f"{name}: expected {total} bytes, the connection ended after {len(body)}")
-    return bytes(body)

@@ -52,7 +52,6 @@ def open_faces(count=1200, seed=0):
             progress.advance()
     file.flush()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, file.id.get_file_image())
     except OSError as error:
         print(f"faces: not cached for the next run: {error}", file=sys.stderr)

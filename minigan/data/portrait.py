@@ -7,7 +7,6 @@ maximum of two distances is the intersection of their shapes, the minimum is the
 Lengths are in units of UNIT pixels; a head is about 2 units high.
 """
 
-import copy
 import math
 
 import numpy
@@ -23,14 +22,13 @@ def paint_portrait(height, width, look):
     _paint_hair_behind(picture, look)
     _paint_body(picture, look)
     _paint_head(picture, look)
-    middle = picture.middle()
-    _paint_mouth(middle, look)
-    _paint_nose(middle, look)
-    _paint_eyes(middle, look)
+    _paint_mouth(picture, look)
+    _paint_nose(picture, look)
+    _paint_eyes(picture, look)
     _paint_hair(picture, look)
-    _paint_brows(middle, look)
+    _paint_brows(picture, look)
     if look.glasses:
-        _paint_glasses(middle, look)
+        _paint_glasses(picture, look)
     return numpy.rint(255 * picture.pixels.clip(0, 1)).astype(numpy.uint8).transpose(1, 2, 0)
 
 
@@ -58,15 +56,6 @@ class _Picture:
         # Light for head and hair: from the side and from above.
         self.light = 1 + look.shadow * (look.light * self.u - 0.7 * self.v)
         self.head = _head(self.u, self.v, look)
-
-    def middle(self):
-        """The part with eyes, nose and mouth, as a view: painting these needs no other pixels."""
-        part = copy.copy(self)
-        rows = numpy.flatnonzero(numpy.abs(self.y[:, 0] - 0.25) < 0.9)
-        columns = numpy.flatnonzero(numpy.abs(self.x[0]) < 1.05)
-        for name, array in vars(self).items():
-            setattr(part, name, array[..., rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1])
-        return part
 
     def paint(self, distance, colour, opacity=1.0, softness=1.0):
         """Cover a shape with a colour (3,1,1) or (3,H,W); its edge is `softness` pixels wide."""

@@ -8,8 +8,7 @@ from minigan.training import ArgumentParser, run
 def main():
     parser = ArgumentParser("Explain an operation of minigan.functional: its formula, its source, "
                             "and its gradient against finite differences. Without a name, list "
-                            "the operations.")
-    parser.prog = "python -m minigan.explain"
+                            "the operations.", prog="python -m minigan.explain")
     parser.add_argument("operation", nargs="?", metavar="OPERATION", help="such as conv2d")
     name = parser.parse_args().operation
     if functional.relu.__doc__ is None:

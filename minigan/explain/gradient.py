@@ -2,11 +2,7 @@
 
 import numpy
 
-from minigan.explain.examples import find_cases
-from minigan.explain.numbers import format_array
-from minigan.gradcheck import GradcheckError, gradcheck
-from minigan.gradcheck.cases import prepare
-from minigan.grad_mode import no_grad
+from minigan.gradcheck import value_at
 
 EPS = 1e-6
 
@@ -26,7 +22,10 @@ def compare_gradients(function, inputs, names, output):
            f"{'error':>12}")
     for name, x in checked:
         for index in some_entries(x.grad.array):
-            above, below = (loss_at(function, inputs, x, index, step, g) for step in (EPS, -EPS))
+            shift = numpy.zeros(x.shape)
+            shift[index] = EPS
+            above, below = ((g * value_at(function, inputs, x, step)).sum()
+                            for step in (shift, -shift))
             quotient = (above - below) / (2 * EPS)
             analytic = x.grad.array[index]
             entry = f"{name}[{', '.join(map(str, index))}]"
@@ -40,23 +39,9 @@ def some_entries(gradient):
     return [indices[i] for i in sorted({0, int(abs(gradient).argmax()), len(indices) - 1})]
 
 
-def loss_at(function, inputs, x, index, step, g):
-    """L with one entry of x changed by a step."""
-    here = float(x.array[index])
-    try:
-        x.array[index] = here + step
-        with no_grad():
-            return float((g * function(*inputs).array).sum())
-    finally:
-        x.array[index] = here
-
-
-def run_gradchecks(name):
-    """The worst error of each of the operation's gradient checks."""
-    yield f"{'configuration':40}{'worst error':>12}"
-    for case in find_cases(name):
-        try:
-            cell = f"{gradcheck(*prepare(case, 'cpu'), direction=case.direction):12.1e}"
-        except GradcheckError as error:
-            cell = f"      FAILED: {error}"
-        yield f"{case.configuration or 'plain':40}{cell}"
+def format_array(title, array):
+    """A line with the title, and the array's numbers to four decimals, indented."""
+    text = numpy.array2string(array, precision=4, suppress_small=True, max_line_width=96,
+                              threshold=1000)
+    yield f"\n{title}:"
+    yield "\n".join("    " + line if line else "" for line in text.splitlines())

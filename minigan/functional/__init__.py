@@ -1,12 +1,13 @@
 """Every differentiable operation: one function each, its backward inside it."""
 
 from minigan.functional.activation import (
-    dropout, dropout2d, gelu, leaky_relu, log_softmax, prelu, relu, sigmoid, softmax, softplus, tanh)
+    gelu, leaky_relu, log_softmax, prelu, relu, sigmoid, softmax, softplus, tanh)
 from minigan.functional.arithmetic import (
     abs, add, argmax, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, div, eq, exp, ge, gt,
     le, log, lt, matmul, max, mean, min, mul, ne, neg, pow, sqrt, sub, sum)
 from minigan.functional.conversion import to, type
 from minigan.functional.convolution import conv2d, conv_transpose2d
+from minigan.functional.dropout import dropout, dropout2d
 from minigan.functional.inplace import (
     add_, assign, clamp_, copy_, div_, masked_fill_, mul_, normal_, scatter_, sub_, uniform_)
 from minigan.functional.instance_norm import instance_norm

@@ -1,14 +1,13 @@
-"""Functions applied to each element, softmax along one dimension, and dropout."""
+"""Functions applied to each element, and softmax along one dimension."""
 
 import math
 import warnings
 
-import numpy
-
 from minigan.autograd import node, operation, sum_in_float64
 from minigan.checks import check_axis, check_floating, check_prelu, describe
-from minigan.device import array_module, device_of, generator
+from minigan.device import array_module
 from minigan.functional.arithmetic import floating
+from minigan.functional.special import normal_cdf
 from minigan.tensor import Tensor
 
 
@@ -106,29 +105,6 @@ def gelu(input: Tensor, approximate="none"):
     return node(0.5 * x * (1 + h), (input,), backward)
 
 
-# NumPy has no erf. 1 - Phi(|x|) = exp(-x^2 / 2) * P(t) with t = (|x| - 4) / (|x| + 4), where P is
-# smooth on -1 < t < 1. These are the coefficients of its Chebyshev approximation of degree 20,
-# computed with 40 digits and rewritten in powers of t, lowest first: Phi's error is below 1e-14.
-TAIL = (
-    0.09441064130197564, -0.17039772154858526, 0.12437925533777237, -0.07170740732923692,
-    0.030864804160505896, -0.008492095643151888, 0.0005075613167637769, 0.0006388152179024613,
-    -0.00018717891557490325, -4.556105469862134e-05, 2.8626758468702e-05, 4.647422752004802e-06,
-    -4.250867324182471e-06, -8.528562824314902e-07, 5.823751860794946e-07, 2.2410073064495773e-07,
-    -2.290579504416151e-08, -5.6832801509940644e-08, -2.5655702790756822e-08, 8.523624554385759e-09,
-    7.0939837376080894e-09)
-
-
-def normal_cdf(x):
-    """Phi(x), the normal distribution's cumulative function, in x's dtype."""
-    xp = array_module(x)
-    t = (xp.abs(x) - 4) / (xp.abs(x) + 4)
-    tail = 0
-    for coefficient in TAIL[::-1]:  # Horner's rule
-        tail = tail * t + coefficient
-    tail = tail * xp.exp(-x * x / 2)
-    return xp.where(x < 0, tail, 1 - tail)
-
-
 @operation
 def softplus(input: Tensor, beta=1.0, threshold=20.0):
     """log(1 + e^(beta x)) / beta, as x itself where beta x > threshold."""
@@ -184,36 +160,3 @@ def log_softmax_of(x, axis):
     xp = array_module(x)
     x = x - x.max(axis=axis, keepdims=True)
     return x - xp.log(xp.exp(x).sum(axis=axis, keepdims=True))
-
-
-@operation
-def dropout(input: Tensor, p=0.5, training=True, inplace=False):
-    """Each element zeroed with probability p, the others scaled by 1 / (1 - p); in training only.
-
-    N. Srivastava et al., Dropout, 2014.
-    """
-    return dropped("dropout", input, p, training, input.array.shape)
-
-
-@operation
-def dropout2d(input: Tensor, p=0.5, training=True, inplace=False):
-    """As dropout, for whole channels of (N,C,H,W). ValueError for any other shape."""
-    if input.array.ndim != 4:
-        raise ValueError(f"dropout2d: input must have shape (N,C,H,W), got {input.shape}")
-    return dropped("dropout2d", input, p, training, (*input.shape[:2], 1, 1))
-
-
-def dropped(name, input, p, training, shape):
-    """Dropout with one random number for each element of a shape that broadcasts to the input's."""
-    p = float(p)
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p must lie between 0 and 1, got {p}")
-    if not training or p == 0:
-        return input
-    x = input.array
-    check_floating(name, x)
-    xp = array_module(x)
-    kept = generator(device_of(x)).random(shape, dtype=numpy.float32) >= p
-    scale = 1 / (1 - p) if p < 1 else 0
-    return node(xp.where(kept, x * scale, 0), (input,), lambda g: (xp.where(kept, g * scale, 0),),
-                name)

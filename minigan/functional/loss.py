@@ -147,17 +147,17 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, size_average=None,
     x, t = input.array, target.array
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must lie in 0..1, got {label_smoothing}")
-    check_classes("cross_entropy", x, ignore_index)
+    axis = check_classes("cross_entropy", x, ignore_index)
     check_reduction("cross_entropy", reduction, size_average, reduce)
-    axis = 0 if x.ndim == 1 else 1
-    w = class_weight("cross_entropy", weight, x)
+    w = class_weight("cross_entropy", weight, x, axis)
     if t.dtype.kind == "f":
         check_target("cross_entropy", x, t)
         C = x.shape[axis]
         q, counts, divisor = (t + label_smoothing * (1 / C - t)) * w, True, x.size / C
     else:
-        check_indices("cross_entropy", x, t, ignore_index, " or probabilities of the input's shape")
-        q, counts, divisor = one_hot(x, t, w, ignore_index, label_smoothing)
+        check_indices("cross_entropy", x, axis, t, ignore_index,
+                      " or probabilities of the input's shape")
+        q, counts, divisor = one_hot(x, axis, t, w, ignore_index, label_smoothing)
     xp = array_module(x)
     log_p = log_softmax_of(x, axis)
     # A class that is not a target counts for nothing, even an impossible one: log p = -inf.
@@ -189,11 +189,11 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, igno
     weight, ignore_index and errors as in cross_entropy.
     """
     x, t = input.array, target.array
-    check_classes("nll_loss", x, ignore_index)
+    axis = check_classes("nll_loss", x, ignore_index)
     check_reduction("nll_loss", reduction, size_average, reduce)
-    check_indices("nll_loss", x, t, ignore_index)
-    axis = 0 if x.ndim == 1 else 1
-    q, counts, divisor = one_hot(x, t, class_weight("nll_loss", weight, x), ignore_index)
+    check_indices("nll_loss", x, axis, t, ignore_index)
+    w = class_weight("nll_loss", weight, x, axis)
+    q, counts, divisor = one_hot(x, axis, t, w, ignore_index)
     xp = array_module(x)
     losses = -xp.where(q == 0, 0, q * x).sum(axis=axis)  # as in cross_entropy
     loss, share = reduced(xp.asarray(losses), reduction, divisor)
@@ -205,13 +205,12 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, igno
     return node(loss, (input, target), backward)
 
 
-def one_hot(x, t, w, ignore_index, label_smoothing=0):
+def one_hot(x, axis, t, w, ignore_index, label_smoothing=0):
     """Class indices t as target probabilities q in the shape of the scores x.
 
     Gives (q times the weights w, where q counts, what a mean divides by: the weights met).
     """
     xp = array_module(x)
-    axis = 0 if x.ndim == 1 else 1
     C = x.shape[axis]
     t = xp.expand_dims(t, axis)
     counts = t != ignore_index
@@ -226,9 +225,8 @@ def one_hot(x, t, w, ignore_index, label_smoothing=0):
     return q + (label_smoothing * counts * (w / C - q)).astype(x.dtype), counts, divisor
 
 
-def class_weight(name, weight, x):
+def class_weight(name, weight, x, axis):
     """The classes' weights in a shape that broadcasts against the scores x; 1 for None."""
-    axis = 0 if x.ndim == 1 else 1
     check_constant(name, "weight", weight, x.shape[axis:axis + 1])
     if weight is None:
         return 1

@@ -65,33 +65,55 @@ def gradcheck(function, inputs, eps=1e-6, tolerance=1e-6, direction=False, seed=
     random = numpy.random.default_rng([seed, 1])
     # From here on everything is compared on the CPU, wherever the function computes.
     cotangent = numpy.asarray(random.standard_normal(output.shape))
-    if direction:
-        return _check_direction(function, inputs, checked, output, cotangent, eps, tolerance,
-                                random)
-    return _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance)
-
-
-def _check_jacobian(function, inputs, checked, output, cotangent, eps, tolerance):
-    rows = [[] for _ in checked]
-    for k in range(output.numel()):
-        unit = numpy.zeros(output.numel())
-        unit[k] = 1
-        for row, g in zip(rows, _gradients(checked, output, unit.reshape(output.shape))):
-            row.append(g.ravel())
-    products = _gradients(checked, output, cotangent)
+    gradients = _gradients(checked, output, cotangent)
+    jacobian = [] if direction else [_gradients(checked, output, unit)
+                                     for unit in units(output.shape)]
     worst = 0.0
-    for i, (x, row, product) in enumerate(zip(checked, rows, products)):
-        numeric = _jacobian(function, inputs, x, output.numel(), eps)
-        worst = max(worst, _compare(f"input {i}", numpy.stack(row), numeric, tolerance))
-        worst = max(worst, _compare(f"input {i} with a random cotangent", product.ravel(),
-                                    cotangent.ravel() @ numeric, tolerance))
-    # A backward may branch on which inputs need a gradient: in the first layer of a network the
-    # weight does and the input does not.
-    for i, (x, product) in enumerate(zip(checked, products)):
-        alone, = _gradients([x], _output_for(x, function, inputs, checked), cotangent)
-        worst = max(worst, _compare(f"input {i}, the only one with a gradient",
-                                    alone.ravel(), product.ravel(), tolerance))
+    for i, (x, g) in enumerate(zip(checked, gradients)):
+        if direction:
+            d = numpy.asarray(random.standard_normal(x.shape))
+            numeric = numpy.vdot(cotangent, derivative(function, inputs, x, d, eps))
+            pairs = [(" along a random direction", numpy.vdot(g, d), numeric)]
+        else:
+            # Both as matrices: entry (k, j) is d output[k] / d x[j].
+            analytic = numpy.reshape([row[i] for row in jacobian], (output.numel(), x.numel()))
+            numeric = [derivative(function, inputs, x, unit, eps) for unit in units(x.shape)]
+            numeric = numpy.reshape(numeric, (x.numel(), output.numel())).T
+            # A backward may branch on which inputs need a gradient: in the first layer of a
+            # network the weight does and the input does not.
+            alone, = _gradients([x], _output_for(x, function, inputs, checked), cotangent)
+            pairs = [("", analytic, numeric),
+                     (" with a random cotangent", g.ravel(), cotangent.ravel() @ numeric),
+                     (" as the only one with a gradient", alone, g)]
+        for how, analytic, numeric in pairs:
+            worst = max(worst, _compare(f"input {i}{how}", analytic, numeric, tolerance))
     return worst
+
+
+def units(shape):
+    """Arrays of zeros with a single 1, at each entry in turn."""
+    for index in numpy.ndindex(shape):
+        unit = numpy.zeros(shape)
+        unit[index] = 1
+        yield unit
+
+
+def derivative(function, inputs, x, direction, eps):
+    """The central difference of the function's value along a direction of one of its inputs."""
+    above, below = (value_at(function, inputs, x, step * direction) for step in (eps, -eps))
+    return (above - below) / (2 * eps)
+
+
+def value_at(function, inputs, x, shift):
+    """The function's value, on the CPU, with `shift` added to one of its inputs."""
+    here = x.array.copy()
+    try:
+        x.array[...] = here + array_module(here).asarray(shift)
+        with no_grad():
+            # A copy: the function may return a view of the input, which is about to change.
+            return copy_to_cpu(function(*inputs).array)
+    finally:
+        x.array[...] = here
 
 
 def _output_for(x, function, inputs, checked):
@@ -103,25 +125,6 @@ def _output_for(x, function, inputs, checked):
     finally:
         for other in checked:
             other.requires_grad_()
-
-
-def _check_direction(function, inputs, checked, output, cotangent, eps, tolerance, random):
-    worst = 0.0
-    for i, (x, g) in enumerate(zip(checked, _gradients(checked, output, cotangent))):
-        d = numpy.asarray(random.standard_normal(x.shape))
-        step = eps * array_module(x.array).asarray(d)
-        here = x.array.copy()
-        try:
-            x.array[...] = here + step
-            above = _value(function, inputs)
-            x.array[...] = here - step
-            below = _value(function, inputs)
-        finally:
-            x.array[...] = here
-        numeric = numpy.vdot(cotangent, (above - below) / (2 * eps))
-        worst = max(worst, _compare(f"input {i} along a random direction",
-                                    numpy.vdot(g, d), numeric, tolerance))
-    return worst
 
 
 def _gradients(checked, output, cotangent):
@@ -136,28 +139,6 @@ def _gradients(checked, output, cotangent):
     for x in checked:
         x.grad = None
     return gradients
-
-
-def _jacobian(function, inputs, x, outputs, eps):
-    """Central differences: entry (k, i) is d output[k] / d x[i]."""
-    columns = numpy.empty((outputs, x.numel()))
-    for i, index in enumerate(numpy.ndindex(x.shape)):
-        here = float(x.array[index])
-        try:
-            x.array[index] = here + eps
-            above = _value(function, inputs)
-            x.array[index] = here - eps
-            below = _value(function, inputs)
-        finally:
-            x.array[index] = here
-        columns[:, i] = (above - below).ravel() / (2 * eps)
-    return columns
-
-
-def _value(function, inputs):
-    with no_grad():
-        # A copy: the function may return a view of the input, which is about to change.
-        return copy_to_cpu(function(*inputs).array)
 
 
 def copy_to_cpu(array):

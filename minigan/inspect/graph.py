@@ -3,6 +3,7 @@
 A node is a Tensor: an operation's result or a leaf. Drawing a graph leaves it as it is.
 """
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,18 +50,13 @@ def dot(loss, names=None):
              '    node [shape=box, style=filled, fontname="monospace", fontsize=10];']
     for i, node in enumerate(nodes):
         style = ', style="filled,rounded"' if node.kind == "operation" else ""
-        label = quote(f"{node.title}\n{node.shape}")
+        # DOT escapes what JSON does: quotes, backslashes and line breaks.
+        label = json.dumps(f"{node.title}\n{node.shape}", ensure_ascii=False)
         lines.append(f"    n{i} [label={label}, fillcolor=\"{KINDS[node.kind][1]}\"{style}];")
     for edge in edges:
         lines.append(f"    n{edge.source} -> n{edge.target}"
                      + ("" if edge.has_gradient else " [style=dashed]") + ";")
     return "\n".join([*lines, "}"]) + "\n"
-
-
-def quote(text):
-    """A DOT string: quotes and backslashes are escaped, and \\n breaks the line."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
 
 
 def draw(loss, path="graph.png", names=None):

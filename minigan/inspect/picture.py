@@ -5,7 +5,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
 from minigan.inspect.graph import KINDS
-from minigan.inspect.layout import STRONG, layout, spread
+from minigan.inspect.layout import layout
 
 FONT, SIZE = "DejaVu Sans Mono", 8.5  # a monospaced font that comes with matplotlib
 LETTER = 0.602 * SIZE / 72            # the width of its characters
@@ -39,11 +39,13 @@ def draw_graph(nodes, edges):
     def top(row):
         return MARGIN + row * (HEIGHT + BETWEEN)
 
-    positions = [(MARGIN + x, top(row)) for x, row in zip(centres, rows)]
-    starts, ends = edge_ends(edges, routes, positions, widths, nodes)
-    for edge, route, start, end in zip(edges, routes, starts, ends):
+    entries = entry_points(edges, routes, centres, widths)
+    for edge, route, entry in zip(edges, routes, entries):
+        start = (MARGIN + centres[edge.source], top(rows[edge.source]) + HEIGHT)
         between = [(MARGIN + x, top(rows[edge.source] + 1 + i)) for i, x in enumerate(route)]
+        end = (MARGIN + entry, top(rows[edge.target]))
         add_edge(axes, start, between, end, edge.has_gradient)
+    positions = [(MARGIN + x, top(row)) for x, row in zip(centres, rows)]
     for i, (node, (x, y), w) in enumerate(zip(nodes, positions, widths)):
         add_box(axes, x - w / 2, y, w, HEIGHT, node.kind, is_last=i == len(nodes) - 1)
         add_text(axes, x, y + 0.36 * HEIGHT, titles[i], weight="bold")
@@ -59,37 +61,18 @@ def shorten_title(node):
     return title if len(title) <= LONGEST else f"{title[:half]}...{title[1 - half:]}"
 
 
-def edge_ends(edges, routes, positions, widths, nodes):
-    """The points where each edge leaves its source and enters its target. Edges at the same side
-    of a box are sorted by where they lead, so that they do not cross; an edge that leaves alone
-    does so in the middle."""
-    starts, ends = [None] * len(edges), [None] * len(edges)
-    for node, (x, y) in enumerate(positions):
-        leaving, entering = [], []  # (where it leads, weight, index of the edge)
-        for i, (edge, route) in enumerate(zip(edges, routes)):
-            weight = STRONG if nodes[edge.source].kind == "operation" else 1
-            route = [MARGIN + passed for passed in route]
-            if edge.source == node:
-                leaving.append(((*route, positions[edge.target][0])[0], weight, i))
-            if edge.target == node:
-                entering.append(((positions[edge.source][0], *route)[-1], weight, i))
-        if len(leaving) == 1:
-            leaving = [(x, *leaving[0][1:])]
-        for group, points, side in ((leaving, starts, y + HEIGHT), (entering, ends, y)):
-            group.sort()
-            for (_, _, i), port in zip(group, ports(group, x, widths[node])):
-                points[i] = (port, side)
-    return starts, ends
-
-
-def ports(group, x, width):
-    """Positions on one side of a box with centre x, for edges sorted by where they lead."""
-    step = min(0.14, 0.84 * width / max(1, len(group)))
-    left, right = x - 0.42 * width, x + 0.42 * width
-    last = len(group) - 1
-    ideal = [min(max(leads_to, left + i * step), right - (last - i) * step)
-             for i, (leads_to, _, _) in enumerate(group)]
-    return spread(ideal, [weight for _, weight, _ in group], [0] * len(group), step)
+def entry_points(edges, routes, centres, widths):
+    """Where each edge enters its target's upper side: side by side, sorted by where they come
+    from, so that they do not cross."""
+    entries = [0.0] * len(edges)
+    for node, (centre, width) in enumerate(zip(centres, widths)):
+        entering = sorted(((centres[edge.source], *route)[-1], i)
+                          for i, (edge, route) in enumerate(zip(edges, routes))
+                          if edge.target == node)
+        step = min(0.14, 0.84 * width / max(1, len(entering)))
+        for place, (_, i) in enumerate(entering):
+            entries[i] = centre + step * (place - (len(entering) - 1) / 2)
+    return entries
 
 
 def add_edge(axes, start, between, end, has_gradient):

@@ -86,35 +86,20 @@ class profile(Observer):
         total = self.seconds
         if self.start is not None:  # still inside
             total += time.perf_counter() - self.start
-        share = 100 / (total or 1)
-        names = {name: 0.0 for name, _ in self.rows}
-        for (name, _), (_, seconds) in self.rows.items():
-            names[name] += seconds
-        lines = [f"{'operation':32}{'forward':>20}{'new':>10}{'backward, step':>20}{'new':>10}"
-                 f"{'share':>8}"]
-        for name in sorted(names, key=names.get, reverse=True):
-            cells = "".join(self.cell(name, phases)
-                            for phases in (("forward",), ("backward", "step")))
-            lines.append(f"{name:32}{cells}{share * names[name]:7.1f}%")
-        between = total - sum(names.values())
-        lines.append(f"{'between the operations':62}{1e6 * between / self.steps:>17,.1f} us{'':10}"
-                     f"{share * between:7.1f}%")
-        new = [sum(size for (_, phase), size in self.bytes.items() if (phase == "forward") == first)
-               for first in (True, False)]
-        new = [format_bytes(size / self.steps) for size in new]
-        lines.append(f"{'total':52}{new[0]:>10}{1e6 * total / self.steps:>17,.1f} us"
-                     f"{new[1]:>10}")
+        rows = [(name if phase == "forward" else f"{name}, {phase}", calls, seconds,
+                 self.bytes.get((name, phase), 0)) for (name, phase), (calls, seconds)
+                in sorted(self.rows.items(), key=lambda row: row[1][1], reverse=True)]
+        between = total - sum(seconds for _, _, seconds, _ in rows)
+        rows += [("between the operations", 0, between, 0),
+                 ("total", 0, total, sum(self.bytes.values()))]
+        lines = [f"{'operation':40}{'calls':>8}{'us a call':>14}{'us':>14}{'new':>15}{'share':>9}"]
+        for name, calls, seconds, size in rows:
+            count = f"{calls / self.steps:g}" if calls else ""
+            each = f"{1e6 * seconds / calls:,.1f}" if calls else ""
+            new = format_bytes(size / self.steps) if size else "-"
+            lines.append(f"{name:40}{count:>8}{each:>14}{1e6 * seconds / self.steps:>14,.1f}"
+                         f"{new:>15}{100 * seconds / (total or 1):>8.1f}%")
         return "\n".join(lines)
-
-    def cell(self, name, phases):
-        """Calls in a step, the time of one and the new memory of all; blank if there are none."""
-        for phase in phases:
-            if (name, phase) in self.rows:
-                calls, seconds = self.rows[name, phase]
-                new = self.bytes.get((name, phase), 0) / self.steps
-                return (f"{f'{calls / self.steps:g} x {1e6 * seconds / calls:,.1f} us':>20}"
-                        f"{format_bytes(new) if new else '-':>10}")
-        return " " * 30
 
 
 def new_memory(result, function, args, kwargs, nested):

@@ -3,7 +3,7 @@
 import math
 
 from minigan import functional
-from minigan.checks import check_options, check_int, describe, explain_errors, check_number
+from minigan.checks import check_int, check_number, check_reduction, explain_errors
 from minigan.nn.module import Module
 
 
@@ -12,11 +12,7 @@ class _Loss(Module):
 
     @explain_errors
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
-        check_options(type(self).__name__, {"size_average": size_average, "reduce": reduce},
-                      {"size_average": (None,), "reduce": (None,)})
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', "
-                             f"got {describe(reduction)}")
+        check_reduction(type(self).__name__, reduction, size_average, reduce)
         self.reduction = reduction
 
 

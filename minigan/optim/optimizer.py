@@ -6,6 +6,7 @@ from numbers import Real
 
 from minigan.autograd import clear_gradients
 from minigan.checks import describe, explain_errors
+from minigan.creation import tensor
 from minigan.device import array_module
 from minigan.hooks import hooks
 from minigan.tensor import Tensor
@@ -47,11 +48,7 @@ class Optimizer:
         if isinstance(params, (Tensor, dict)):  # both iterable, neither what is meant
             raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
                             f"got {describe(params)}")
-        try:
-            params = list(params)
-        except TypeError:
-            raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
-                            f"got {describe(params)}") from None
+        params = list(params)
         groups = params if params and isinstance(params[0], dict) else [{"params": params}]
         for group in groups:
             self.add_param_group(group)
@@ -236,11 +233,7 @@ class Optimizer:
                 found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
                 raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
                                  f"shape {p.shape} {found}")
-            if moment.dtype.kind not in "biuf":
-                raise TypeError(f"load_state_dict: {self.name}: {name} must be numbers, "
-                                f"got {describe(moment)}")
-            moment = moment if isinstance(moment, Tensor) else Tensor(moment)
-            state[name] = Tensor(moment.detach().to(p.device, p.dtype).array.copy())
+            state[name] = tensor(moment, dtype=p.dtype, device=p.device)
         return state
 
     def __getstate__(self):

@@ -14,11 +14,3 @@ from minigan.training.plots import (
 from minigan.training.progress import Progress
 from minigan.training.runs import Every, Run, RunEnded
 from minigan.training.samples import plot_sample_grid, save_animation
-
-__all__ = ["ArgumentParser", "Checkpoint", "Every", "LabelShare", "Progress", "Run", "RunEnded",
-           "check_gan", "confusion_matrix", "discriminator_warning", "features_of",
-           "folder_or_name", "format_confusion", "frechet_distance",
-           "generator_warning", "label_share", "mean_distance", "output_folder",
-           "plot_feature_maps", "plot_history", "plot_losses", "plot_predictions",
-           "plot_sample_grid", "positive_float", "positive_int", "run",
-           "save_animation", "spread_ratio", "spread_within_labels"]

@@ -24,10 +24,10 @@ COMMAND_OPTIONS = {"out", "resume", "detect_anomaly"}
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser with defaults in its help and errors of one line, exit status 2."""
 
-    def __init__(self, documentation):
-        """documentation: a text, whose first line describes the script; None under python -OO."""
-        super().__init__(description=(documentation or "").partition("\n")[0],
-                         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    def __init__(self, description=None, **options):
+        """description: a text, of which the first line is shown; None under python -OO."""
+        super().__init__(description=(description or "").partition("\n")[0],
+                         formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
 
     def add_training_options(self, epochs, batch_size, lr, out):
         """The options that all training scripts have, with these defaults."""
@@ -65,24 +65,22 @@ class ArgumentParser(argparse.ArgumentParser):
         if args.resume is None:
             return args
         with self.report_errors():
-            args.checkpoint = find_checkpoint(args.resume or args.out)
-        facts, folder = args.checkpoint.facts, args.checkpoint.path.parent
-        if facts["script"] != self.prog:
-            self.error(f"--resume: {folder} holds a run of {facts['script']}")
-        absent = object()
-        given = vars(self.parse_args(namespace=argparse.Namespace(
-            **{action.dest: absent for action in self._actions})))
-        for name, value in facts["settings"].items():
-            if given.get(name, absent) is absent:
-                setattr(args, name, value)
-            elif name not in CHANGEABLE and value != to_json(given[name]):
+            checkpoint = find_checkpoint(args.resume or args.out)
+        settings, folder = checkpoint.facts["settings"], checkpoint.path.parent
+        if checkpoint.facts["script"] != self.prog:
+            self.error(f"--resume: {folder} holds a run of {checkpoint.facts['script']}")
+        # Parsed again: where an option is not given, argparse keeps what the namespace holds.
+        args = self.parse_args(namespace=argparse.Namespace(**{**settings, "out": None}))
+        for name, value in settings.items():
+            now = to_json(getattr(args, name))
+            if name not in CHANGEABLE and value != now:
                 self.error(f"--{name.replace('_', '-')}: the run was started with {value}, and "
-                           f"cannot continue with {to_json(given[name])}")
-        if given["out"] is not absent and args.resume and not same_folder(args.out, folder):
+                           f"cannot continue with {now}")
+        if args.out is not None and args.resume and not same_folder(args.out, folder):
             self.error(f"--out {args.out}: the run of {args.resume} continues in its own folder")
         if isinstance(args.checkpoint_every, str):
             args.checkpoint_every = steps_or_time(args.checkpoint_every)
-        args.out = str(folder)
+        args.out, args.checkpoint = str(folder), checkpoint
         return args
 
     def start_run(self, args, **options):

@@ -17,3 +17,14 @@ def as_numpy(values):
     if array.dtype.kind not in "biuf":
         raise TypeError(f"expected numbers, got {describe(values)}")
     return array
+
+
+def as_classes(name, argument, values, classes):
+    """Integers in 0..classes-1 as a NumPy array (N,) with N > 0. ValueError for anything else."""
+    values = as_numpy(values)
+    if values.ndim != 1 or not values.size:
+        raise ValueError(f"{name}: {argument} must have shape (N,) with N > 0, got {values.shape}")
+    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= classes:
+        raise ValueError(f"{name}: {argument} must be integers in 0..{classes - 1}, got "
+                         f"{values.dtype} from {values.min()} to {values.max()}")
+    return values

@@ -7,14 +7,13 @@ import numpy
 import minigan
 from minigan import kernels
 from minigan.device import random_state, set_random_state
-from minigan.checks import DamagedFileError, check_type, short_repr
+from minigan.checks import DamagedFileError, check_type
 from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.serialization import read_sealed, write_sealed
 from minigan.training.arrays import as_numpy
 
-KIND, FORMAT = "checkpoint", 1
-FACTS = {"versions": dict, "random": dict, "optimisers": dict}  # those that are added here
+KIND, FORMAT = "checkpoint", 2
 
 
 def write_checkpoint(path, facts, parts, arrays, previous=None):
@@ -37,12 +36,10 @@ def write_checkpoint(path, facts, parts, arrays, previous=None):
                           for key, value in part.state_dict().items())
         else:
             state = part.state_dict()
-            steps = {}
-            for number, moments in state["state"].items():
-                steps[number] = int(moments["step"])
-                arrays.update((f"optimisers/{name}/{number}/{key}", as_numpy(value))
-                              for key, value in moments.items() if key != "step")
-            facts["optimisers"][name] = {"groups": state["param_groups"], "steps": steps}
+            facts["optimisers"][name] = state["param_groups"]
+            arrays.update((f"optimisers/{name}/{number}/{key}", as_numpy(value))
+                          for number, moments in state["state"].items()
+                          for key, value in moments.items())
     write_sealed(path, facts, arrays, previous)
 
 
@@ -59,10 +56,6 @@ class Checkpoint:
             raise DamagedFileError(
                 f"{path}: expected a {KIND} of format {FORMAT}, found "
                 f"{self.facts.get('kind')!r:.40} of format {self.facts.get('format')!r:.40}")
-        for name, kind in FACTS.items():
-            if not isinstance(self.facts.get(name), kind):
-                raise DamagedFileError(f"{path}: expected the fact {name!r} as {kind.__name__}, "
-                                       f"found {short_repr(self.facts.get(name))}")
 
     def restore(self, parts):
         """Load the state into Modules and Optimizers of the same names, and into the random
@@ -86,15 +79,14 @@ class Checkpoint:
                 if name.startswith(prefix)}
 
     def _optimiser_state(self, name):
-        try:
-            saved = self.facts["optimisers"][name]
-        except KeyError:
-            raise ValueError(f"{self.path}: expected an optimiser {name}, found none") from None
-        state = {int(number): {"step": step} for number, step in saved["steps"].items()}
+        groups = self.facts["optimisers"].get(name)
+        if groups is None:
+            raise ValueError(f"{self.path}: expected an optimiser {name}, found none")
+        state = {}
         for key, array in self._select(f"optimisers/{name}/").items():
             number, _, moment = key.partition("/")
-            state[int(number)][moment] = array
-        return {"state": state, "param_groups": saved["groups"]}
+            state.setdefault(int(number), {})[moment] = array
+        return {"state": state, "param_groups": groups}
 
 
 def versions():

@@ -3,7 +3,7 @@
 import numpy
 
 from minigan.checks import check_int, explain_errors
-from minigan.training.arrays import as_numpy
+from minigan.training.arrays import as_classes, as_numpy
 
 
 @explain_errors
@@ -15,15 +15,11 @@ def confusion_matrix(labels, predictions, classes=10):
     Row: the true class; column: the predicted one. ValueError for other shapes or values.
     """
     classes = check_int("confusion_matrix", "classes", classes)
-    labels, predictions = as_numpy(labels), as_numpy(predictions)
-    if labels.ndim != 1 or labels.shape != predictions.shape or not labels.size:
-        raise ValueError(f"confusion_matrix: expected labels and predictions of one shape (N,) "
-                         f"with N > 0, got {labels.shape} and {predictions.shape}")
-    for name, values in (("labels", labels), ("predictions", predictions)):
-        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= classes:
-            raise ValueError(f"confusion_matrix: {name} must be integers in "
-                             f"0..{classes - 1}, got {values.dtype} from {values.min()} "
-                             f"to {values.max()}")
+    labels = as_classes("confusion_matrix", "labels", labels, classes)
+    predictions = as_classes("confusion_matrix", "predictions", predictions, classes)
+    if len(labels) != len(predictions):
+        raise ValueError(f"confusion_matrix: {len(labels)} labels, but {len(predictions)} "
+                         f"predictions")
     cells = labels.astype("int64") * classes + predictions.astype("int64")
     return numpy.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 

@@ -14,6 +14,7 @@ from minigan.creation import tensor
 from minigan.checks import check_callable, check_int, explain_errors
 from minigan.grad_mode import no_grad
 from minigan.training.arrays import as_numpy
+from minigan.training.confusion import confusion_matrix
 
 
 class LabelShare(NamedTuple):
@@ -63,21 +64,15 @@ def label_share(classifier, images, labels, classes=10):
     ValueError for other shapes or values, and for scores that are nan.
     """
     classes = check_int("label_share", "classes", classes)
-    labels = as_numpy(labels)
     scores = features_of(classifier, images)
-    if scores.ndim != 2 or scores.shape[1] != classes or labels.shape != scores.shape[:1]:
-        raise ValueError(f"label_share: expected scores (N,{classes}) and labels (N,), "
-                         f"got {scores.shape} and {labels.shape}")
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"label_share: labels must be integers in 0..{classes - 1}, "
-                         f"got {labels.dtype} from {labels.min()} to {labels.max()}")
-    if numpy.isnan(scores).any():
-        raise ValueError("label_share: the classifier's scores have nan among them")
-    shown = scores.argmax(axis=1) == labels
-    asked = numpy.bincount(labels, minlength=classes)
+    if scores.shape != (len(scores), classes) or numpy.isnan(scores).any():
+        raise ValueError(f"label_share: expected scores (N,{classes}) without nan, got "
+                         f"{scores.shape}")
+    matrix = confusion_matrix(labels, scores.argmax(axis=1), classes)
+    asked = matrix.sum(axis=1)
     per_class = numpy.full(classes, numpy.nan)
-    numpy.divide(numpy.bincount(labels, shown, classes), asked, out=per_class, where=asked > 0)
-    return LabelShare(float(shown.mean()), per_class)
+    numpy.divide(matrix.diagonal(), asked, out=per_class, where=asked > 0)
+    return LabelShare(float(matrix.trace() / asked.sum()), per_class)
 
 
 @explain_errors
@@ -109,7 +104,7 @@ def frechet_distance(a, b):
     if not (numpy.isfinite(a).all() and numpy.isfinite(b).all()):
         raise ValueError("frechet_distance: the features must be finite, there are inf or nan")
     shift = a.mean(axis=0) - b.mean(axis=0)
-    covariance_a, covariance_b = _covariance(a), _covariance(b)
+    covariance_a, covariance_b = (numpy.atleast_2d(numpy.cov(x, rowvar=False)) for x in (a, b))
     # C_a C_b is not symmetric, but has the eigenvalues of R C_b R with R = C_a^(1/2), which is.
     root = _square_root(covariance_a)
     eigenvalues = numpy.linalg.eigvalsh(root @ covariance_b @ root)
@@ -191,12 +186,6 @@ def spread_within_labels(generated, real, labels, pairs=200, seed=0):
         if len(others) and numpy.ptp(others, axis=0).any():
             ratios.append(spread_ratio(samples, others, pairs, seed))
     return float(numpy.mean(ratios)) if ratios else numpy.nan
-
-
-def _covariance(features):
-    """(D,D), of features (N,D)."""
-    deviations = features - features.mean(axis=0)
-    return deviations.T @ deviations / (len(features) - 1)
 
 
 def _square_root(covariance):

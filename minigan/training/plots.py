@@ -12,7 +12,7 @@ import numpy
 
 from minigan.checks import describe, explain_errors, check_number
 from minigan.files import atomic_path
-from minigan.training.arrays import as_numpy
+from minigan.training.arrays import as_classes, as_numpy
 
 COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
 DPI = 120
@@ -114,27 +114,21 @@ def plot_predictions(images, labels, predictions, probabilities, path,
     path = Path(path)
     images, labels, predictions, probabilities = map(
         as_numpy, (images, labels, predictions, probabilities))
-    n = len(labels) if labels.ndim else 0
     if images.ndim == 4 and images.shape[1] == 1:
         images = images[:, 0]
-    if (not n or images.ndim != 3 or probabilities.ndim != 2
-            or not len(images) == len(probabilities) == n
-            or labels.shape != (n,) or predictions.shape != (n,)):
+    if (images.ndim != 3 or probabilities.ndim != 2
+            or not labels.shape == predictions.shape == (len(images),) == (len(probabilities),)):
         raise ValueError(
             f"plot_predictions: expected images (N,H,W) or (N,1,H,W), labels (N,), predictions "
-            f"(N,) and probabilities (N,classes) with N > 0, got {images.shape}, {labels.shape}, "
+            f"(N,) and probabilities (N,classes), got {images.shape}, {labels.shape}, "
             f"{predictions.shape} and {probabilities.shape}")
-    if predictions.dtype.kind not in "iu" or not (
-            0 <= predictions.min() <= predictions.max() < probabilities.shape[1]):
-        raise ValueError(f"plot_predictions: predictions must be integers in "
-                         f"0..{probabilities.shape[1] - 1}, got {predictions.dtype} from "
-                         f"{predictions.min()} to {predictions.max()}")
+    as_classes("plot_predictions", "predictions", predictions, probabilities.shape[1])
     right = labels == predictions
     figure = _figure(11, 8)
     figure.suptitle(title, fontsize=14)
     blocks = figure.subfigures(1, 2, wspace=0.04)
     for block, name, chosen in zip(blocks, ("Right", "Wrong"), (right, ~right)):
-        block.suptitle(f"{name}: {chosen.sum()} of {n}", fontsize=12)
+        block.suptitle(f"{name}: {chosen.sum()} of {len(labels)}", fontsize=12)
         for axes in block.subplots(5, 5).flat:
             axes.axis("off")
             # Empty cells get the same size and an invisible title, so that all rows are level.

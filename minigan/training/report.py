@@ -7,6 +7,8 @@ the run is running, it reloads itself.
 import html
 import math
 
+import numpy
+
 from minigan.files import write_atomically
 from minigan.training.plots import plot_losses
 
@@ -78,8 +80,7 @@ def _newest(samples):
 
 def _pictures(run):
     """losses.png first, then the pictures that the script has saved."""
-    paths = [path for path in sorted(run.folder.glob("*.png")) + sorted(run.folder.glob("*.gif"))
-             if not path.name.startswith(".")]
+    paths = [*sorted(run.folder.glob("[!.]*.png")), *sorted(run.folder.glob("[!.]*.gif"))]
     for path in sorted(paths, key=lambda path: path.name != "losses.png"):
         yield f"<h2>{_text(path.stem.replace('_', ' ').capitalize())}</h2>"
         yield _image(path.name, "large")
@@ -89,46 +90,48 @@ def _image(source, kind=""):
     return f'<img class="{kind}" src="{_text(source)}" alt="{_text(source)}" loading="lazy">'
 
 
+def _table(title, rows):
+    """A table of rows, each the heading of the row and its cells; figures to four digits."""
+    yield f"<h2>{title}</h2><table>"
+    for heading, *cells in rows:
+        yield f"<tr><th>{_text(heading)}</th>{''.join(map(_cell, cells))}</tr>"
+    yield "</table>"
+
+
+def _cell(value):
+    if isinstance(value, float):
+        return f'<td class="number">{value:.4g}</td>'
+    return f"<td>{_text(value)}</td>"
+
+
 def _metrics(run):
     if run.metrics:
-        yield "<h2>Metrics</h2><table><tr><th></th>"
-        longest = max(map(len, run.metrics.values()))
-        yield "".join(f'<th>{number}</th>' for number in range(1, longest + 1)) + "</tr>"
-        for name, values in run.metrics.items():
-            cells = "".join(f'<td class="number">{"-" if value is None else f"{value:.4g}"}</td>'
-                            for value in values)
-            yield f"<tr><th>{_text(name)}</th>{cells}</tr>"
-        yield "</table>"
+        numbers = range(1, 1 + max(map(len, run.metrics.values())))
+        yield from _table("Metrics", [["", *numbers], *(
+            [name, *("-" if value is None else value for value in values)]
+            for name, values in run.metrics.items())])
 
 
 def _losses(run):
     """The mean of the last 100 logged steps: a single step's loss says little."""
     if run.history.steps:
-        yield "<h2>Losses, mean of the last 100 logged steps</h2><table>"
-        for name, values in run.history.losses.items():
-            recent = values[-100:]
-            yield (f"<tr><th>{_text(name)}</th>"
-                   f'<td class="number">{math.fsum(recent) / len(recent):.4g}</td></tr>')
-        yield '</table><p>All logged steps: <a href="losses.csv">losses.csv</a></p>'
+        means = {name: numpy.mean(values[-100:]) for name, values in run.history.losses.items()}
+        yield from _table("Losses, mean of the last 100 logged steps", means.items())
+        yield '<p>All logged steps: <a href="losses.csv">losses.csv</a></p>'
 
 
 def _timeline(samples):
     """At most MAX_SAMPLES of the samples, evenly spaced, if there are several."""
     if len(samples) > 1:
-        step = max(1, (len(samples) - 1) / (MAX_SAMPLES - 1))
-        chosen = [samples[round(i * step)]
-                  for i in range(min(len(samples), MAX_SAMPLES))]
         yield '<h2>How they changed</h2><div class="samples">'
-        for path in chosen:
+        for index in numpy.linspace(0, len(samples) - 1, min(len(samples), MAX_SAMPLES)).round():
+            path = samples[int(index)]
             yield (f'<figure><a href="samples/{_text(path.name)}">{_image(f"samples/{path.name}")}'
                    f"</a><figcaption>{_text(path.stem.replace('_', ' '))}</figcaption></figure>")
         yield "</div>"
 
 
 def _settings(run):
-    yield "<h2>Settings</h2><table>"
-    for name, value in run.settings.items():
-        yield f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>"
-    yield "</table>"
+    yield from _table("Settings", ([name, str(value)] for name, value in run.settings.items()))
     if run.command:
         yield f"<p>To resume: <code>{_text(run.command)}</code></p>"

@@ -214,7 +214,8 @@ class Run:
         """The remaining batches of this epoch; `through` may be ReadAhead."""
         size = self.loader.batch_size
         items = len(self.loader.dataset)
-        batches = min(len(self.loader), self.batch + self.last_step - self.step)
+        length = len(self.loader)
+        batches = min(length, self.batch + self.last_step - self.step)
         later = size * (self.last_step - self.step + self.batch - batches)
         with Progress(min(items, size * batches), f"epoch {self.epoch + 1}/{self.last_epoch}",
                       done=self.batch * size, later=later) as self._progress:
@@ -224,7 +225,7 @@ class Run:
                 self.step += 1
                 if self.step == self.last_step:
                     return
-                if self.batch < len(self.loader):  # otherwise after the epoch's end
+                if self.batch < length:  # otherwise after the epoch's end
                     self._do_due_work()
 
     def capture(self, step):

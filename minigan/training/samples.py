@@ -47,9 +47,7 @@ def save_animation(pictures, path, seconds=0.5):
     ValueError for no pictures, pictures of different sizes, and seconds of 0 or less; OSError for a
     file that cannot be read.
     """
-    from matplotlib.animation import PillowWriter
-    from matplotlib.figure import Figure
-    from matplotlib.image import imread
+    from PIL import Image  # matplotlib brings it along
 
     path = Path(path)
     pictures = list(map(Path, pictures))
@@ -57,20 +55,16 @@ def save_animation(pictures, path, seconds=0.5):
         raise ValueError("save_animation: expected at least one picture, got none")
     if not check_number("save_animation", "seconds", seconds) > 0:
         raise ValueError(f"save_animation: seconds must be above 0, got {seconds}")
-    first = imread(pictures[0])
-    height, width = first.shape[:2]
-    # Half a pixel more: it is cut off, but a rounding error below would cost a whole pixel.
-    figure = Figure(figsize=((width + 0.5) / DPI, (height + 0.5) / DPI), dpi=DPI)
-    shown = figure.figimage(first, origin="upper")
-    writer = PillowWriter(fps=1 / seconds)
-    with atomic_path(path, ".gif") as unfinished, writer.saving(figure, unfinished, DPI):
-        for picture in pictures:
-            frame = imread(picture)
-            if frame.shape != first.shape:
-                raise ValueError(f"save_animation: expected pictures of one size, {pictures[0]} "
-                                 f"has {first.shape}, {picture} has {frame.shape}")
-            shown.set_data(frame)
-            writer.grab_frame()
+    frames = []
+    for picture in pictures:
+        with Image.open(picture) as image:
+            frames.append(image.convert("RGB"))
+        if frames[-1].size != frames[0].size:
+            raise ValueError(f"save_animation: expected pictures of one size, {pictures[0]} has "
+                             f"{frames[0].size}, {picture} has {frames[-1].size}")
+    with atomic_path(path, ".gif") as unfinished:
+        frames[0].save(unfinished, save_all=True, append_images=frames[1:],
+                       duration=1000 * seconds, loop=0)
     return path
 
 
