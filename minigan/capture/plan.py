@@ -35,7 +35,7 @@ class Plan:
         self.steps = self.prepared(grouped=not profile)
         # Whether nothing in it can warn of infinity and nan, which are results like others.
         self.is_compiled = all(
-            isinstance(step, Launches) or step.func.__module__.startswith("minigan.kernels")
+            isinstance(step, Launches) or (step.func.__module__ or "").startswith("minigan.kernels")
             for step in self.steps)
         if profile:
             self.times = [0.0] * len(self.steps)
