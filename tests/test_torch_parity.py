@@ -286,6 +286,10 @@ def test_initial_values_have_the_same_spread():
         nn.init.kaiming_uniform_(weight, **options)
         torch.nn.init.kaiming_uniform_(other, **options)
         assert abs(weight.abs().max().item() / other.abs().max().item() - 1) < 0.01
+    for name in ("kaiming_normal_", "xavier_normal_", "xavier_uniform_"):
+        getattr(nn.init, name)(weight)
+        getattr(torch.nn.init, name)(other)
+        assert abs(weight.std().item() / other.std().item() - 1) < 0.02
 
 
 def cnn(nn, flatten):
