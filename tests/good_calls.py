@@ -817,7 +817,6 @@ TAKES = {
     (nn.Dropout, "p"): share,
     (nn.Embedding, "padding_idx"): optional(scalar),
     (nn.LeakyReLU, "negative_slope"): number,
-    **{(layer, "padding"): either(only(0), only((0, 0))) for layer in (nn.MaxPool2d, nn.AvgPool2d)},
     **{(pooling, "stride"): optional(either(count, several(count))) for pooling in (
         functional.max_pool2d, functional.avg_pool2d, nn.MaxPool2d, nn.AvgPool2d)},
     (nn.Upsample, "scale_factor"): either(finite, several(finite)),
