@@ -690,11 +690,13 @@ dims = either(whole, several(whole))
 
 # By the argument's name, and by the function where they differ.
 TAKES = {
-    "a": number, "affine": flag, "ahead": count, "align_corners": optional(flag), "allow_unused": flag, "alpha": numbers,
+    "a": number, "affine": flag, "ahead": count, "align_corners": optional(flag),
+    "allow_unused": flag, "alpha": numbers,
     "amsgrad": only(False), "approximate": one_of("none", "tanh"), "b": number,
     "batch_size": count, "begun": flag, "beta": scalar, "bias": optional(tensor),
     "ceil_mode": only(False), "checkpoint": only(None), "classes": count, "classifier": callable,
-    "clock": callable, "command": text, "count": count, "create_graph": flag, "correction": optional(number), "dampening": only(0),
+    "clock": callable, "command": text, "count": count, "create_graph": flag,
+    "correction": optional(number), "dampening": only(0),
     "chunks": count, "condition": mask, "count_include_pad": flag, "device_ids": anything,
     "dataset": iterable, "device": optional(one_of("cpu")),
     "dilation": either(count, several(count)), "dim": whole, "dim0": whole, "dim1": whole,
@@ -705,7 +707,8 @@ TAKES = {
     "clip_value": at_least(0, finite), "gain": at_least(0, finite), "mat2": tensor,
     "max_norm": at_least(0, finite), "norm_type": anything, "parameters": iterable,
     "eta_min": number, "format": optional(text), "fp": path, "gamma": finite,
-    "grad_outputs": optional(either(numbers, several(optional(numbers)))), "inputs": several(tensor), "last_epoch": only(-1),
+    "grad_outputs": optional(either(numbers, several(optional(numbers)))),
+    "inputs": several(tensor), "last_epoch": only(-1),
     "lr_decay": at_least(0, finite), "lr_lambda": either(callable, several(callable)),
     "map_location": optional(one_of("cpu")), "mask": mask, "milestones": several(size),
     "module_kwargs": optional(mapping), "nrow": count, "num_parameters": count, "only_inputs": flag,

@@ -345,7 +345,8 @@ def test_every_public_name_stands_in_the_table():
         "nn": {"BCELoss", "Identity", "Module", "Sequential", "Sigmoid", "Tanh", "View"},
         "optim": {"Optimizer"}, "nn.functional": {"expand", "index", "repeat", "view"},
         "": {"AnomalyError", "BoolTensor", "ByteTensor", "DamagedFileError", "DoubleTensor",
-             "FloatTensor", "GradcheckError", "IntTensor", "LongTensor", "Tensor", "arange", "capture", "detect_anomaly", "device", "draw", "enable_grad",
+             "FloatTensor", "GradcheckError", "IntTensor", "LongTensor", "Tensor",
+             "arange", "capture", "detect_anomaly", "device", "draw", "enable_grad",
              "from_dlpack", "gradcheck", "is_grad_enabled", "keep_freed_memory", "load",
              "no_grad", "profile", "randint", "save", "set_device", "summary",
              "view"}}
