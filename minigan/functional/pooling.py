@@ -37,7 +37,8 @@ def max_pool2d(input: Tensor, kernel_size, stride=None, padding=0):
         waiting = xp.ones(shape, bool)  # windows whose largest pixel is still to be found
         for position in positions:
             pixels = x[position]
-            found = waiting & inside[position] & ((pixels == y) | (pixels != pixels))  # nan: largest
+            largest = (pixels == y) | (pixels != pixels)  # a nan is
+            found = waiting & inside[position] & largest
             gx[position] += xp.where(found, g, 0)
             waiting &= ~found
         return (without_edge(gx, PH, PW),)
