@@ -10,15 +10,16 @@ from minigan.tensor import Tensor  # first, as the operations are written in ter
 from minigan.creation import (
     BoolTensor, ByteTensor, DoubleTensor, FloatTensor, IntTensor, LongTensor, arange, empty, eye,
     full, full_like, is_tensor, linspace, ones, ones_like, rand, rand_like, randint, randn,
-    randn_like, tensor, zeros, zeros_like)
+    randn_like, randperm, tensor, zeros, zeros_like)
 from minigan.cuda import set_default_tensor_type
 from minigan.device import (
     bool, device, float16, float32, float64, int8, int16, int32, int64, manual_seed,
     set_default_device, set_device, uint8)
 from minigan.functional import (
-    abs, add, argmax, cat, chunk, clamp, div, exp, flatten, gather, log, log_softmax, masked_fill,
-    matmul, max, mean, min, mul, neg, norm, permute, pow, relu, reshape, sigmoid, softmax, split,
-    sqrt, squeeze, stack, std, sub, sum, t, tanh, transpose, unsqueeze, var, view, where)
+    abs, add, argmax, argmin, bmm, cat, chunk, clamp, div, exp, flatten, gather, log, log_softmax,
+    masked_fill, matmul, max, maximum, mean, min, minimum, mm, mul, neg, norm, permute, pow, relu,
+    reshape, sigmoid, softmax, split, sqrt, squeeze, stack, std, sub, sum, t, tanh, transpose,
+    unsqueeze, var, view, where)
 from minigan.interchange import as_tensor, from_dlpack, from_numpy
 from minigan.grad_mode import enable_grad, is_grad_enabled, no_grad
 from minigan import accelerator, autograd, backends, cuda, gradients, nn, optim

@@ -246,6 +246,15 @@ def randint(low, high, size=None, dtype=int64, device=None):
 
 
 @operation
+def randperm(n, *, dtype=int64, device=None):
+    """The integers 0..n - 1 in random order, from the device's stream."""
+    n = check_int("randperm", "n", n, least=0)
+    dtype = check_dtype("randperm", dtype, int64)
+    drawn = generator(device).permutation(n)
+    return Tensor(device_module(device).asarray(drawn, dtype=dtype))
+
+
+@operation
 def eye(n, m=None, *, dtype=float32, device=None):
     """Ones on the diagonal of (n,m), m = n by default; its rows are one-hot vectors:
     eye(10)[labels]."""

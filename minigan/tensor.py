@@ -140,6 +140,8 @@ class Tensor:
     def neg(self): return F.neg(self)
     def pow(self, exponent): return F.pow(self, exponent)
     def matmul(self, other): return F.matmul(self, other)
+    def mm(self, mat2): return F.mm(self, mat2)
+    def bmm(self, mat2): return F.bmm(self, mat2)
     def exp(self): return F.exp(self)
     def log(self): return F.log(self)
     def sqrt(self): return F.sqrt(self)
@@ -154,6 +156,7 @@ class Tensor:
     def std(self, dim=None, unbiased=True, keepdim=False, *, correction=None):
         return F.std(self, dim, unbiased, keepdim, correction=correction)
     def norm(self, p="fro", dim=None, keepdim=False): return F.norm(self, p, dim, keepdim)
+    def argmin(self, dim=None, keepdim=False): return F.argmin(self, dim, keepdim)
     def argmax(self, dim=None, keepdim=False): return F.argmax(self, dim, keepdim)
     def eq(self, other): return F.eq(self, other)
     def ne(self, other): return F.ne(self, other)

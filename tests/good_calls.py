@@ -172,6 +172,7 @@ GOOD = {
     minigan.rand_like: lambda: dict(input=x(), **SIZES),
     minigan.randn_like: lambda: dict(input=x(), **SIZES),
     minigan.randint: lambda: dict(low=0, high=3, size=(2, 3), dtype=minigan.int64, device="cpu"),
+    minigan.randperm: lambda: dict(n=5, dtype=minigan.int64, device="cpu"),
     minigan.eye: lambda: dict(n=3, m=4, **PLACE),
     # So large that no bad one asks for gigabytes.
     minigan.arange: lambda: dict(start=0, end=3 * 10**4, step=10**4, **PLACE),
@@ -208,6 +209,11 @@ GOOD = {
     functional.adaptive_avg_pool2d: lambda: dict(input=x(1, 2, 4, 4), output_size=(2, 1)),
     functional.add: lambda: dict(input=x(), other=x(), alpha=2),
     functional.argmax: lambda: dict(input=x(), dim=1, keepdim=False),
+    functional.argmin: lambda: dict(input=x(), dim=1, keepdim=False),
+    functional.bmm: lambda: dict(input=x(1, 2, 3), mat2=x(1, 3, 2)),
+    functional.maximum: lambda: dict(input=x(), other=x()),
+    functional.minimum: lambda: dict(input=x(), other=x()),
+    functional.mm: lambda: dict(input=x(), mat2=x(3, 2)),
     functional.avg_pool2d: lambda: dict(input=x(1, 2, 4, 4), kernel_size=2, stride=1, padding=1,
                                         ceil_mode=False, count_include_pad=True),
     functional.batch_norm: lambda: dict(
@@ -410,6 +416,13 @@ GOOD = {
     init.ones_: lambda: dict(tensor=x()),
     init.kaiming_uniform_: lambda: dict(tensor=x(), a=0, mode="fan_in",
                                         nonlinearity="leaky_relu"),
+
+    init.kaiming_normal_: lambda: dict(tensor=x(), a=0, mode="fan_in",
+                                       nonlinearity="leaky_relu"),
+    init.xavier_uniform_: lambda: dict(tensor=x(), gain=1.0),
+    init.xavier_normal_: lambda: dict(tensor=x(), gain=1.0),
+    nn.utils.clip_grad_norm_: lambda: dict(parameters=[tracked()], max_norm=1.0, norm_type=2.0),
+    nn.utils.clip_grad_value_: lambda: dict(parameters=[tracked()], clip_value=1.0),
 
     # minigan.optim
     optim.SGD: lambda: dict(params=[nn.Parameter(x())], lr=0.1, momentum=0.9, weight_decay=0.1,
@@ -677,11 +690,13 @@ dims = either(whole, several(whole))
 
 # By the argument's name, and by the function where they differ.
 TAKES = {
-    "a": number, "affine": flag, "ahead": count, "align_corners": optional(flag), "allow_unused": flag, "alpha": numbers,
+    "a": number, "affine": flag, "ahead": count, "align_corners": optional(flag),
+    "allow_unused": flag, "alpha": numbers,
     "amsgrad": only(False), "approximate": one_of("none", "tanh"), "b": number,
     "batch_size": count, "begun": flag, "beta": scalar, "bias": optional(tensor),
     "ceil_mode": only(False), "checkpoint": only(None), "classes": count, "classifier": callable,
-    "clock": callable, "command": text, "count": count, "create_graph": flag, "correction": optional(number), "dampening": only(0),
+    "clock": callable, "command": text, "count": count, "create_graph": flag,
+    "correction": optional(number), "dampening": only(0),
     "chunks": count, "condition": mask, "count_include_pad": flag, "device_ids": anything,
     "dataset": iterable, "device": optional(one_of("cpu")),
     "dilation": either(count, several(count)), "dim": whole, "dim0": whole, "dim1": whole,
@@ -689,8 +704,11 @@ TAKES = {
     "dtype": optional(dtype), "elementwise_affine": flag, "embedding_dim": count,
     "end": optional(finite), "end_dim": whole, "eps": scalar, "exponent": numbers,
     "ext_tensor": numbers, "figures": mapping, "fill_value": numbers, "first": size,
+    "clip_value": at_least(0, finite), "gain": at_least(0, finite), "mat2": tensor,
+    "max_norm": at_least(0, finite), "norm_type": anything, "parameters": iterable,
     "eta_min": number, "format": optional(text), "fp": path, "gamma": finite,
-    "grad_outputs": optional(either(numbers, several(optional(numbers)))), "inputs": several(tensor), "last_epoch": only(-1),
+    "grad_outputs": optional(either(numbers, several(optional(numbers)))),
+    "inputs": several(tensor), "last_epoch": only(-1),
     "lr_decay": at_least(0, finite), "lr_lambda": either(callable, several(callable)),
     "map_location": optional(one_of("cpu")), "mask": mask, "milestones": several(size),
     "module_kwargs": optional(mapping), "nrow": count, "num_parameters": count, "only_inputs": flag,
@@ -749,8 +767,9 @@ TAKES = {
     (data.generate_random_seed, "size"): either(count, several(count)),
     **{(function, "input"): numbers for function in (
         functional.add, functional.sub, functional.mul, functional.div, functional.pow,
-        functional.matmul)},
+        functional.matmul, functional.maximum, functional.minimum)},
     (functional.argmax, "dim"): optional(whole),
+    (functional.argmin, "dim"): optional(whole),
     **{(function, "dim"): optional(dims) for function in (
         functional.norm, functional.std, functional.var)},
     **{(function, "dim"): optional(whole) for function in (
@@ -801,7 +820,6 @@ TAKES = {
     (nn.Dropout, "p"): share,
     (nn.Embedding, "padding_idx"): optional(scalar),
     (nn.LeakyReLU, "negative_slope"): number,
-    **{(layer, "padding"): either(only(0), only((0, 0))) for layer in (nn.MaxPool2d, nn.AvgPool2d)},
     **{(pooling, "stride"): optional(either(count, several(count))) for pooling in (
         functional.max_pool2d, functional.avg_pool2d, nn.MaxPool2d, nn.AvgPool2d)},
     (nn.Upsample, "scale_factor"): either(finite, several(finite)),
@@ -832,6 +850,7 @@ TAKES = {
         scalar, lambda value: isinstance(value, slice)),
     (nn.Unflatten, "unflattened_size"): several(whole),
     (nn.Upsample, "size"): one_of(None),
+    (nn.init.kaiming_normal_, "mode"): one_of("fan_in", "fan_out"),
     (nn.init.kaiming_uniform_, "mode"): one_of("fan_in", "fan_out"),
     (optim.Adam, "betas"): several(share),
     (optim.AdamW, "betas"): several(share),

@@ -237,8 +237,7 @@ def test_dropout_at_its_ends(p, training, factor):
     ("softplus", lambda x: F.softplus(x, None)),
     ("softmax", lambda x: F.softmax(x, 2)),
     ("softmax", lambda x: F.softmax(x, -3)),
-    ("softmax", lambda x: F.softmax(x, None)),
-    ("softmax", lambda x: F.softmax(x)),
+    ("softmax", lambda x: F.softmax(x, "last")),
     ("log_softmax", lambda x: F.log_softmax(x, 2)),
     ("log_softmax", lambda x: F.log_softmax(x, 0.5)),
     ("dropout", lambda x: F.dropout(x, 1.5)),
@@ -248,8 +247,19 @@ def test_dropout_at_its_ends(p, training, factor):
     ("Dropout", lambda x: nn.Dropout(2)),
     ("Dropout2d", lambda x: nn.Dropout2d(2)),
     ("dropout2d", lambda x: F.dropout2d(x)),
+    ("prelu", lambda x: F.prelu(x, minigan.ones(7))),
+    ("prelu", lambda x: F.prelu(x, minigan.ones(1, dtype="float16"))),
     ("dropout2d", lambda x: F.dropout2d(minigan.zeros(1, 1, 1, 1), 2)),
 ])
 def test_refusals(name, call):
     with pytest.raises((TypeError, ValueError), match=f"^{name}:"):
         call(minigan.zeros(2, 3))
+
+
+@pytest.mark.parametrize("layer", [nn.Softmax, nn.LogSoftmax])
+def test_without_a_dim_it_is_pytorchs_with_a_warning(layer):
+    for ndim, dim in ((0, 0), (1, 0), (2, 1), (3, 0), (4, 1)):
+        x = minigan.tensor(random(*(2, 3, 2, 2)[:ndim]))
+        with pytest.warns(UserWarning, match="oftmax: no dim is given"):
+            y = layer()(x)
+        assert y.tolist() == layer(dim)(x).tolist()

@@ -261,7 +261,8 @@ NOT_IN_THE_TABLE = {
     "takes whatever it is given": {nn.Identity},
     "an exception": {minigan.AnomalyError, minigan.DamagedFileError, minigan.GradcheckError,
                      training.RunEnded},
-    "a part of another, given nothing by a user": {nn.init.fans, nn.init.uniform_by_fan_in_},
+    "a part of another, given nothing by a user": {
+        nn.init.fans, nn.init.uniform_by_fan_in_, nn.init.kaiming_std, nn.init.xavier_std},
     "a base class, see its subclasses": {optim.Optimizer, optim.lr_scheduler.LRScheduler},
     "a base class, without arguments of its own": {nn.Module, data.Dataset},
     "for the command line, which hands on text": {
@@ -296,7 +297,7 @@ def public(namespace):
 
 
 @pytest.mark.parametrize("namespace", [
-    minigan, cuda, looking, minigan.functional, nn, nn.init, nn.parallel, optim,
+    minigan, cuda, looking, minigan.functional, nn, nn.init, nn.parallel, nn.utils, optim,
     optim.lr_scheduler, data, training, utils],
     ids=lambda n: n.__name__)
 def test_every_public_function_is_swept(namespace):

@@ -18,7 +18,7 @@ from minigan.kernels import launch
 
 CASES = list(all_cases())
 # No gradient to check: they return integers.
-NOT_DIFFERENTIABLE = {"argmax", "one_hot"}
+NOT_DIFFERENTIABLE = {"argmax", "argmin", "one_hot"}
 # Containers that compute nothing: a ModuleList has no forward.
 NOT_CHECKED_LAYERS = {"Module", "ModuleList"}
 

@@ -24,8 +24,7 @@ DRAW_FROM_NUMPY = [
     "info_gan", "parallel_dcgan", "picture_gan", "relativistic_gan", "semi_supervised_gan",
     "wasserstein_gan"]
 ON_THE_STANDIN = [
-    "dcgan", "digit_classifier", "digit_gan", "embedding_cgan", "picture_gan", "relativistic_gan",
-    "wasserstein_gan"]
+    "dcgan", "digit_classifier", "digit_gan", "embedding_cgan", "picture_gan", "wasserstein_gan"]
 
 # Two of them leave the dimension of a softmax to be picked.
 pytestmark = pytest.mark.filterwarnings("ignore:.*dim:UserWarning")
@@ -42,7 +41,8 @@ IMPORTS = {
     "from torch import nn, optim": "from minigan import nn, optim",
     "from torch.autograd import Variable": "from minigan.autograd import Variable",
     "from torch.nn import functional as F": "from minigan.nn import functional as F",
-    "from torch.optim.lr_scheduler import LambdaLR": "from minigan.optim.lr_scheduler import LambdaLR",
+    "from torch.optim.lr_scheduler import LambdaLR":
+        "from minigan.optim.lr_scheduler import LambdaLR",
     "from torch.optim.lr_scheduler import StepLR": "from minigan.optim.lr_scheduler import StepLR",
     "import torchvision.utils as vutils": "import minigan.utils as vutils",
     "from torchvision.utils import make_grid": "from minigan.utils import make_grid",

@@ -51,7 +51,8 @@ def test_a_script_for_pytorch_runs_unchanged(lesson, tmp_path):
     (tmp_path / "lesson.py").write_text(f"import sys\n{text}\nprint(sys.argv, torch.__name__)\n",
                                         encoding="utf-8")
     done = subprocess.run([sys.executable, "as_minigan.py", "lesson.py", "--lr", "1"], cwd=tmp_path,
-                          text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+                          capture_output=True)
     assert done.stdout == "['lesson.py', '--lr', '1'] minigan\n", done.stderr
 
 

@@ -31,7 +31,8 @@ def test_pad_cuts_off_and_fills():
 
 
 @pytest.mark.parametrize("layer, mode", [
-    (nn.ZeroPad2d, "constant"), (nn.ReflectionPad2d, "reflect"), (nn.ReplicationPad2d, "replicate")])
+    (nn.ZeroPad2d, "constant"), (nn.ReflectionPad2d, "reflect"),
+    (nn.ReplicationPad2d, "replicate")])
 def test_padding_layers_are_the_function(layer, mode):
     x = tensor(random.standard_normal((2, 1, 3, 4)))
     assert layer(2)(x).tolist() == F.pad(x, (2, 2, 2, 2), mode).tolist()
@@ -96,8 +97,9 @@ def test_groups_are_convolutions_side_by_side(groups):
                                        for a, b in parts], 1))
     w = random.standard_normal((4, 2, 3, 2))
     parts = zip(numpy.split(x, groups, 1), numpy.split(w, groups))
-    assert_close(F.conv_transpose2d(tensor(x), tensor(w), stride=2, groups=groups), numpy.concatenate(
-        [reference.conv_transpose2d(a, b, stride=(2, 2)) for a, b in parts], 1))
+    y = F.conv_transpose2d(tensor(x), tensor(w), stride=2, groups=groups)
+    assert_close(y, numpy.concatenate([reference.conv_transpose2d(a, b, stride=(2, 2))
+                                       for a, b in parts], 1))
     assert nn.Conv2d(4, 8, 3, groups=groups).weight.shape == (8, 4 // groups, 3, 3)
 
 

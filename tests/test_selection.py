@@ -59,7 +59,8 @@ def test_gather_and_scatter_equal_loops(dim):
 def test_one_hot_rows_by_scatter_and_by_name():
     labels = tensor([2, 0, 2])
     rows = minigan.zeros(3, 4).scatter_(1, labels.view(-1, 1), value=1)
-    assert rows.tolist() == F.one_hot(labels, 4).tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
+    assert rows.tolist() == F.one_hot(labels, 4).tolist() == [
+        [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
     assert F.one_hot(labels).shape == (3, 3) and F.one_hot(labels).dtype == "int64"
 
 

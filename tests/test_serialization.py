@@ -250,6 +250,7 @@ def test_a_file_of_pytorch_or_of_something_else_is_refused(tmp_path):
     with pytest.raises(DamagedFileError, match="a.pt: byte 0: expected a file written by minigan"):
         minigan.load(tmp_path / "a.pt")
     for structure in ({"code": 1}, {"Tensor": "9"}, {"list": 3}, {"dict": [1]}, {}):
-        serialization.write_sealed(tmp_path / "b.pt", {"kind": "object", "structure": structure}, {})
+        facts = {"kind": "object", "structure": structure}
+        serialization.write_sealed(tmp_path / "b.pt", facts, {})
         with pytest.raises(DamagedFileError, match="b.pt: expected what minigan.save wrote"):
             minigan.load(tmp_path / "b.pt")

@@ -80,6 +80,12 @@ nn.init.normal_(tensor, mean=0.0, std=1.0, generator=None)
 nn.init.constant_(tensor, val)
 nn.init.zeros_(tensor)
 nn.init.ones_(tensor)
+nn.init.kaiming_normal_(tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None)
+nn.init.xavier_uniform_(tensor, gain=1.0, generator=None)
+nn.init.xavier_normal_(tensor, gain=1.0, generator=None)
+nn.utils.clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False,
+    foreach=None)
+nn.utils.clip_grad_value_(parameters, clip_value, foreach=None)
 nn.init.kaiming_uniform_(tensor, a=0, mode='fan_in', nonlinearity='leaky_relu', generator=None)
 nn.functional.relu(input, inplace=False)
 nn.functional.leaky_relu(input, negative_slope=0.01, inplace=False)
@@ -186,6 +192,13 @@ mul(input, other, *, out=None)
 div(input, other, *, rounding_mode=None, out=None)
 pow(input, exponent, *, out=None)
 matmul(input, other, *, out=None)
+mm(input, mat2, *, out=None)
+bmm(input, mat2, *, out=None)
+maximum(input, other, *, out=None)
+minimum(input, other, *, out=None)
+argmin(input, dim=None, keepdim=False)
+randperm(n, *, generator=None, out=None, dtype=None, layout=None, device=None,
+    requires_grad=False)
 exp(input, *, out=None)
 log(input, *, out=None)
 neg(input, *, out=None)
@@ -229,6 +242,9 @@ Tensor.sum(self, dim=None, keepdim=False, *, dtype=None)
 Tensor.mean(self, dim=None, keepdim=False, *, dtype=None)
 Tensor.max(self, dim=None, keepdim=False)
 Tensor.min(self, dim=None, keepdim=False)
+Tensor.argmin(self, dim=None, keepdim=False)
+Tensor.mm(self, mat2)
+Tensor.bmm(self, mat2)
 Tensor.argmax(self, dim=None, keepdim=False)
 Tensor.clamp(self, min=None, max=None)
 Tensor.softmax(self, dim, dtype=None)
@@ -329,7 +345,8 @@ def test_every_public_name_stands_in_the_table():
         "nn": {"BCELoss", "Identity", "Module", "Sequential", "Sigmoid", "Tanh", "View"},
         "optim": {"Optimizer"}, "nn.functional": {"expand", "index", "repeat", "view"},
         "": {"AnomalyError", "BoolTensor", "ByteTensor", "DamagedFileError", "DoubleTensor",
-             "FloatTensor", "GradcheckError", "IntTensor", "LongTensor", "Tensor", "arange", "capture", "detect_anomaly", "device", "draw", "enable_grad",
+             "FloatTensor", "GradcheckError", "IntTensor", "LongTensor", "Tensor",
+             "arange", "capture", "detect_anomaly", "device", "draw", "enable_grad",
              "from_dlpack", "gradcheck", "is_grad_enabled", "keep_freed_memory", "load",
              "no_grad", "profile", "randint", "save", "set_device", "summary",
              "view"}}
@@ -530,6 +547,15 @@ POSITIONAL = [
     ("x.norm(1)", 1.4),
     ("x.norm(3, 1, True)", [[0.4020726], [0.7054004]]),
     ("x.norm(float('inf'), 0)", [0.7, 0.4]),
+    ("torch.maximum(x, t)", [[0.3, 0.6], [0.7, 0.9]]),
+    ("torch.minimum(x, w)", [[0.1, 0.4], [0.5, 0.2]]),
+    ("torch.mm(x, t)", [[0.23, 0.42], [0.31, 0.6]]),
+    ("x[None].bmm(t[None])", [[[0.23, 0.42], [0.31, 0.6]]]),
+    ("torch.argmin(x, 1, True)", [[0], [1]]),
+    ("x.argmin()", 0),
+    ("clipped(nn.utils.clip_grad_norm_, 1.0)", [[0.4472135, 0.894427], 4.472136]),
+    ("clipped(nn.utils.clip_grad_norm_, 9.0, float('inf'))", [[2.0, 4.0], 4.0]),
+    ("clipped(nn.utils.clip_grad_value_, 3.0)", [[2.0, 3.0], 0.0]),
     ("torch.norm(x, 2, 1)", [0.4123106, 0.728011]),
     ("list(torch.chunk(x, 2, 1)[1].shape)", [2, 1]),
     ("len(torch.arange(7).chunk(4))", 4),
@@ -630,9 +656,15 @@ def evaluated(torch, expression):
             scheduler.step()
         return found
 
+    def clipped(clip, *limits):
+        (p * p).sum().backward()
+        before = clip([p], *limits)
+        return [p.grad.tolist(), 0.0 if before is None else before.item()]
+
     result = eval(expression, {
         "torch": torch, "nn": torch.nn, "F": torch.nn.functional, "optim": torch.optim, "p": p,
-        "step": step, "rates": rates, "x": torch.tensor([[0.1, 0.4], [0.7, 0.2]]),
+        "step": step, "rates": rates, "clipped": clipped,
+        "x": torch.tensor([[0.1, 0.4], [0.7, 0.2]]),
         "t": torch.tensor([[0.3, 0.6], [0.5, 0.9]]), "w": torch.tensor([0.5, 2.0]),
         "i": torch.tensor([0, 1]), "image": torch.arange(9.0).reshape(1, 1, 3, 3),
         "kernel": torch.tensor([[[[1.0, 2.0], [3.0, 5.0]]]])})

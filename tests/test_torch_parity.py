@@ -81,10 +81,46 @@ def test_convolutions(stride, padding, dilation, N):
     ("max_pool2d", dict(kernel_size=(3, 2), stride=(1, 3)), [(3, 5, 6)]),
     ("avg_pool2d", dict(kernel_size=(2, 3), stride=1), [(2, 3, 5, 6)]),
     ("avg_pool2d", dict(kernel_size=2), [(3, 5, 6)]),
+    ("max_pool2d", dict(kernel_size=3, stride=2, padding=1), [(2, 3, 5, 6)]),
+    ("avg_pool2d", dict(kernel_size=(3, 2), padding=1), [(2, 3, 5, 6)]),
+    ("avg_pool2d", dict(kernel_size=3, padding=1, count_include_pad=False), [(3, 5, 6)]),
+    ("adaptive_avg_pool2d", dict(output_size=(2, 4)), [(2, 3, 5, 6)]),
+    ("adaptive_avg_pool2d", dict(output_size=(None, 1)), [(3, 5, 6)]),
+    ("interpolate", dict(scale_factor=2), [(2, 3, 4, 5)]),
+    ("interpolate", dict(scale_factor=1.7), [(2, 3, 4, 5)]),
+    ("interpolate", dict(size=(3, 7)), [(2, 3, 4, 5)]),
+    ("interpolate", dict(scale_factor=2, mode="bilinear"), [(2, 3, 4, 5)]),
+    ("interpolate", dict(scale_factor=(1.7, 0.6), mode="bilinear"), [(2, 3, 4, 5)]),
+    ("interpolate", dict(size=(3, 9), mode="bilinear", align_corners=True), [(2, 3, 4, 5)]),
+    ("pad", dict(pad=(1, -2, 0, 2), value=0.3), [(2, 3, 4, 5)]),
+    ("pad", dict(pad=(2, 1, 0, 3), mode="reflect"), [(2, 3, 4, 5)]),
+    ("pad", dict(pad=(2, 1), mode="replicate"), [(2, 3, 4)]),
+    ("pixel_shuffle", dict(upscale_factor=2), [(2, 8, 3, 4)]),
+    ("instance_norm", dict(eps=1e-3), [(2, 3, 4, 5)]),
+    ("prelu", {}, [(2, 3, 4), (3,)]),
+    ("prelu", {}, [(4,), (1,)]),
+    ("smooth_l1_loss", dict(beta=0.5, reduction="sum"), [(3, 4), (3, 4)]),
+    ("conv2d", dict(groups=2, stride=2), [(2, 4, 6, 7), (6, 2, 3, 2), (6,)]),
+    ("conv_transpose2d", dict(groups=2, stride=2), [(2, 4, 3, 4), (4, 3, 3, 2), (6,)]),
 ])
 def test_operations(operation, options, shapes):
     check(lambda *t: getattr(F, operation)(*t, **options),
           lambda *t: getattr(TF, operation)(*t, **options), *(normal(*s) for s in shapes))
+
+
+@pytest.mark.parametrize("call", [
+    lambda torch, x: torch.var(x, 1), lambda torch, x: x.var((0, 2), keepdim=True),
+    lambda torch, x: torch.std(x), lambda torch, x: x.std(2, unbiased=False),
+    lambda torch, x: x.norm(), lambda torch, x: torch.norm(x, 3, 1), lambda torch, x: x.norm(1, -1),
+    lambda torch, x: torch.norm(x, float("inf")), lambda torch, x: torch.where(x > 0, x, 2 * x),
+    lambda torch, x: x.masked_fill(x > 0, 3), lambda torch, x: x.expand(2, 2, 3, 4),
+    lambda torch, x: x.repeat(2, 1, 1, 2), lambda torch, x: x.chunk(2, 2)[1] * x.chunk(2, 2)[0],
+    lambda torch, x: x.split([1, 2], 1)[1], lambda torch, x: torch.maximum(x, x * x),
+    lambda torch, x: torch.minimum(x, x.abs()), lambda torch, x: torch.mm(x[0], x[1].t()),
+    lambda torch, x: x.bmm(x.transpose(1, 2)),
+    lambda torch, x: x.gather(2, torch.tensor([[[0, 3, 3]] * 3] * 2))])
+def test_values_and_gradients(call):
+    check(lambda x: call(minigan, x), lambda x: call(torch, x), normal(2, 3, 4))
 
 
 @pytest.mark.parametrize("name, options", [
@@ -286,6 +322,10 @@ def test_initial_values_have_the_same_spread():
         nn.init.kaiming_uniform_(weight, **options)
         torch.nn.init.kaiming_uniform_(other, **options)
         assert abs(weight.abs().max().item() / other.abs().max().item() - 1) < 0.01
+    for name in ("kaiming_normal_", "xavier_normal_", "xavier_uniform_"):
+        getattr(nn.init, name)(weight)
+        getattr(torch.nn.init, name)(other)
+        assert abs(weight.std().item() / other.std().item() - 1) < 0.02
 
 
 def cnn(nn, flatten):

@@ -119,7 +119,7 @@ def test_an_optimiser_goes_on_from_its_state(kind, options, tmp_path, device):
 
 @pytest.mark.parametrize("name", [
     "accelerator", "autograd", "backends.cudnn", "backends.mps", "cuda", "nn.functional", "nn.init",
-    "nn.parallel", "optim.lr_scheduler", "utils.data"])
+    "nn.parallel", "nn.utils", "optim.lr_scheduler", "utils.data"])
 def test_modules_are_where_pytorch_has_them(name):
     module = importlib.import_module(f"minigan.{name}")
     found = minigan

@@ -3,8 +3,9 @@
 from minigan.functional.activation import (
     gelu, leaky_relu, log_softmax, prelu, relu, sigmoid, softmax, softplus, tanh)
 from minigan.functional.arithmetic import (
-    abs, add, argmax, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, div, eq, exp, ge, gt,
-    le, log, lt, matmul, max, mean, min, mul, ne, neg, pow, sqrt, sub, sum)
+    abs, add, argmax, argmin, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, bmm, clamp, div, eq,
+    exp, ge, gt, le, log, lt, matmul, max, maximum, mean, min, minimum, mm, mul, ne, neg, pow, sqrt,
+    sub, sum)
 from minigan.functional.conversion import to, type
 from minigan.functional.convolution import conv2d, conv_transpose2d
 from minigan.functional.dropout import dropout, dropout2d
@@ -26,12 +27,13 @@ from minigan.functional.shape import (
 from minigan.functional.statistics import norm, std, var
 
 __all__ = [
-    "abs", "adaptive_avg_pool2d", "add", "argmax", "avg_pool2d", "batch_norm",
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cat", "chunk", "clamp", "conv2d",
-    "conv_transpose2d", "cross_entropy", "div", "dropout", "dropout2d", "embedding", "exp", "expand",
-    "flatten", "gather", "gelu", "index", "instance_norm", "interpolate", "l1_loss", "layer_norm",
-    "leaky_relu", "linear", "log", "log_softmax", "masked_fill", "matmul", "max", "max_pool2d",
-    "mean", "min", "mse_loss", "mul", "neg", "nll_loss", "norm", "one_hot", "pad", "permute",
-    "pixel_shuffle", "pow", "prelu", "relu", "repeat", "reshape", "sigmoid", "smooth_l1_loss",
-    "softmax", "softplus", "split", "sqrt", "squeeze", "stack", "std", "sub", "sum", "t", "tanh",
-    "transpose", "unsqueeze", "var", "view", "where"]
+    "abs", "adaptive_avg_pool2d", "add", "argmax", "argmin", "avg_pool2d", "batch_norm",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "bmm", "cat", "chunk", "clamp",
+    "conv2d", "conv_transpose2d", "cross_entropy", "div", "dropout", "dropout2d", "embedding",
+    "exp", "expand", "flatten", "gather", "gelu", "index", "instance_norm", "interpolate",
+    "l1_loss", "layer_norm", "leaky_relu", "linear", "log", "log_softmax", "masked_fill", "matmul",
+    "max", "max_pool2d", "maximum", "mean", "min", "minimum", "mm", "mse_loss", "mul", "neg",
+    "nll_loss", "norm", "one_hot", "pad", "permute", "pixel_shuffle", "pow", "prelu", "relu",
+    "repeat", "reshape", "sigmoid", "smooth_l1_loss", "softmax", "softplus", "split", "sqrt",
+    "squeeze", "stack", "std", "sub", "sum", "t", "tanh", "transpose", "unsqueeze", "var", "view",
+    "where"]

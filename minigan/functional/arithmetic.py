@@ -243,6 +243,39 @@ def extreme_of_all(name, input, axes, keepdim):
 
 
 @operation
+def maximum(input, other):
+    """The larger of both, broadcast; where they are equal each has half the gradient."""
+    a, b = operands(input, other)
+    x, y = a.array, b.array
+    return node(array_module(x).maximum(x, y), (a, b), lambda g: to_the_larger(g, x, y))
+
+
+@operation
+def minimum(input, other):
+    """The smaller of both; as `maximum`."""
+    a, b = operands(input, other)
+    x, y = a.array, b.array
+    return node(array_module(x).minimum(x, y), (a, b), lambda g: to_the_larger(g, y, x))
+
+
+def to_the_larger(g, x, y):
+    """The gradient for the larger of x and y, half of it for each where they are equal."""
+    xp = array_module(g)
+    half = xp.where(x == y, g / 2, 0)
+    return xp.where(x > y, g, half), xp.where(y > x, g, half)
+
+
+@operation
+def argmin(input: Tensor, dim=None, keepdim=False):
+    """Where the smallest value stands; as `argmax`."""
+    if dim is None:
+        shape = (1,) * input.array.ndim if keepdim else ()
+        return Tensor(array_module(input.array).asarray(input.array.argmin()).reshape(shape))
+    axis = check_axis("argmin", dim, input.array.ndim)
+    return extreme_along("min", input.detach(), axis, keepdim).indices
+
+
+@operation
 def argmax(input: Tensor, dim=None, keepdim=False):
     """Where the largest value stands: in the flattened tensor, or along one dimension."""
     if dim is None:
@@ -288,6 +321,23 @@ def matmul(input, other):
         return gx, gy
 
     return node(array_module(x).asarray(result), (a, b), backward)
+
+
+@operation
+def mm(input: Tensor, mat2: Tensor):
+    """The product of two matrices: `matmul` that takes nothing else."""
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise ValueError(f"mm: expected two matrices, got shapes {input.shape} and {mat2.shape}")
+    return matmul(input, mat2)
+
+
+@operation
+def bmm(input: Tensor, mat2: Tensor):
+    """The products of matrices in pairs, (B,I,K) and (B,K,J)."""
+    if input.ndim != 3 or mat2.ndim != 3 or len(input) != len(mat2):
+        raise ValueError(f"bmm: expected two stacks of as many matrices, got shapes {input.shape} "
+                         f"and {mat2.shape}")
+    return matmul(input, mat2)
 
 
 # Comparisons and logic, element by element: bool Tensors without a gradient

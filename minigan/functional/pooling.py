@@ -27,6 +27,7 @@ def max_pool2d(input: Tensor, kernel_size, stride=None, padding=0):
                                                   padding)
     x = with_edge(input.array, PH, PW, -math.inf)
     xp = array_module(x)
+    inside = with_edge(xp.ones(input.shape[-2:], bool), PH, PW, False)
     y = x[positions[0]].copy()  # a window of one pixel would leave it a view
     for position in positions[1:]:
         y = xp.maximum(y, x[position])
@@ -36,7 +37,8 @@ def max_pool2d(input: Tensor, kernel_size, stride=None, padding=0):
         waiting = xp.ones(shape, bool)  # windows whose largest pixel is still to be found
         for position in positions:
             pixels = x[position]
-            found = waiting & ((pixels == y) | (pixels != pixels))  # a nan is the largest
+            largest = (pixels == y) | (pixels != pixels)  # a nan is
+            found = waiting & inside[position] & largest
             gx[position] += xp.where(found, g, 0)
             waiting &= ~found
         return (without_edge(gx, PH, PW),)

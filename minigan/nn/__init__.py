@@ -9,7 +9,7 @@ from minigan.nn.loss import (
     BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss)
 from minigan.nn.module import Module, Parameter
 from minigan.nn.normalization import BatchNorm1d, BatchNorm2d, InstanceNorm2d, LayerNorm
-from minigan.nn import parallel
+from minigan.nn import parallel, utils
 from minigan.nn.parallel import DataParallel
 from minigan.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from minigan.nn.shape import (

@@ -38,14 +38,13 @@ def ones_(tensor: Tensor):
     return constant_(tensor, 1)
 
 
-def fans(tensor):
+def fans(name, tensor):
     """(fan_in, fan_out) of a weight (out,in) or (O,C,KH,KW): what one output, or input, meets.
 
     A transposed convolution's weight is (C,O,KH,KW): its fan_in is O * KH * KW, as in PyTorch.
     """
     if tensor.ndim < 2:
-        raise ValueError(f"kaiming_uniform_: expected at least 2 dimensions, "
-                         f"got shape {tensor.shape}")
+        raise ValueError(f"{name}: expected at least 2 dimensions, got shape {tensor.shape}")
     out, into, *kernel = tensor.shape
     return into * math.prod(kernel), out * math.prod(kernel)
 
@@ -59,21 +58,52 @@ def kaiming_uniform_(tensor: Tensor, a=0, mode="fan_in", nonlinearity="leaky_rel
     nonlinearity  'leaky_relu', 'relu', 'tanh', 'sigmoid' or 'linear'
     K. He et al., Delving deep into rectifiers, 2015.
     """
-    check_number("kaiming_uniform_", "a", a)
+    bound = kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity) * math.sqrt(3)
+    return uniform_(tensor, -bound, bound)
+
+
+@explain_errors
+def kaiming_normal_(tensor: Tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
+    """Normal with that variance: a deviation of gain / sqrt(fan)."""
+    return normal_(tensor, 0, kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
+
+
+@explain_errors
+def xavier_uniform_(tensor: Tensor, gain=1.0):
+    """Uniform within gain * sqrt(6 / (fan_in + fan_out)).
+
+    X. Glorot and Y. Bengio, Understanding the difficulty of training deep networks, 2010.
+    """
+    bound = xavier_std("xavier_uniform_", tensor, gain) * math.sqrt(3)
+    return uniform_(tensor, -bound, bound)
+
+
+@explain_errors
+def xavier_normal_(tensor: Tensor, gain=1.0):
+    """Normal with that variance: a deviation of gain * sqrt(2 / (fan_in + fan_out))."""
+    return normal_(tensor, 0, xavier_std("xavier_normal_", tensor, gain))
+
+
+def kaiming_std(name, tensor, a, mode, nonlinearity):
+    check_number(name, "a", a)
     gains = {"leaky_relu": math.sqrt(2 / (1 + a * a)), "relu": math.sqrt(2), "tanh": 5 / 3,
              "sigmoid": 1, "linear": 1}
     if nonlinearity not in gains or mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"kaiming_uniform_: mode must be 'fan_in' or 'fan_out' and nonlinearity "
-                         f"one of {', '.join(gains)}; got {describe(mode)} "
-                         f"and {describe(nonlinearity)}")
-    fan = fans(tensor)[mode == "fan_out"]
-    bound = gains[nonlinearity] * math.sqrt(3 / fan) if fan else 0
-    return uniform_(tensor, -bound, bound)
+        raise ValueError(f"{name}: mode must be 'fan_in' or 'fan_out' and nonlinearity one of "
+                         f"{', '.join(gains)}; got {describe(mode)} and {describe(nonlinearity)}")
+    fan = fans(name, tensor)[mode == "fan_out"]
+    return gains[nonlinearity] / math.sqrt(fan) if fan else 0
+
+
+def xavier_std(name, tensor, gain):
+    check_number(name, "gain", gain, 0)
+    total = sum(fans(name, tensor))
+    return gain * math.sqrt(2 / total) if total else 0
 
 
 def uniform_by_fan_in_(weight, bias):
     """How Linear, Conv2d and ConvTranspose2d begin: uniform within 1 / sqrt(fan_in)."""
-    fan_in, _ = fans(weight)
+    fan_in, _ = fans("uniform_by_fan_in_", weight)
     bound = 1 / math.sqrt(fan_in) if fan_in else 0
     uniform_(weight, -bound, bound)
     if bias is not None:

@@ -43,8 +43,8 @@ def make_grid(tensor, nrow=8, padding=2, normalize=False, value_range=None, scal
         return images[0]
     columns = min(nrow, N)
     rows = math.ceil(N / columns)
-    grid = full((images.shape[1], rows * (H + padding) + padding, columns * (W + padding) + padding), pad_value,
-                dtype=images.dtype, device=images.device)
+    shape = images.shape[1], rows * (H + padding) + padding, columns * (W + padding) + padding
+    grid = full(shape, pad_value, dtype=images.dtype, device=images.device)
     for n in range(N):
         y, x = (place * (size + padding) + padding
                 for place, size in zip(divmod(n, columns), (H, W)))
