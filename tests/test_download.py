@@ -19,9 +19,10 @@ class Mirrors(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append(self.path)
         kind = self.path.split("/")[1]
-        body = {"good": gzip.compress(CONTENT), "plain": CONTENT, "half": gzip.compress(CONTENT),
-                "other": gzip.compress(CONTENT[1:]), "page": b"<html>sign in first</html>",
-                "torn": gzip.compress(CONTENT)[:-20], "missing": b""}[kind]
+        body = {"good": gzip.compress(CONTENT, mtime=0), "plain": CONTENT,
+                "half": gzip.compress(CONTENT, mtime=0),
+                "other": gzip.compress(CONTENT[1:], mtime=0), "page": b"<html>sign in first</html>",
+                "torn": gzip.compress(CONTENT, mtime=0)[:-20], "missing": b""}[kind]
         self.send_response(404 if kind == "missing" else 200)
         self.send_header("Content-Length", str(len(body) * (2 if kind == "half" else 1)))
         self.end_headers()
@@ -49,7 +50,7 @@ def test_download_fetches_once(tmp_path, server, kind, capsys):
     assert server.asked == [f"/{kind}/one.gz", f"/{kind}/two.gz"]
     assert "/one.gz, " in capsys.readouterr().err
     content = (tmp_path / "new" / "two.gz").read_bytes()
-    assert content == (CONTENT if kind == "plain" else gzip.compress(CONTENT))
+    assert content == (CONTENT if kind == "plain" else gzip.compress(CONTENT, mtime=0))
     data.download_mnist(tmp_path / "new", [f"{server.address}/{kind}/"], FILES)
     assert len(server.asked) == 2
     # A damaged file is missing.
