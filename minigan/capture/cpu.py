@@ -13,8 +13,8 @@ from minigan.capture.tape import Tape
 from minigan.capture.watch import Counters, Watch, copy_inputs
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
+from minigan.kernels import threads
 from minigan.kernels.launch import switch
-from minigan.kernels.threads import threads
 from minigan.messages import report
 from minigan.nn.module import attribute_changes
 
@@ -104,7 +104,7 @@ class Recording:
 
 def mode():
     """Switches on which all operations depend."""
-    return grad_mode.enabled, switch.disabled, threads()
+    return grad_mode.enabled, switch.disabled, threads.threads()
 
 
 class CpuStep:
