@@ -185,7 +185,7 @@ GOOD = {
     minigan.manual_seed: lambda: dict(seed=0),
     minigan.no_grad: lambda: dict(function=network),
     minigan.enable_grad: lambda: dict(function=network),
-    minigan.capture: lambda: dict(step=network),
+    minigan.capture: lambda: dict(step=network, profile=True),
     minigan.gradcheck: lambda: dict(function=functional.exp, inputs=(doubles(),), eps=1e-6,
                                     tolerance=1e-6, direction=False, seed=0),
     minigan.profile: lambda: dict(steps=1),

@@ -511,7 +511,7 @@ def test_the_dcgans_step_is_the_plain_one_bit_for_bit(form, capsys):
         gan = dcgan.DCGAN(2, "gelu", 1e-3)
         return (gan.train_step, [gan.discriminator, gan.generator],
                 [gan.discriminator_optimiser, gan.generator_optimiser],
-                lambda: (minigan.rand(2, 3, 128, 128), dcgan.sample_noise(2), dcgan.sample_noise(2)))
+                lambda: (minigan.rand(2, 3, 128, 128), minigan.randn(2, 100), minigan.randn(2, 100)))
 
     assert_equal(trained(dcgan_step, 6, True), trained(dcgan_step, 6, False))
     assert said(capsys) == []

@@ -17,7 +17,7 @@ from test_examples import run
 
 
 OF_EVERY_RUN = {"checkpoint.h5", "checkpoint.previous.h5", "losses.csv", "losses.png",
-                "report.html", "settings.json", ".lock"}
+                "report.html", "settings.json", "step.txt", ".lock"}
 
 
 def files_of(folder):

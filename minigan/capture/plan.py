@@ -4,6 +4,7 @@ Calls whose results nobody reads are left out. What lives within the step shares
 memory, the arena: a result's place there is used again after its last reader.
 """
 
+import inspect
 import time
 from collections import Counter
 from functools import partial
@@ -34,9 +35,9 @@ class Plan:
         self.state = self.changed_arrays()
         self.steps = self.prepared(grouped=not profile)
         # Whether nothing in it can warn of infinity and nan, which are results like others.
-        self.is_compiled = all(
-            isinstance(step, Launches) or (step.func.__module__ or "").startswith("minigan.kernels")
-            for step in self.steps)
+        self.is_compiled = all(isinstance(step, Launches) or inspect.isfunction(step.func)
+                               and step.func.__module__.startswith("minigan.kernels")
+                               for step in self.steps)
         if profile:
             self.times = [0.0] * len(self.steps)
 

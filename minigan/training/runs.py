@@ -26,7 +26,7 @@ import minigan
 from minigan.capture import CapturedStep
 from minigan.device import array_module
 from minigan.checks import (
-    AnomalyError, DamagedFileError, NotFiniteError, check_int, check_type, describe,
+    AnomalyError, DamagedFileError, NotFiniteError, check_callable, check_int, check_type, describe,
     explain_errors, short_repr)
 from minigan.files import remove_partial, write_atomically
 from minigan.messages import report
@@ -234,6 +234,7 @@ class Run:
         A captured step has fixed shapes: a smaller last batch of an epoch goes through `step`
         itself. At the end of the run, `step.txt` shows what was recorded.
         """
+        check_callable("capture", "step", step)
         self._captured = StepForBatches(step, self.loader.batch_size)
         return self._captured
 
