@@ -741,6 +741,7 @@ TAKES = {
     "padding": either(size, several(size)), "padding_idx": optional(scalar),
     "padding_mode": only("zeros"), "pairs": count, "params": several(tensor), "parts": mapping,
     "path": path, "per_class": anything, "pictures": iterable, "pin_memory": flag,
+    "profile": flag,
     "pos_weight": optional(tensor), "predictions": numbers, "probabilities": numbers,
     "real": numbers, "reduce": only(None), "reduction": one_of("mean", "sum", "none"),
     "references": optional(mapping), "requires_grad": flag, "retain_graph": flag,

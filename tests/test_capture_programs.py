@@ -83,4 +83,4 @@ def test_captured_programs_are_the_plain_ones_bit_for_bit(part, device):
     if device not in ("cpu", "textbook"):
         pytest.skip("a CUDA graph takes none of these programs")
     replayed = sum(check(number) for number in range(part, 160, 4))
-    assert replayed > 5  # of 40: most change what they use in ways that cannot be repeated
+    assert replayed > 2  # of 40: most change what they use in ways that cannot be repeated
