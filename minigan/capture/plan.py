@@ -135,8 +135,9 @@ class Launches:
         self.arrays = launches  # kept: the noted launches have their addresses
         functions = switch.functions["f"] or switch.functions["d"]
         self.walk, self.forget = functions["walk"], functions["forget"]
-        # An argument more than the kernel has: the launch is noted.
-        self.addresses = numpy.array([function(*args, None) for function, args in launches], "uintp")
+        # The type as a further argument: the launch is noted, see kernels/cpu.h.
+        self.addresses = numpy.array([function(*args, numpy.ndarray) for function, args in launches],
+                                     "uintp")
 
     def __call__(self):
         self.walk(self.addresses, len(self.addresses))

@@ -151,11 +151,12 @@ template <class... Types, void (*kernel)(Types...)> struct Entry<kernel> {
         return python_none;
     }
 
-    // With an argument more the launch is noted, and its address returned.
+    // With the type of arrays as a further argument the launch is noted, and its address returned.
     static Object* call(Object*, Object* const* args, ptrdiff_t count)
     {
-        if (count == sizeof...(Types) || count == sizeof...(Types) + 1)
-            return call(args, count > sizeof...(Types), index_sequence_for<Types...>());
+        const bool later = count == sizeof...(Types) + 1 && args[count - 1] == array_type;
+        if (count == sizeof...(Types) || later)
+            return call(args, later, index_sequence_for<Types...>());
         PyErr_SetString(PyExc_TypeError, "kernel: wrong number of arguments");
         return nullptr;
     }
