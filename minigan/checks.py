@@ -8,6 +8,8 @@ from numbers import Integral, Real
 
 import numpy
 
+from minigan.hooks import look
+
 
 class DamagedFileError(ValueError):
     """A file whose content is not what it should be. The message names the file and the place."""
@@ -193,10 +195,13 @@ def check_places(name, x, axis, i):
 def check_range(name, argument, i, count):
     """Integers in 0..count - 1; on a GPU, which a look would make wait, they are not checked."""
     if isinstance(i, numpy.ndarray) and i.size:
-        i = numpy.asarray(i)  # a look at the numbers, and no part of a captured step
-        if i.min() < 0 or i.max() >= count:
-            raise ValueError(f"{name}: {argument} must lie in 0..{count - 1}, got {int(i.min())} to "
-                             f"{int(i.max())}")
+        look(check_numbers_in_range, name, argument, i, count)
+
+
+def check_numbers_in_range(name, argument, i, count):
+    if i.min() < 0 or i.max() >= count:
+        raise ValueError(f"{name}: {argument} must lie in 0..{count - 1}, got {int(i.min())} to "
+                         f"{int(i.max())}")
 
 
 def check_one_hot(i, C):
@@ -384,11 +389,14 @@ def check_indices(name, x, axis, t, ignore_index, otherwise=""):
         raise ValueError(f"{name}: for input of shape {x.shape}, target must hold integers of "
                          f"shape {shape}{otherwise}; got {t.dtype} of shape {t.shape}")
     if isinstance(t, numpy.ndarray):  # on a GPU a look would make the device wait
-        t = numpy.asarray(t)  # a look at the numbers, and no part of a captured step
-        wrong = (t != ignore_index) & ((t < 0) | (t >= x.shape[axis]))
-        if wrong.any():
-            raise ValueError(f"{name}: target indices must lie in 0..{x.shape[axis] - 1} or be "
-                             f"ignore_index={ignore_index}, got {int(t[wrong][0])}")
+        look(check_class_indices, name, t, x.shape[axis], ignore_index)
+
+
+def check_class_indices(name, t, C, ignore_index):
+    wrong = (t != ignore_index) & ((t < 0) | (t >= C))
+    if wrong.any():
+        raise ValueError(f"{name}: target indices must lie in 0..{C - 1} or be "
+                         f"ignore_index={ignore_index}, got {int(t[wrong][0])}")
 
 
 def check_constant(name, argument, value, shape):

@@ -10,6 +10,7 @@ from minigan.device import (
     bool as boolean, device_module, float32, float64, generator, int32, int64, to_device, uint8)
 from minigan.checks import check_dtype, check_int, check_number, check_sizes, describe
 from minigan.autograd import operation
+from minigan.hooks import refuse_in_capture
 
 
 def as_array(data, dtype=None, device=None):
@@ -20,7 +21,10 @@ def as_array(data, dtype=None, device=None):
     that the dtype cannot hold.
     """
     dtype = None if dtype is None else check_dtype("tensor", dtype)
-    data = data.array if isinstance(data, Tensor) else data
+    if isinstance(data, Tensor):
+        data = data.array
+    elif isinstance(data, numpy.ndarray):
+        refuse_in_capture("an array from outside", "pass it in as a Tensor")
     if hasattr(data, "__array__") and not isinstance(data, numpy.ndarray) and (
             not hasattr(data, "__cuda_array_interface__")):
         data = numpy.asarray(data)  # of another library too, such as a column of a table

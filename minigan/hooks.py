@@ -19,6 +19,15 @@ def refuse_in_capture(what, instead):
                              f"repeated without Python; {instead}")
 
 
+def look(function, *args):
+    """Call a function that looks at the numbers of arrays, such as a check of them. A captured step
+    on the CPU does so in each replay."""
+    if hooks.capture is None:
+        function(*args)
+    else:
+        hooks.capture.call(function, args, ())
+
+
 class Observer:
     """A context that is notified of all that runs inside it. Subclasses (in inspect/) look closer.
 
@@ -26,15 +35,18 @@ class Observer:
     """
 
     def __enter__(self):
-        if hooks.observer is not None:
-            raise RuntimeError(f"{type(self).__name__}: {type(hooks.observer).__name__} is "
+        self.outer = hooks.observer
+        if self.outer is not None and hooks.capture is not None:
+            hooks.capture.refuse(f"{type(self).__name__} watches operations one by one")
+        elif self.outer is not None:
+            raise RuntimeError(f"{type(self).__name__}: {type(self.outer).__name__} is "
                                f"active already; one at a time")
         self.modules = []  # those whose forward is running, the outermost first
         hooks.observer = self
         return self
 
     def __exit__(self, *exception):
-        hooks.observer = None
+        hooks.observer = self.outer
 
     def run(self, phase, name, function, args, kwargs):
         """Called in place of an operation ("forward"), of its backward ("backward") and of an

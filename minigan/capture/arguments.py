@@ -1,5 +1,9 @@
 """Arguments and results of captured steps."""
 
+import copy
+
+import numpy
+
 from minigan.checks import describe
 from minigan.device import device_module, to_device
 from minigan.tensor import Tensor
@@ -43,6 +47,17 @@ def without_history(outputs):
     return map_outputs(Tensor.detach, outputs)
 
 
+def own_memory(outputs, inputs):
+    """The outputs with copies of those that lie in the memory of the inputs, which the next call
+    overwrites."""
+    def separate(x):
+        if any(numpy.may_share_memory(x.array, fixed.array) for fixed in inputs):
+            return Tensor(x.array.copy())
+        return x
+
+    return map_outputs(separate, outputs)
+
+
 def map_outputs(function, outputs):
     """The outputs with function(tensor) in place of each Tensor."""
     if isinstance(outputs, Tensor):
@@ -51,7 +66,9 @@ def map_outputs(function, outputs):
         parts = [map_outputs(function, part) for part in outputs]
         return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
     if isinstance(outputs, dict):
-        return {key: map_outputs(function, value) for key, value in outputs.items()}
+        result = copy.copy(outputs)  # of its own type
+        result.update({key: map_outputs(function, value) for key, value in outputs.items()})
+        return result
     return outputs
 
 
@@ -60,3 +77,12 @@ def tensors_in(outputs):
     found = []
     map_outputs(found.append, outputs)
     return found
+
+
+def has_arrays(outputs):
+    """Whether there are arrays in the outputs that are no Tensors."""
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    if isinstance(outputs, (tuple, list)):
+        return any(map(has_arrays, outputs))
+    return isinstance(outputs, (numpy.ndarray, numpy.generic))

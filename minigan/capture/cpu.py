@@ -1,14 +1,17 @@
 """A training step on a CPU: recorded once, proven, and then repeated without the interpreter's work."""
 
 import hashlib
+import weakref
 
 import numpy
 
 from minigan.capture.arguments import (
-    check_inputs, fill, fixed_inputs, map_outputs, tensors_in, without_history)
+    check_inputs, fill, fixed_inputs, has_arrays, map_outputs, own_memory, tensors_in,
+    without_history)
 from minigan.capture.host import BUFFER, HostWork
 from minigan.capture.listing import argument_names, lines_of, network_names, page
 from minigan.capture.plan import Plan
+from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
 from minigan.capture.watch import Counters, Watch, copy_inputs
 from minigan.grad_mode import grad_mode
@@ -17,6 +20,7 @@ from minigan.kernels import threads
 from minigan.kernels.launch import switch
 from minigan.messages import report
 from minigan.nn.module import attribute_changes
+from minigan.tensor import Tensor
 
 MOST_RECORDINGS = 4  # of a step that does one thing or another, such as adding gradients up
 MOST_FAILURES = 8    # recordings that could not be used
@@ -41,10 +45,10 @@ class Recording:
     replays   how often it was repeated
     """
 
-    def __init__(self, tape, outputs, profile):
+    def __init__(self, tape, outputs, profile, arena):
         self.tape = tape
         self.outputs = outputs
-        self.plan = Plan(tape, profile)
+        self.plan = Plan(tape, profile, arena)
         self.mode = mode()
         self.attributes = attribute_changes()
         self.replays = 0
@@ -62,7 +66,8 @@ class Recording:
                 self.structure.slot(leaf, "_grad", before and buffer)
             self.gradients.slot(leaf, "_grad", buffer if after is BUFFER else after)
         for optimiser, _ in tape.parts:
-            for container in (optimiser.param_groups, optimiser.state, *optimiser.state.values()):
+            for container in (vars(optimiser), optimiser.param_groups, optimiser.state,
+                              *optimiser.state.values()):
                 self.structure.entries(container)
             for group in optimiser.param_groups:
                 self.structure.entries(group["params"])
@@ -73,9 +78,11 @@ class Recording:
     def watch_options(self):
         self.options = Watch()
         for optimiser, _ in self.tape.parts:
-            self.options.entries(vars(optimiser))
             for group in optimiser.param_groups:
                 self.options.entries(group)
+                for value in group.values():
+                    if isinstance(value, list):
+                        self.options.entries(value)
 
     def is_valid(self):
         """Whether a replay does what the step would do now."""
@@ -121,52 +128,75 @@ class CpuStep:
         self.step = step
         self.profile = profile
         self.inputs = None
+        self.arrays = ()      # of the inputs
+        self.arena = None
         self.recordings = []  # the one that was used last comes first
         self.failures = 0
         self.is_ordinary = False  # from now on
 
     def __call__(self, *inputs):
-        first = self.inputs is None
-        if first:
-            self.inputs = fixed_inputs(inputs, "cpu")
-            self.arrays = tuple([x.array for x in self.inputs])
+        if self.inputs is None:
+            fixed = fixed_inputs(inputs, "cpu")
+            check_inputs(inputs, fixed)
+            outputs = without_history(self.step(*inputs))
+            self.arrays = tuple([x.array for x in fixed])
+            self.inputs = fixed
+            return outputs
+        if self.is_ordinary:
+            check_inputs(inputs, self.inputs)
+            return without_history(self.step(*inputs))
         if not copy_inputs(self.arrays, inputs):
             check_inputs(inputs, self.inputs)
             fill(self.inputs, inputs)
-        if first or self.is_ordinary:
-            return without_history(self.step(*self.inputs))
         for i, recording in enumerate(self.recordings):
             if recording.is_valid():
                 if i:
                     self.recordings.insert(0, self.recordings.pop(i))
                 return (self.proven(recording) if recording.replays == recording.next_proof else
                         recording.replay())
-        return self.record()
+        return self.record(inputs)
 
-    def run(self, host_work):
-        """The step itself."""
+    def run(self, host_work, arguments):
+        """The step itself, on copies of its arguments."""
         hooks.capture = host_work
         try:
-            return without_history(self.step(*self.inputs))
+            return own_memory(without_history(self.step(*arguments)), self.inputs)
         finally:
             hooks.capture = None
 
-    def record(self):
+    def record(self, inputs):
         tape = Tape(network_names(self.step))
+        before = state_of_python(self.step)
+        arguments = [Tensor(array) for array in self.arrays]
+        references = [weakref.ref(x) for x in arguments]
         try:
             with tape:
-                tape.watch(*self.inputs)
-                outputs = self.run(tape)
+                tape.watch(*arguments)
+                outputs = self.run(tape, arguments)
+            tape.finish(tensors_in(outputs), arguments)
         except BaseException:
             tape.give_back()
             raise
-        tape.finish(tensors_in(outputs))
+        changed = difference_of_states(before, state_of_python(self.step))
+        if changed:
+            tape.refuse(f"it changes {changed}, which is Python's: a repetition would not")
+        for x, fixed in zip(inputs, self.inputs):
+            if tape.writes(fixed.array):
+                x.array[...] = fixed.array
+                tape.refuse("it changes an argument, of which it gets a copy")
+        del arguments
+        if any(reference() is not None for reference in references):
+            tape.refuse("it keeps an argument, of which it gets a copy")
+        if has_arrays(outputs):
+            tape.refuse("it returns an array of NumPy; return a Tensor")
+        if not tape.reason and tape.keeps is None:
+            recording = Recording(tape, outputs, self.profile, self.arena)
+            self.arena = recording.plan.arena
+            self.recordings[MOST_RECORDINGS - 1:] = []
+            self.recordings.insert(0, recording)
         if tape.reason:
             self.give_up(tape.reason)
             return outputs
-        self.recordings[MOST_RECORDINGS - 1:] = []
-        if tape.keeps is None:
-            self.recordings.insert(0, Recording(tape, outputs, self.profile))
         self.failures += 1  # until the recording is used
         if self.failures > MOST_FAILURES:
             self.give_up("it does something else in every call" if tape.keeps is None else
@@ -180,15 +210,16 @@ class CpuStep:
 
     def proven(self, recording):
         """Do the step both ways."""
-        state = recording.plan.state
-        before = [array.copy() for array in state]
-        recording.plan.replay()
-        after = [digest(array) for array in state]
-        for array, copy in zip(state, before):
+        plan = recording.plan
+        changed = [*plan.state, *plan.results]  # the step may look at what it returned before
+        before = [array.copy() for array in changed]
+        plan.replay()
+        after = After(recording)
+        for array, copy in zip(changed, before):
             array[...] = copy
         del before
         host_work = OrdinaryStep()
-        outputs = self.run(host_work)
+        outputs = self.run(host_work, self.inputs)
         host_work.end()
         wrong = difference(recording, after, host_work, outputs)
         if wrong:
@@ -219,26 +250,33 @@ def digest(array):
     return hashlib.blake2b(numpy.ascontiguousarray(array).data).digest()
 
 
+class After:
+    """Digests of what a replay left behind."""
+
+    def __init__(self, recording):
+        self.state = [digest(array) for array in recording.plan.state]
+        self.outputs = [digest(x.array) for x in tensors_in(recording.outputs)]
+        self.gradients = [gradient if gradient is None or gradient is BUFFER else
+                          digest(gradient.array) for _, _, _, gradient in recording.tape.leaves]
+
+
 def difference(recording, after, host_work, outputs):
     """What a replay did otherwise than the step, as a text, or ""."""
     tape = recording.tape
-    for array, expected in zip(recording.plan.state, after):
+    for array, expected in zip(recording.plan.state, after.state):
         if digest(array) != expected:
             return f"a tensor of shape {array.shape} that it changes"
     if skeleton(outputs) != skeleton(recording.outputs):
         return "what it returns"
-    for i, (x, y) in enumerate(zip(tensors_in(outputs), tensors_in(recording.outputs))):
-        if digest(x.array) != digest(y.array):
+    for i, (x, expected) in enumerate(zip(tensors_in(outputs), after.outputs)):
+        if digest(x.array) != expected:
             return f"result {i}"
     gradients = {leaf: gradient for leaf, _, _, gradient in host_work.leaves}
-    if gradients.keys() != {leaf for leaf, _, _, _ in tape.leaves}:
-        return "which gradients it uses"
-    for leaf, _, _, gradient in tape.leaves:
-        other = gradients[leaf]
-        if gradient is None or gradient is BUFFER or other is None or other is BUFFER:
-            if gradient is not other:
-                return f"the gradient of a tensor of shape {leaf.shape}"
-        elif digest(gradient.array) != digest(other.array):
+    for (leaf, _, _, _), expected in zip(tape.leaves, after.gradients):
+        found = gradients.get(leaf, expected)
+        if found is not None and found is not BUFFER:
+            found = digest(found.array) if leaf in gradients else expected
+        if found != expected:
             return f"the gradient of a tensor of shape {leaf.shape}"
     if (tape.changes_of(host_work), host_work.gradient_versions, host_work.optimisers) != (
             tape.changes_of(tape), tape.gradient_versions, tape.optimisers):

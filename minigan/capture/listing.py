@@ -65,13 +65,19 @@ def argument_names(step, count):
     return [names[i] if i < len(names) else f"argument {i}" for i in range(count)]
 
 
-def network_names(step):
-    """{Module: name} of those that the step finds where it was defined, or in its own object."""
+def names_found(step):
+    """{name: value} of what the step finds where it was defined, and in its own object."""
     found = dict(getattr(getattr(step, "__self__", None), "__dict__", {}))
-    if inspect.isfunction(inspect.unwrap(step)):
-        closure = inspect.getclosurevars(inspect.unwrap(step))
+    function = inspect.unwrap(getattr(step, "__func__", step))
+    if inspect.isfunction(function):
+        closure = inspect.getclosurevars(function)
         found |= {**closure.globals, **closure.nonlocals}
-    return {value: name for name, value in found.items() if isinstance(value, Module)}
+    return found
+
+
+def network_names(step):
+    """{Module: name} of the networks among them."""
+    return {value: name for name, value in names_found(step).items() if isinstance(value, Module)}
 
 
 class Named(Observer):

@@ -20,19 +20,23 @@ ALIGNMENT = 64  # bytes: a line of the CPU's caches
 
 class Plan:
     """calls  the Calls of a tape that are repeated, in order
-    arena  the bytes in which the step's own arrays lie
+    arena  the bytes in which the step's own arrays lie; another plan's that is not used at the same
+           time, if it is large enough
     """
 
-    def __init__(self, tape, profile=False):
+    def __init__(self, tape, profile, arena):
         self.times = None  # of each call, all replays together
         self.replays = 0
         self.calls = without_constants(needed(tape.calls))
         offsets, size = layout(self.calls)
-        memory = numpy.empty(size + ALIGNMENT, "uint8")
-        start = -memory.__array_interface__["data"][0] % ALIGNMENT
-        self.arena = memory[start:start + size]
+        if arena is None or arena.size < size:
+            memory = numpy.empty(size + ALIGNMENT, "uint8")
+            start = -memory.__array_interface__["data"][0] % ALIGNMENT
+            arena = memory[start:start + size]
+        self.arena = arena
         self._offsets = offsets
-        self.state = self.changed_arrays()
+        self.state = self.changed_arrays(is_new=False)
+        self.results = self.changed_arrays(is_new=True)
         self.steps = self.prepared(grouped=not profile)
         # Whether nothing in it can warn of infinity and nan, which are results like others.
         self.is_compiled = all(isinstance(step, Launches) or inspect.isfunction(step.func)
@@ -73,12 +77,12 @@ class Plan:
             return array_at(place, self.arena, self._offsets[place.buffer])
         return array_at(place, bytes_of(root), 0)
 
-    def changed_arrays(self):
-        """What a replay changes of the memory that was there before."""
+    def changed_arrays(self, is_new):
+        """What a replay changes: of the memory that was there before, or of its own results."""
         places = {}
         for call in self.calls:
             for place in call.writes:
-                if not place.buffer.is_new:
+                if place.buffer.root is not None and place.buffer.is_new == is_new:
                     places[place] = self.array(place)
         return list(places.values())
 
@@ -160,10 +164,12 @@ def bytes_of(root):
 
 
 def needed(calls):
-    """The calls that change memory which outlives the step, or is read by such calls."""
+    """The calls that change memory which outlives the step, or is read by such calls; and checks,
+    which change nothing."""
     live, kept = set(), []
     for call in reversed(calls):
-        if any(place.buffer.root is not None or place.buffer in live for place in call.writes):
+        if not call.writes or any(place.buffer.root is not None or place.buffer in live
+                                  for place in call.writes):
             live.update(place.buffer for place in call.reads)
             kept.append(call)
     return kept[::-1]

@@ -28,10 +28,13 @@ def capture(step, profile=False):
     The function must meet these conditions:
 
     - its arguments are Tensors, with the same shapes and dtypes in every call, on either device
+    - it leaves its arguments as they are, and they share no memory with what it changes: it gets
+      copies of them
     - it generates no random numbers: generate them outside and pass them in
     - it reads no numbers (item(), print, if), and copies nothing from one device to another
     - it does the same in every call: its Python code does not run any more
     - buffers and other tensors that it uses keep their memory: change them in place
+    - it is called by one thread at a time
 
     A step that cannot be recorded raises an error on a GPU; on the CPU it is reported on stderr,
     once, and runs as usual. There a recording is also proven before it is trusted, see CpuStep.
@@ -72,6 +75,10 @@ class CapturedStep:
             self._on[device] = (CpuStep(self.step, self.profile) if device == "cpu" else
                                 GpuStep(self.step))
         return self._on[device](*inputs)
+
+    def __getstate__(self):
+        """For copies and pickles: what was recorded is of this object's tensors."""
+        return {**vars(self), "_on": {}}
 
     def _without_kernels(self, inputs):
         """CuPy's own products of matrices cannot be captured."""

@@ -92,8 +92,9 @@ class Tape(HostWork):
         self.numpy = RecordingNumpy(self)
         self.watcher = Watcher(self, names)
         self.label = Label()
-        self._buffers = {}   # id of the array that owns the memory: Buffer
-        self._owners = {}    # and a weak reference to it, for memory that the step made
+        # Of the array that owns memory: its id, a weak reference (an id may become another's),
+        # and the Buffer.
+        self._buffers = {}
         self.version_ids = set()  # of the tensors that were there before
         self.tensors = []    # (tensor, its array, whether it required a gradient), likewise
         self._watched = []   # (tensor, its array, the recorded view of it, requires_grad)
@@ -139,29 +140,27 @@ class Tape(HostWork):
         """The same for an array that a call has just made."""
         array = numpy.asarray(array)  # NumPy makes scalars of arrays without dimensions
         owner = owner_of(array)
-        if id(owner) not in self._buffers:
-            key = id(owner)
-            self._buffers[key] = Buffer(owner.nbytes)
-            self._owners[key] = weakref.ref(owner, lambda _: self._forget(key))
+        if self._buffer_of(owner) is None:
+            self._buffers[id(owner)] = weakref.ref(owner), Buffer(owner.nbytes)
         return self.view(array)
 
-    def _forget(self, key):
-        """The memory of an array was freed, and may become another's."""
-        del self._buffers[key], self._owners[key]
+    def _buffer_of(self, owner):
+        """The Buffer of an array that owns memory, or None."""
+        reference, buffer = self._buffers.get(id(owner), (None, None))
+        return buffer if reference is not None and reference() is owner else None
 
     def place(self, array):
         owner = owner_of(array)
-        buffer = self._buffers.get(id(owner))
+        buffer = self._buffer_of(owner)
         if buffer is None:  # it was there before the step
-            buffer = self._buffers[id(owner)] = Buffer(owner.nbytes, owner)
+            buffer = Buffer(owner.nbytes, owner)
+            self._buffers[id(owner)] = weakref.ref(owner), buffer
         return Place(buffer, address(array) - address(owner), array.shape, array.strides,
                      array.dtype)
 
     def pin(self, array):
         """Keep the memory of an array that the step made where it is."""
-        owner = owner_of(array)
-        self.place(array).buffer.root = owner
-        self._owners.pop(id(owner), None)
+        self.place(array).buffer.root = owner_of(array)
 
     def note(self, name, function, args, kwargs={}, writes=(), kernel=None, reads=None):
         """Note a call that was done: its arguments, and the arrays among them that it wrote."""
@@ -208,14 +207,20 @@ class Tape(HostWork):
     def __exit__(self, *exception):
         self.watcher.__exit__(*exception)
 
-    def finish(self, outputs):
+    def finish(self, outputs, arguments):
         """Give all Tensors plain arrays again; those that live on keep the memory they have.
 
-        outputs  the Tensors that the step returned
+        outputs    the Tensors that the step returned
+        arguments  those that it got
         """
         self.counters = {id(tensor.version): tensor.version for tensor, _, _, _ in self._watched}
-        self.tensors = self._what_it_was_recorded_with()
+        self.tensors = self._what_it_was_recorded_with(arguments)
         self._restore()
+        self.gradients = {leaf: gradient for leaf, gradient in self.gradients.items()
+                          if not self._is_new(leaf.array)}  # others are the step's own
+        for network in self.watcher.names:
+            for module in network.modules():
+                self.modules.setdefault(module, dict(vars(module)))
         gradients = [leaf._grad for leaf in self.gradients
                      if leaf._grad is not None and leaf._grad is not leaf.grad_buffer]
         for tensor in (*outputs, *gradients):
@@ -223,16 +228,21 @@ class Tape(HostWork):
                 self.pin(tensor.array)
                 tensor.array = plain(tensor.array)
         self._by_address = [x for x in self._by_address if self.place(x).buffer.root is None]
-        self._check_that_nothing_is_kept()
+        self._check_that_nothing_is_kept(arguments)
         self.end()
 
-    def _what_it_was_recorded_with(self):
-        """All tensors that were there before, but those of gradients, which are looked after with
-        their leaves."""
-        gradients = {id(tensor) for leaf in self.gradients
-                     for tensor in (leaf.grad_buffer, leaf._grad)}
+    def _what_it_was_recorded_with(self, arguments):
+        """All tensors that were there before, but the arguments, and those of gradients, which are
+        looked after with their leaves."""
+        others = {id(tensor) for leaf in self.gradients
+                  for tensor in (leaf.grad_buffer, leaf._grad)} | set(map(id, arguments))
         return [(tensor, array, requires_grad) for tensor, array, _, requires_grad in self._watched
-                if id(tensor) not in gradients]
+                if id(tensor) not in others]
+
+    def writes(self, array):
+        """Whether a call changed this array, which was there before."""
+        buffer = self.place(array).buffer
+        return any(place.buffer is buffer for call in self.calls for place in call.writes)
 
     def finds_gradients(self):
         """Whether it found gradients that are not where an optimiser wants them."""
@@ -254,16 +264,27 @@ class Tape(HostWork):
         """{id of a version counter: changes} of the tensors that were there before."""
         return {key: count for key, count in host_work.changes.items() if key in self.version_ids}
 
-    def _check_that_nothing_is_kept(self):
+    def _check_that_nothing_is_kept(self, arguments):
         """What the step made and keeps for itself would not change in a replay."""
-        if self._owners:
+        kept = self._restore_all()
+        for tensor in kept:
+            self.keeps = tensor.shape
+            if any(owner_of(tensor.array) is owner_of(x.array) for x in arguments):
+                self.refuse("it keeps a part of an argument, of which it gets a copy")
+        if not kept and self._lives():
             gc.collect()
-        kept = [reference() for reference in self._owners.values()]
-        kept = [owner for owner in kept if owner is not None]
-        if not kept:
-            return
-        self.keeps = kept[0].shape
-        self._restore_all()
+            self.keeps = self._lives()
+
+    def _lives(self):
+        """The shape of an array that the step made for itself and that is still there, or None."""
+        for reference, buffer in self._buffers.values():
+            owner = reference()
+            if owner is not None and buffer.root is None:
+                return owner.shape
+        return None
+
+    def _is_new(self, array):
+        return isinstance(array, RecordedArray) and self.place(array).buffer.root is None
 
     def give_back(self):
         """Give all Tensors plain arrays again, after an error."""
@@ -277,10 +298,14 @@ class Tape(HostWork):
         self._watched = []
 
     def _restore_all(self):
-        """The same for Tensors that the step made and somebody keeps."""
+        """The same for Tensors that the step made and somebody keeps: these Tensors."""
+        kept = []
         for thing in gc.get_objects():
-            if issubclass(type(thing), Tensor):
+            if issubclass(type(thing), Tensor) and isinstance(
+                    getattr(thing, "array", None), RecordedArray):
                 thing.array = plain(thing.array)
+                kept.append(thing)
+        return kept
 
 
 class Watcher(Named):

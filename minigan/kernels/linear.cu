@@ -79,8 +79,9 @@ extern "C" __global__ void embedding_backward_in_order(const T* g, const long lo
     for (long long i = 0; i < V * D; ++i)
         g_weight[i] = T(0);
     for (long long i = 0; i < n; ++i) {
-        T* out = g_weight + index[i] * D;
-        if (index[i] != padding)
+        const long long v = index[i];
+        T* out = g_weight + v * D;
+        if (v != padding && v >= 0 && v < V)
             for (long long d = 0; d < D; ++d)
                 out[d] += g[i * D + d];
     }

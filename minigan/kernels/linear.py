@@ -5,7 +5,9 @@ import numpy
 from minigan import backends
 from minigan import functional as F
 from minigan.autograd import gradient_buffer, node, twin_of
+from minigan.checks import check_numbers_in_range
 from minigan.device import array_module, is_on_gpu
+from minigan.hooks import look
 from minigan.kernels import blas
 from minigan.kernels.launch import (
     contiguous, covered, fits, launch, launch_columns, launch_rows)
@@ -108,10 +110,10 @@ def embedding(input, weight, padding_idx=None):
         return NotImplemented
     index = contiguous(i.astype("int64"))  # a copy: the backward relies on it
     y = xp.empty((*i.shape, D), w.dtype)
-    outside = numpy.zeros((), "int64") if on_cpu else None
+    outside = xp.zeros((), "int64") if on_cpu else None
     launch("embedding", w, index.size, D, (contiguous(w), index, y, outside, V, index.size, D))
-    if on_cpu and outside.item():
-        return NotImplemented
+    if on_cpu:
+        look(check_none_outside, outside, index, V)
 
     def backward(g):
         gw = gradient_buffer(weight, (input, weight))
@@ -120,3 +122,9 @@ def embedding(input, weight, padding_idx=None):
         return None, gw
 
     return node(y, (input, weight), backward)
+
+
+def check_none_outside(outside, index, V):
+    """For indices, of which the kernel has counted those that are out of range."""
+    if outside:
+        check_numbers_in_range("embedding", "indices", index, V)

@@ -5,7 +5,9 @@ import numpy
 
 from minigan import functional as F
 from minigan.autograd import node, twin_of
+from minigan.checks import check_class_indices
 from minigan.device import array_module
+from minigan.hooks import look
 from minigan.kernels.launch import (
     MOST_THREADS, contiguous, covered, dense, empty_like, in_order_of, launch, launch_each, whole)
 from minigan.tensor import Tensor
@@ -64,6 +66,12 @@ def reduced(kernel, input, target, options, reduction):
     return node(loss, (input, target), backward, kernel)
 
 
+def check_none_outside(sums, t, C, ignore_index):
+    """For class indices, of which the kernel has counted those that are out of range."""
+    if sums[2, 0]:
+        check_class_indices("cross_entropy", t, C, ignore_index)
+
+
 def blocks_for(x, n):
     """How many blocks add up n numbers: on a CPU one."""
     return 1 if isinstance(x, numpy.ndarray) else min(MOST_BLOCKS, -(-n // MOST_THREADS))
@@ -88,8 +96,8 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     sums = xp.empty((3, blocks), "float64")
     launch("cross_entropy", x, blocks, C, (x, t, largest, log_sum, sums, ignore_index, N, C))
     launch("cross_entropy_total", x, 1, 1, (loss, share, sums, int(reduction == "mean"), blocks))
-    if blocks == 1 and isinstance(x, numpy.ndarray) and numpy.asarray(sums)[2, 0]:
-        return NotImplemented  # an index out of range
+    if isinstance(x, numpy.ndarray):
+        look(check_none_outside, sums, t, C, ignore_index)
 
     def backward(g):
         gx = empty_like(x)

@@ -80,6 +80,10 @@ class Module:
         object.__setattr__(self, name, value)
         _changes[0] += 1
 
+    def __delattr__(self, name):
+        object.__delattr__(self, name)
+        _changes[0] += 1
+
     def _keep_order(self, name, value):
         """Put an attribute that becomes a Parameter or Module behind those there are, as PyTorch
         does; one of the same kind takes the place of the one before, also after a None."""

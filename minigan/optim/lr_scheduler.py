@@ -7,6 +7,7 @@ that a rate changed by hand in between is forgotten.
 
 import math
 
+from minigan.hooks import refuse_in_capture
 from minigan.checks import (
     check_callable, check_int, check_number, check_type, describe, explain_errors)
 from minigan.optim.optimizer import Optimizer
@@ -37,6 +38,7 @@ class LRScheduler:
 
     def step(self):
         """Set the rates of the next epoch."""
+        refuse_in_capture("a scheduler's step", "take it outside")
         self.last_epoch += 1
         for i, (group, initial) in enumerate(zip(self.optimizer.param_groups, self.base_lrs)):
             group["lr"] = self.rate(initial, self.last_epoch, i)
