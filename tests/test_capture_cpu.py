@@ -568,3 +568,262 @@ def test_every_operation_is_recorded_and_gives_the_same_bits(dtype, form, capsys
             ordinary.add(f"{case.operation} {case.configuration}")
         constants.clear()
     assert ordinary <= NOT_RECORDED, said(capsys)
+
+
+# What reaches out of the step, or into it
+
+
+
+def test_a_step_may_use_what_it_returned_before(capsys):
+    results = []
+    for capture in (lambda step: step, minigan.capture):
+        state = {"h": minigan.zeros(2)}
+        step = capture(lambda x: x + state["h"])
+        for i in range(8):
+            state["h"] = step(minigan.full((2,), float(i)))
+        results.append(state["h"].tolist())
+    assert results[0] == results[1] == [28, 28]
+
+
+def test_results_that_are_arguments_may_be_passed_in_again():
+    results = []
+    for capture in (lambda step: step, minigan.capture):
+        step = capture(lambda a, b: (a + b, a))
+        a, b = minigan.ones(1), minigan.ones(1)
+        numbers = []
+        for _ in range(8):
+            a, b = step(a, b)
+            numbers.append((a.item(), b.item()))
+        results.append(numbers)
+    assert results[0] == results[1]
+
+
+def test_arguments_that_are_kept_or_changed_are_the_callers_own(capsys):
+    kept = []
+
+    def keep(x):
+        kept.append(x)
+        return x * 2
+
+    def keep_a_row(x):
+        kept.append(x[0])
+        return x * 2
+
+    def change(x):
+        x.mul_(2)
+        return x + 1
+
+    for step in (keep, keep_a_row):
+        kept.clear()
+        call = minigan.capture(step)
+        for i in range(6):
+            call(minigan.full((2, 2), float(i)))
+        assert [x.detach().numpy().flat[0] for x in kept] == [0, 1, 2, 3, 4, 5]
+    call = minigan.capture(change)
+    for i in range(6):
+        x = minigan.full((2,), float(i))
+        assert call(x).tolist() == [2 * i + 1] * 2 and x.tolist() == [2 * i] * 2
+    assert len(said(capsys)) == 3
+
+
+class StepsRates(Steps):
+    def __init__(self):
+        super().__init__()
+        self.scheduler = optim.lr_scheduler.ExponentialLR(self.optimiser, 0.5)
+
+    def step(self, x, t):
+        loss = super().step(x, t)
+        self.scheduler.step()
+        return loss
+
+
+class StepsSometimes(Steps):
+    count = 0
+
+    def step(self, x, t):
+        self.count += 1
+        loss = nn.functional.mse_loss(self.layer(x), t)
+        self.optimiser.zero_grad()
+        loss.backward()
+        if self.count % 5 == 0:
+            self.optimiser.step()
+        return loss
+
+
+class KeepsItsLoss(Steps):
+    def step(self, x, t):
+        loss = super().step(x, t)
+        self.loss = loss.detach()
+        return loss
+
+    def numbers(self):
+        return [*super().numbers(), self.loss.numpy().tobytes()]
+
+
+class TakesAnArray(Steps):
+    def __init__(self):
+        super().__init__()
+        self.array = numpy.ones(3, "float32")
+
+    def step(self, x, t):
+        return super().step(x * minigan.tensor(self.array), t)
+
+    def between(self, call):
+        self.array[...] = call
+
+
+@pytest.mark.parametrize("kind, reason", [
+    (StepsRates, "scheduler"), (StepsSometimes, "changes count"),
+    (KeepsItsLoss, r"keeps a tensor of shape \(\)"), (TakesAnArray, "array from outside")])
+def test_what_a_repetition_would_miss_is_reported(kind, reason, capsys):
+    compare(kind)
+    line, = said(capsys)
+    assert re.search(reason, line)
+
+
+class UsesWeightsDirectly(Steps):
+    def step(self, x, t):
+        first = self.layer[0]
+        return super().step(nn.functional.linear(x, first.weight)[:, :3], t)
+
+    def between(self, call):
+        if call == 6:
+            self.layer[0].weight = nn.Parameter(minigan.ones(4, 3))
+
+
+class Scaled(optim.Optimizer):
+    numbers = ("lr",)
+
+    def __init__(self, params, lr):
+        super().__init__(params, dict(lr=lr))
+        self.scale = 1.0
+
+    def update(self, group, params, grads, steps):
+        for p, g in zip(params, grads):
+            p -= group["lr"] * self.scale * g
+
+
+class ScalesItsOptimiser(Steps):
+    def __init__(self):
+        super().__init__()
+        self.optimiser = Scaled(self.layer.parameters(), 0.1)
+
+    def between(self, call):
+        self.optimiser.scale = 1.0 if call < 7 else 0.25
+
+
+class ChangesBetas(Steps):
+    def __init__(self):
+        super().__init__()
+        self.optimiser = optim.Adam(self.layer.parameters(), lr=0.1, betas=[0.9, 0.99])
+
+    def between(self, call):
+        if call == 7:
+            self.optimiser.param_groups[0]["betas"][0] = 0.5
+
+
+class DeletesAnAttribute(Steps):
+    def __init__(self):
+        super().__init__()
+        self.layer.scale = 2.0
+
+    def step(self, x, t):
+        return super().step(x * getattr(self.layer, "scale", 1.0), t)
+
+    def between(self, call):
+        if call == 7:
+            del self.layer.scale
+
+
+@pytest.mark.parametrize("kind", [UsesWeightsDirectly, ScalesItsOptimiser, ChangesBetas,
+                                  DeletesAnAttribute])
+def test_what_is_replaced_is_followed(kind, capsys):
+    steps, _ = compare(kind)
+    assert said(capsys) == [] and steps.calls < 14
+
+
+@pytest.mark.parametrize("step, good, bad", [
+    (lambda w, i: nn.functional.embedding(i, w).sum(), [0, 1], [7, -1]),
+    (lambda w, i: nn.functional.embedding(i, w).sum(), [0, 1], [2**40, 0]),
+    (lambda w, i: nn.functional.cross_entropy(w[:2] * 1, i), [0, 1], [99, 0]),
+    (lambda w, i: nn.functional.nll_loss(w[:2] * 1, i), [0, 1], [0, 99]),
+    (lambda w, i: w.gather(0, i[:, None]).sum(), [0, 1], [-1, 0])])
+def test_an_index_out_of_range_is_an_error_in_a_replay_too(step, good, bad):
+    weight = minigan.rand(5, 4, requires_grad=True)
+
+    def both_ways(i):
+        weight.grad = None
+        loss = step(weight, i)
+        loss.backward()
+        return loss
+
+    call = minigan.capture(both_ways)
+    for _ in range(5):
+        call(minigan.tensor(good))
+    for _ in range(3):
+        with pytest.raises((ValueError, IndexError)) as captured:
+            call(minigan.tensor(bad))
+        with pytest.raises((ValueError, IndexError)) as plain:
+            both_ways(minigan.tensor(bad))
+        assert str(captured.value) in str(plain.value)
+        assert numpy.isfinite(call(minigan.tensor(good)).detach().numpy())
+
+
+def test_copies_of_a_captured_step_have_their_own():
+    import copy
+    import pickle
+    steps = Steps()
+    steps.call = minigan.capture(steps.step)
+    x, t = minigan.ones(5, 3), minigan.ones(5, 2)
+    for _ in range(5):
+        steps.call(x, t)
+    other = copy.deepcopy(steps)
+    before = steps.numbers()
+    for _ in range(5):
+        other.call(x, t)
+    assert steps.numbers() == before != other.numbers()
+    assert len(pickle.loads(pickle.dumps(minigan.capture(mnist_cnn.make_model()))).step) == 9
+
+
+def test_observers_inside_a_step_see_it(capsys):
+    def step(x):
+        with minigan.detect_anomaly():
+            return (x * 2).log()
+
+    call = minigan.capture(step)
+    for _ in range(5):
+        assert call(minigan.ones(2)).shape == (2,)
+    with pytest.raises(minigan.AnomalyError):
+        call(-minigan.ones(2))
+    assert len(said(capsys)) == 1
+
+
+def test_results_keep_their_types(capsys):
+    from collections import OrderedDict
+    call = minigan.capture(lambda x: OrderedDict(b=x + 1, a=x))
+    for _ in range(5):
+        assert type(call(minigan.ones(2))) is OrderedDict
+    call = minigan.capture(lambda x: (x + 1, numpy.ones(2)))
+    for _ in range(5):
+        call(minigan.ones(2))
+    assert "array of NumPy" in said(capsys)[0]
+
+
+def test_leaves_of_the_steps_own_are_no_obstacle(capsys):
+    def step(x):
+        z = (x * 2).detach().requires_grad_()
+        (z * z).sum().backward()
+        return z.grad * 1
+
+    call = minigan.capture(step)
+    for i in range(6):
+        assert call(minigan.full((2,), float(i))).tolist() == [4 * i, 4 * i]
+    assert said(capsys) == []
+
+
+def test_a_first_call_that_fails_fixes_nothing():
+    call = minigan.capture(lambda x: x.reshape(4) + 1)
+    with pytest.raises(ValueError):
+        call(minigan.ones(3))
+    for _ in range(5):
+        assert call(minigan.ones(2, 2)).tolist() == [2, 2, 2, 2]

@@ -248,5 +248,6 @@ class Optimizer:
 
 
 def options_of(group):
-    """A group without its parameters."""
-    return {name: value for name, value in group.items() if name != "params"}
+    """A group without its parameters; lists as they are now."""
+    return {name: tuple(value) if isinstance(value, list) else value
+            for name, value in group.items() if name != "params"}
