@@ -10,7 +10,7 @@ from minigan.capture.arguments import (
     without_history)
 from minigan.capture.host import BUFFER, HostWork
 from minigan.capture.listing import argument_names, lines_of, network_names, page
-from minigan.capture.plan import Plan
+from minigan.capture.plan import Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
 from minigan.capture.watch import Counters, Watch, copy_inputs
@@ -48,7 +48,7 @@ class Recording:
     def __init__(self, tape, outputs, profile, arena):
         self.tape = tape
         self.outputs = outputs
-        self.plan = Plan(tape, profile, arena)
+        self.plan = Plan(repeated(tape), profile, arena)
         self.mode = mode()
         self.attributes = attribute_changes()
         self.replays = 0
@@ -217,14 +217,22 @@ class CpuStep:
         after = After(recording)
         for array, copy in zip(changed, before):
             array[...] = copy
-        del before
+        # The step has memory of its own: until it has run there is no plan with an arena.
+        plan.give_up_memory()
+        self.recordings.remove(recording)
+        self.arena = None
+        del before, changed
         host_work = OrdinaryStep()
         outputs = self.run(host_work, self.inputs)
         host_work.end()
-        wrong = difference(recording, after, host_work, outputs)
+        wrong = difference(recording, after, plan.state, host_work, outputs)
         if wrong:
             self.give_up(f"{wrong} differs when it is replayed")
             return outputs
+        recording.plan = Plan(plan.calls, self.profile, None)
+        recording.plan.times, recording.plan.replays = plan.times, plan.replays
+        self.arena = recording.plan.arena
+        self.recordings.insert(0, recording)
         recording.replays += 1
         recording.next_proof = 10 * max(1, recording.next_proof)
         self.failures = 0
@@ -260,10 +268,10 @@ class After:
                           digest(gradient.array) for _, _, _, gradient in recording.tape.leaves]
 
 
-def difference(recording, after, host_work, outputs):
+def difference(recording, after, state, host_work, outputs):
     """What a replay did otherwise than the step, as a text, or ""."""
     tape = recording.tape
-    for array, expected in zip(recording.plan.state, after.state):
+    for array, expected in zip(state, after.state):
         if digest(array) != expected:
             return f"a tensor of shape {array.shape} that it changes"
     if skeleton(outputs) != skeleton(recording.outputs):

@@ -19,15 +19,15 @@ ALIGNMENT = 64  # bytes: a line of the CPU's caches
 
 
 class Plan:
-    """calls  the Calls of a tape that are repeated, in order
+    """calls  the Calls that are repeated, in order: see `repeated`
     arena  the bytes in which the step's own arrays lie; another plan's that is not used at the same
            time, if it is large enough
     """
 
-    def __init__(self, tape, profile, arena):
+    def __init__(self, calls, profile, arena):
         self.times = None  # of each call, all replays together
         self.replays = 0
-        self.calls = without_constants(needed(tape.calls))
+        self.calls = calls
         offsets, size = layout(self.calls)
         if arena is None or arena.size < size:
             memory = numpy.empty(size + ALIGNMENT, "uint8")
@@ -105,6 +105,10 @@ class Plan:
                 step()
                 self.times[i] += time.perf_counter() - start
 
+    def give_up_memory(self):
+        """Let go of the arena. The plan cannot be replayed any more."""
+        self.arena = self.steps = None
+
     def seconds(self):
         """The mean time of each call in a replay, or None."""
         return self.times and [total / max(self.replays, 1) for total in self.times]
@@ -161,6 +165,11 @@ def bytes_of(root):
     """The memory of an array, from its first element to its last."""
     reach = sum((n - 1) * stride for n, stride in zip(root.shape, root.strides)) // root.itemsize
     return as_strided(root, (reach + 1 if root.size else 0,), (root.itemsize,)).view("uint8")
+
+
+def repeated(tape):
+    """Which of its calls a plan repeats."""
+    return without_constants(needed(tape.calls))
 
 
 def needed(calls):
