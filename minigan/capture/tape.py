@@ -116,7 +116,6 @@ class Tape(HostWork):
                 continue
             tensor.array = self.view(array)
             self._watched.append((tensor, array, tensor.array, tensor._requires_grad))
-            self.version_ids.add(id(tensor.version))
 
     def changed(self, tensor):
         self.watch(tensor)
@@ -215,6 +214,8 @@ class Tape(HostWork):
         """
         self.counters = {id(tensor.version): tensor.version for tensor, _, _, _ in self._watched}
         self.tensors = self._what_it_was_recorded_with(arguments)
+        # Of tensors that this keeps alive: other ids may become another's.
+        self.version_ids = {id(tensor.version) for tensor, _, _ in self.tensors}
         self._restore()
         self.gradients = {leaf: gradient for leaf, gradient in self.gradients.items()
                           if not self._is_new(leaf.array)}  # others are the step's own
