@@ -53,7 +53,7 @@ class Recording:
         self.attributes = attribute_changes()
         self.replays = 0
         self.next_proof = 0  # of these
-        self.structure, self.gradients, self.options = Watch(), Watch(), Watch()
+        self.structure, self.gradients = Watch(), Watch()
         for tensor, array, requires_grad in tape.tensors:
             self.structure.slot(tensor, "array", array)
             self.structure.slot(tensor, "_requires_grad", requires_grad)
@@ -119,8 +119,8 @@ class CpuStep:
 
     The first call runs as usual: it makes the optimisers' state, for one thing. The second is
     recorded. The third is done both ways, from the same state and with the same arguments, and
-    everything that the two leave behind must be equal bit for bit; so are the tenth replay, the
-    hundredth, the thousandth. If it is not, or if the step does what cannot be recorded, a line on
+    everything that the two leave behind must be equal bit for bit. That is repeated after 10, 100,
+    1,000, ... replays. If the two differ, or if the step does what cannot be recorded, a line on
     stderr says so, and the step runs as usual from then on.
     """
 
@@ -217,7 +217,8 @@ class CpuStep:
         after = After(recording)
         for array, copy in zip(changed, before):
             array[...] = copy
-        # The step has memory of its own: until it has run there is no plan with an arena.
+        # The step allocates its own intermediate results: the arena is freed first, so that both are
+        # not held at once.
         plan.give_up_memory()
         self.recordings.remove(recording)
         self.arena = None
@@ -238,7 +239,6 @@ class CpuStep:
         self.failures = 0
         return outputs
 
-
     def page(self, name):
         """The step on a page."""
         if self.is_ordinary:
@@ -250,7 +250,7 @@ class CpuStep:
         lines = lines_of(plan, self.inputs, argument_names(self.step, len(self.inputs)),
                          network_names(self.step), plan.seconds())
         return page(f"{name}, recorded on the CPU: {len(lines)} calls, "
-                    f"{plan.arena.nbytes / 1024:.0f} KiB for what is made on the way",
+                    f"{plan.arena.nbytes / 1024:.0f} KiB of arena",
                     lines)
 
 

@@ -38,7 +38,7 @@ class Plan:
         self.state = self.changed_arrays(is_new=False)
         self.results = self.changed_arrays(is_new=True)
         self.steps = self.prepared(grouped=not profile)
-        # Whether nothing in it can warn of infinity and nan, which are results like others.
+        # Whether nothing in it raises floating-point warnings, so that no errstate is needed.
         self.is_compiled = all(isinstance(step, Launches) or inspect.isfunction(step.func)
                                and step.func.__module__.startswith("minigan.kernels")
                                for step in self.steps)

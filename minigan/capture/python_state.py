@@ -14,8 +14,8 @@ LONGEST = 1000  # containers are looked at up to here, longer ones only at their
 
 
 def state_of_python(step):
-    """{name: what it holds} of simple values, in what the step finds where it was defined and in
-    its own object, and one level below."""
+    """{name: what it holds} of simple values among the step's globals, closure variables and what
+    `self` has, and one level below."""
     state = {}
     for name, value in names_found(step).items():
         state[name] = simple(value)

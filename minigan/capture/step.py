@@ -28,10 +28,11 @@ def capture(step, profile=False):
     The function must meet these conditions:
 
     - its arguments are Tensors, with the same shapes and dtypes in every call, on either device
-    - it leaves its arguments as they are, and they share no memory with what it changes: it gets
-      copies of them
+    - it leaves its arguments as they are, and they share no memory with what it changes: from the
+      second call on it gets copies of them
     - it generates no random numbers: generate them outside and pass them in
-    - it reads no numbers (item(), print, if), and copies nothing from one device to another
+    - it reads no tensor's numbers (item(), print, if), and copies nothing from one device to
+      another
     - it does the same in every call: its Python code does not run any more
     - buffers and other tensors that it uses keep their memory: change them in place
     - it is called by one thread at a time

@@ -1,8 +1,9 @@
 """The tape: all that a training step computes on a CPU, call by call.
 
 NumPy has no stream from which launches could be recorded, as a GPU has. But a subclass of its
-arrays sees everything that is done with them. While a step runs on a tape, the Tensors that it uses
-hold such arrays: each call is done as usual, and noted with its arguments and what it wrote.
+arrays is asked about ufuncs and functions, and can override methods. While a step runs on a tape, the
+Tensors that it uses hold such arrays: each call is done as usual, and recorded with its arguments and
+what it wrote. What cannot be recorded is refused by name; what escapes is found by the proof, cpu.py.
 """
 
 import gc
@@ -98,7 +99,7 @@ class Tape(HostWork):
         self.version_ids = set()  # of the tensors that were there before
         self.tensors = []    # (tensor, its array, whether it required a gradient), likewise
         self._watched = []   # (tensor, its array, the recorded view of it, requires_grad)
-        self._by_address = []  # arrays that kernels find by their addresses
+        self._by_address = []  # the step's own arrays whose addresses kernels have: kept alive
 
     # What the engine reports
 
@@ -427,7 +428,7 @@ class RecordedArray(numpy.ndarray):
             tape.refuse(f"numpy.{function.__name__} cannot be recorded")
         return computed(tape, function.__name__, function, args, kwargs)
 
-    # Methods that NumPy computes without asking
+    # Methods that bypass __array_ufunc__ and __array_function__
 
     def copy(self, order="C"):
         return copied(self, self.dtype, order)
@@ -456,18 +457,26 @@ class RecordedArray(numpy.ndarray):
         return numpy.dot(self, other) if out is None else numpy.dot(self, other, out=out)
 
     def argmax(self, axis=None, out=None, *, keepdims=False):
+        self._refuse_out("argmax", out)
         return method(self, "argmax", axis, keepdims=keepdims)
 
     def argmin(self, axis=None, out=None, *, keepdims=False):
+        self._refuse_out("argmin", out)
         return method(self, "argmin", axis, keepdims=keepdims)
 
     def take(self, indices, axis=None, out=None, mode="raise"):
+        self._refuse_out("take", out)
         return method(self, "take", indices, axis, mode=mode)
+
+    def _refuse_out(self, name, out):
+        if out is not None:
+            raise NotImplementedError(f"{name}: out= cannot be recorded")
 
     def repeat(self, repeats, axis=None):
         return method(self, "repeat", repeats, axis)
 
     def cumsum(self, axis=None, dtype=None, out=None):
+        self._refuse_out("cumsum", out)
         return numpy.add.accumulate(self.reshape(-1) if axis is None else self, axis or 0, dtype)
 
     def argsort(self, axis=-1, kind=None, order=None, *, stable=None):
@@ -585,7 +594,8 @@ def copied(array, dtype, order):
 
 
 def computed(tape, name, function, args, kwargs):
-    """What a function returns that makes a new array of a shape that depends on shapes alone."""
+    """What a function returns that makes a new array, whose shape depends on those of its arguments
+    alone."""
     found = function(*map_arrays(plain, args), **map_arrays(plain, kwargs))
     if not isinstance(found, (numpy.ndarray, numpy.generic)):
         tape.refuse(f"numpy.{name} cannot be recorded")

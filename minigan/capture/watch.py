@@ -1,7 +1,7 @@
 """Whether everything is as it was when a step was recorded, in less time than a small step takes.
 
-What stands here in Python is looked at by kernels/host.cpp where that could be compiled: a hundred
-attributes in a microsecond. Attributes of Tensors are slots, and lie at fixed offsets in them.
+kernels/host.cpp makes the same checks where it could be compiled, for a fraction of the time.
+Attributes of Tensors are slots, and lie at fixed offsets in them.
 """
 
 import ctypes
@@ -59,16 +59,16 @@ class Counters:
 
     def __init__(self, tape):
         self.tape = tape
-        self._pairs = None
+        self._pairs = self._kept = None
 
     def count_up(self):
         host = host_functions()
         if host is None:
             return self.tape.count_up()
         if self._pairs is None:
-            self.lists = [counter for counter, _ in self.tape.versions]  # their pointers lie here
-            self._pointers = numpy.array([id(counter) for counter in self.lists], "uintp")
-            first = self._pointers.ctypes.data
+            pointers = numpy.array([id(counter) for counter, _ in self.tape.versions], "uintp")
+            self._kept = pointers  # as `pairs` has their addresses
+            first = pointers.ctypes.data
             pairs = [(first + 8 * i, by) for i, (_, by) in enumerate(self.tape.versions)]
             offset = slot_offsets()["version"]
             pairs += [(id(leaf.grad_buffer) + offset, by)
