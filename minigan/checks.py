@@ -181,6 +181,17 @@ def check_mask(name, argument, mask):
         raise TypeError(f"{name}: {argument} must be a bool Tensor, got {describe(mask)}")
 
 
+def check_fill(name, value, dtype):
+    """A number that the dtype can hold, or a Tensor of one."""
+    if hasattr(value, "array"):
+        if value.array.ndim:
+            raise ValueError(f"{name}: value must be a number or a Tensor without dimensions, got "
+                             f"{describe(value)}")
+    elif dtype.kind in "iu" and isinstance(value, Real) and not (
+            float(value).is_integer() and numpy.iinfo(dtype).min <= value <= numpy.iinfo(dtype).max):
+        raise ValueError(f"{name}: {dtype} cannot hold {describe(value)}")
+
+
 def check_places(name, x, axis, i):
     """i: an index into x along an axis, for each place of its own shape."""
     if i.dtype.kind not in "iu" or i.dtype == "uint8":

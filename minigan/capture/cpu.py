@@ -250,7 +250,7 @@ class CpuStep:
         lines = lines_of(plan, self.inputs, argument_names(self.step, len(self.inputs)),
                          network_names(self.step), plan.seconds())
         return page(f"{name}, recorded on the CPU: {len(lines)} calls, "
-                    f"{plan.arena.nbytes / 1024:.0f} KiB of arena",
+                    f"{-(-plan.arena.nbytes // 1024)} KiB of arena",
                     lines)
 
 

@@ -261,8 +261,8 @@ def minimum(input, other):
 def to_the_larger(g, x, y):
     """The gradient for the larger of x and y, half of it for each where they are equal."""
     xp = array_module(g)
-    half = xp.where(x == y, g / 2, 0)
-    return xp.where(x > y, g, half), xp.where(y > x, g, half)
+    share = xp.where(x == y, g / 2, g)  # the whole for both where one is nan, as in PyTorch
+    return xp.where(x < y, 0, share), xp.where(y < x, 0, share)
 
 
 @operation

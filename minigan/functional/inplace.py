@@ -117,6 +117,9 @@ def changed_by(name, change, input, other):
 def clamp_(input, min=None, max=None):
     """`clamp` in place."""
     min, max = check_bounds("clamp_", min, max)
+    if input.dtype.kind != "f" and any(isinstance(bound, float) for bound in (min, max)):
+        raise TypeError(f"clamp_: the bounds of {describe(input)} must be integers, got {min} and "
+                        f"{max}")
     with no_grad():
         return assign("clamp_", input, ..., clamp(input, min, max))
 
@@ -140,6 +143,8 @@ def scatter_(input, dim, index: Tensor, src=None, *, value=None):
     if (src is None) == (value is None):
         raise TypeError("scatter_: expected either src or value")
     if isinstance(src, Tensor):
+        if src.dtype != input.dtype:
+            raise TypeError(f"scatter_: src is {src.dtype}, the tensor {input.dtype}")
         src = src[tuple(slice(n) for n in index.shape)]
     src = check_number("scatter_", "value", value) if src is None else src
     return assign("scatter_", input, places_along(index.array, axis), src)

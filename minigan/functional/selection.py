@@ -1,7 +1,7 @@
 """Choosing between elements, and picking them out by index along one dimension."""
 
 from minigan.autograd import node, operation
-from minigan.checks import check_axis, check_int, check_mask, check_one_hot, check_places
+from minigan.checks import check_axis, check_fill, check_int, check_mask, check_one_hot, check_places
 from minigan.device import array_module
 from minigan.functional.arithmetic import as_operand, operands
 from minigan.tensor import Tensor
@@ -30,7 +30,9 @@ def masked_fill(input: Tensor, mask: Tensor, value):
     check_mask("masked_fill", "mask", mask)
     x, m = input.array, mask.array
     xp = array_module(x)
-    y = xp.where(m, xp.full((), as_operand(value, input).array, x.dtype), x)
+    check_fill("masked_fill", value, x.dtype)
+    fill = value.array if isinstance(value, Tensor) else as_operand(value, input).array
+    y = xp.where(m, fill.astype(x.dtype), x)
     return node(y, (input,), lambda g: (xp.where(m, 0, g),))
 
 

@@ -216,7 +216,9 @@ def chunk(input: Tensor, chunks, dim=0):
     """At most so many parts along a dimension, of one size but for the last: views."""
     axis = check_axis("chunk", dim, input.ndim)
     chunks = check_int("chunk", "chunks", chunks)
-    return parts_along(input, max(-(-input.shape[axis] // chunks), 1), axis)
+    if not input.shape[axis]:
+        return tuple(slice_along(input, axis, 0, 0) for _ in range(chunks))
+    return parts_along(input, -(-input.shape[axis] // chunks), axis)
 
 
 @operation

@@ -2,7 +2,7 @@
 
 A scheduler sets the `lr` of its optimiser's groups, at first for epoch 0 and in `step` for the next
 one. The rates are PyTorch's; they are computed from the first one, the group's 'initial_lr', so
-that a rate changed by hand in between is forgotten.
+that a rate changed by hand, or by another scheduler of the same optimiser, is forgotten.
 """
 
 import math
@@ -29,7 +29,7 @@ class LRScheduler:
         self.last_epoch = check_int(name, "last_epoch", last_epoch, -1)
         for group in optimizer.param_groups:
             if last_epoch == -1:
-                group["initial_lr"] = group["lr"]
+                group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
                 raise ValueError(f"{name}: last_epoch={last_epoch} needs an 'initial_lr' in each "
                                  f"parameter group")
@@ -40,7 +40,10 @@ class LRScheduler:
         """Set the rates of the next epoch."""
         refuse_in_capture("a scheduler's step", "take it outside")
         self.last_epoch += 1
-        for i, (group, initial) in enumerate(zip(self.optimizer.param_groups, self.base_lrs)):
+        groups = self.optimizer.param_groups
+        for group in groups[len(self.base_lrs):]:  # added since
+            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
+        for i, (group, initial) in enumerate(zip(groups, self.base_lrs)):
             group["lr"] = self.rate(initial, self.last_epoch, i)
 
     def get_last_lr(self):

@@ -74,7 +74,7 @@ class Optimizer:
             if id(p) in known:
                 raise ValueError(f"{self.name}: a parameter of shape {p.shape} is given twice")
             known.add(id(p))
-        unknown = set(group) - {"params"} - set(self.defaults)
+        unknown = set(group) - {"params", "initial_lr"} - set(self.defaults)
         if unknown:
             raise ValueError(f"{self.name}: unknown options {', '.join(sorted(unknown))}")
         group = {**self.defaults, **group, "params": params}
@@ -206,7 +206,8 @@ class Optimizer:
         numbers = [i for group in groups for i in group["params"]]
         loaded = {p: self._loaded(p, states[i])
                   for p, i in zip(self._parameters(), numbers) if i in states}
-        options = [{**group, **{k: v for k, v in saved.items() if k in self.defaults}}
+        options = [{**group, **{k: v for k, v in saved.items()
+                                if k in self.defaults or k == "initial_lr"}}
                    for group, saved in zip(self.param_groups, groups)]
         for group in options:
             self.check(group)

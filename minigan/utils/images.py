@@ -3,6 +3,8 @@
 import math
 from pathlib import Path
 
+import numpy
+
 from minigan.checks import check_int, check_number, check_type, describe, explain_errors
 from minigan.creation import full
 from minigan.device import to_device
@@ -70,12 +72,17 @@ def save_image(tensor, fp, format=None, **options):
 
     OSError if it cannot be written.
     """
-    from matplotlib.image import imsave
+    from PIL import Image  # matplotlib brings it along
 
     grid = make_grid(tensor, **options)
     pixels = (grid * 255 + 0.5).clamp(0, 255).permute(1, 2, 0).to(dtype="uint8")
     if format is None:
         format = Path(fp).suffix[1:].lower()
     check_type("save_image", "format", format, str)
+    kind = Image.registered_extensions().get(f".{format.lower()}")
+    if kind not in Image.SAVE:
+        raise ValueError(f"save_image: {fp}: format must be that of a picture such as 'png', got "
+                         f"{describe(format)}")
+    picture = Image.fromarray(numpy.ascontiguousarray(to_device(pixels.array, "cpu")))
     with atomic_path(fp) as unfinished:
-        imsave(unfinished, to_device(pixels.array, "cpu"), format=format)
+        picture.save(unfinished, format=kind)
