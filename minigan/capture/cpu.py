@@ -1,4 +1,4 @@
-"""A training step on a CPU: recorded once, proven, and then repeated without the interpreter's work."""
+"""A training step on a CPU: recorded once, proven, and then repeated without the interpreter."""
 
 import hashlib
 import weakref
@@ -179,7 +179,7 @@ class CpuStep:
             raise
         changed = difference_of_states(before, state_of_python(self.step))
         if changed:
-            tape.refuse(f"it changes {changed}, which is Python's: a repetition would not")
+            tape.refuse(f"it changes {changed}, a value of Python's that a replay would not change")
         for x, fixed in zip(inputs, self.inputs):
             if tape.writes(fixed.array):
                 x.array[...] = fixed.array
@@ -200,7 +200,8 @@ class CpuStep:
         self.failures += 1  # until the recording is used
         if self.failures > MOST_FAILURES:
             self.give_up("it does something else in every call" if tape.keeps is None else
-                         f"it keeps a tensor of shape {tape.keeps} that it makes; return it instead")
+                         f"it keeps a tensor of shape {tape.keeps} that it makes; return it "
+                         f"instead")
         return outputs
 
     def give_up(self, reason):
@@ -215,10 +216,9 @@ class CpuStep:
         before = [array.copy() for array in changed]
         plan.replay()
         after = After(recording)
-        for array, copy in zip(changed, before):
-            array[...] = copy
-        # The step allocates its own intermediate results: the arena is freed first, so that both are
-        # not held at once.
+        restore(changed, before)
+        # The step allocates its own intermediate results: the arena is freed first, so that both
+        # are not held at once.
         plan.give_up_memory()
         self.recordings.remove(recording)
         self.arena = None
@@ -252,6 +252,11 @@ class CpuStep:
         return page(f"{name}, recorded on the CPU: {len(lines)} calls, "
                     f"{-(-plan.arena.nbytes // 1024)} KiB of arena",
                     lines)
+
+
+def restore(arrays, copies):
+    for array, copy in zip(arrays, copies):
+        array[...] = copy
 
 
 def digest(array):

@@ -57,7 +57,7 @@ class HostWork:
         if leaf not in self.gradients:
             self.gradients[leaf] = ANY if clears else gradient_of(leaf)
 
-    def launch(self, name, char, function, args, outputs, others):
+    def launch(self, name, function, args, outputs, others):
         """A kernel of the CPU is to be launched. The arguments are explained in tape.py."""
         function(*args)
 
@@ -72,7 +72,8 @@ class HostWork:
         of_buffers = {}
         for leaf in self.gradients:
             buffer, grad = leaf.grad_buffer, leaf._grad
-            self.leaves.append((leaf, leaf.array, None if buffer is None else weakref.ref(buffer, self.lost.append),
+            reference = None if buffer is None else weakref.ref(buffer, self.lost.append)
+            self.leaves.append((leaf, leaf.array, reference,
                                 BUFFER if grad is not None and grad is buffer else grad))
             if buffer is not None:
                 of_buffers[id(buffer.version)] = leaf

@@ -13,7 +13,7 @@ import numpy
 from numpy.lib.stride_tricks import as_strided
 
 from minigan.capture.tape import Place
-from minigan.kernels.launch import address, switch
+from minigan.kernels.launch import address, host_functions, switch
 
 ALIGNMENT = 64  # bytes: a line of the CPU's caches
 
@@ -50,7 +50,7 @@ class Plan:
         steps, launches = [], []
         for call in self.calls:
             args, kwargs = self.arrays(call.args), self.arrays(call.kwargs)
-            launch = (call.function, args) if call.kernel else as_launch(call, args, kwargs)
+            launch = (call.function, args) if call.is_launch else as_launch(call, args, kwargs)
             if launch is not None:
                 launches.append(launch)
             if launches and (launch is None or not grouped):
@@ -119,7 +119,7 @@ def as_launch(call, args, kwargs):
     any other."""
     if call.name == "add":
         (x, n), (out,) = args, kwargs["out"]
-        functions = switch.functions["f"] or switch.functions["d"]
+        functions = host_functions()
         if functions and type(n) is int and x.dtype == out.dtype == "int64" and x.size == 1 and (
                 address(x) == address(out)):
             return functions["add_integer"], (x, n)
@@ -131,8 +131,8 @@ def as_launch(call, args, kwargs):
             missing = 4 - y.ndim
             shape = numpy.array((1,) * missing + y.shape, "int64")
             strides = [(0,) * missing + array.strides for array in (y, x)]
-            return functions["copy_strided"], (y, x, shape, numpy.array(strides, "int64") // y.itemsize,
-                                       y.size)
+            strides = numpy.array(strides, "int64") // y.itemsize
+            return functions["copy_strided"], (y, x, shape, strides, y.size)
     return None
 
 
@@ -141,11 +141,11 @@ class Launches:
 
     def __init__(self, launches):
         self.arrays = launches  # kept: the noted launches have their addresses
-        functions = switch.functions["f"] or switch.functions["d"]
+        functions = host_functions()
         self.walk, self.forget = functions["walk"], functions["forget"]
         # The type as a further argument: the launch is noted, see kernels/cpu.h.
-        self.addresses = numpy.array([function(*args, numpy.ndarray) for function, args in launches],
-                                     "uintp")
+        addresses = [function(*args, numpy.ndarray) for function, args in launches]
+        self.addresses = numpy.array(addresses, "uintp")
 
     def __call__(self):
         self.walk(self.addresses, len(self.addresses))

@@ -42,7 +42,7 @@ def plain(value):
 
 def difference_of_states(before, after):
     """The name of something that differs, or ""."""
-    for name in before.keys() | after.keys():
+    for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             return name
     return ""

@@ -21,8 +21,8 @@ def capture(step, profile=False):
     >>> step = minigan.capture(step)
     >>> for images, targets in loader: loss = step(images, targets)
 
-    Each call is one training step. The first calls run as usual. Then the step is recorded: on a GPU
-    as a CUDA graph, on the CPU as a list of the calls that it makes; and all later calls repeat
+    Each call is one training step. The first calls run as usual. Then the step is recorded: on a
+    GPU as a CUDA graph, on the CPU as a list of the calls that it makes; and all later calls repeat
     that. Inside a profile or detect_anomaly the function is simply called.
 
     The function must meet these conditions:

@@ -66,6 +66,11 @@ def status():
     return f"CPU kernels: {library.path}, by {library.built_by()}"
 
 
+def host_functions():
+    """Functions of either compiled library, for what does not depend on a dtype; None without."""
+    return switch.functions["f"] or switch.functions["d"]
+
+
 def form():
     """By what operations compute on the CPU: the kernels' compiler and flags, or 'textbook'."""
     if switch.disabled or switched_off() or not load("f"):
@@ -143,7 +148,7 @@ def launch(name, like, blocks, threads, args, grid_rows=1, others=()):
         if hooks.capture is None:
             function(*args)
         else:
-            hooks.capture.launch(name, like.dtype.char, function, args, outputs_of(name), others)
+            hooks.capture.launch(name, function, args, outputs_of(name), others)
     else:
         threads = min(MOST_THREADS, max(32, 1 << (threads - 1).bit_length()))
         args = tuple([0 if a is None else a for a in args])
