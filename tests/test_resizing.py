@@ -122,7 +122,7 @@ def test_repeat_equals_tiling():
 
 
 @pytest.mark.parametrize("n, chunks, sizes", [
-    (7, 4, [2, 2, 2, 1]), (6, 4, [2, 2, 2]), (3, 5, [1, 1, 1]), (0, 2, [0])])
+    (7, 4, [2, 2, 2, 1]), (6, 4, [2, 2, 2]), (3, 5, [1, 1, 1]), (0, 2, [0, 0])])
 def test_chunks_are_views_of_these_sizes(n, chunks, sizes):
     x = minigan.zeros(2, n)
     parts = x.chunk(chunks, 1)
