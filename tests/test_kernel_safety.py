@@ -10,7 +10,7 @@ import numpy
 import pytest
 
 import minigan
-from minigan import Tensor, functional as F, kernels, nn, optim
+from minigan import functional as F, kernels, nn, optim
 from minigan.kernels import launch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,13 +29,13 @@ def form(request):
 
 
 def parameter(values):
-    return Tensor(numpy.asarray(values, "float32")).requires_grad_()
+    return from_array(numpy.asarray(values, "float32")).requires_grad_()
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_read_only_memory_is_not_written(make):
     memory = bytes(16)
-    p = Tensor(numpy.frombuffer(memory, "float32")).requires_grad_()
+    p = from_array(numpy.frombuffer(memory, "float32")).requires_grad_()
     p.grad = minigan.ones(4)
     with pytest.raises(ValueError, match="read-only"):
         make([p]).step()
@@ -43,13 +43,13 @@ def test_read_only_memory_is_not_written(make):
 
 
 def test_read_only_statistics_are_an_error():
-    mean = Tensor(numpy.frombuffer(bytes(16), "float32"))
+    mean = from_array(numpy.frombuffer(bytes(16), "float32"))
     with pytest.raises(ValueError, match="read-only"):
         F.batch_norm(minigan.ones(8, 4), mean, minigan.ones(4), training=True)
 
 
 def test_unaligned_statistics_are_updated():
-    mean = Tensor(numpy.frombuffer(bytearray(17), "float32", 4, 1))
+    mean = from_array(numpy.frombuffer(bytearray(17), "float32", 4, 1))
     F.batch_norm(minigan.ones(8, 4) * 5, mean, minigan.ones(4), training=True)
     assert mean.tolist() == [0.5] * 4
 
@@ -93,6 +93,7 @@ def test_too_much_memory_is_an_error():
 FORK = """
 import multiprocessing, minigan
 from minigan import functional as F
+from minigan.tensor import from_array
 def convolve():
     F.conv2d(minigan.ones(8, 8, 16, 16), minigan.ones(8, 8, 3, 3))
 convolve()
