@@ -482,7 +482,7 @@ def explanation(name, function, args, kwargs, error):
         arguments = inspect.signature(function).bind(*args, **kwargs).arguments
     except TypeError as mismatch:
         return TypeError(f"{name}: {mismatch}")
-    arguments.pop("self", None)
+    arguments = {name: value for name, value in arguments.items() if name not in ("self", "cls")}
     for argument, value in arguments.items():
         wanted = function.__annotations__.get(argument)
         if wanted is not None and not isinstance(value, wanted):

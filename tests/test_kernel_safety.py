@@ -11,6 +11,7 @@ import pytest
 
 import minigan
 from minigan import functional as F, kernels, nn, optim
+from minigan.tensor import from_array
 from minigan.kernels import launch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +94,6 @@ def test_too_much_memory_is_an_error():
 FORK = """
 import multiprocessing, minigan
 from minigan import functional as F
-from minigan.tensor import from_array
 def convolve():
     F.conv2d(minigan.ones(8, 8, 16, 16), minigan.ones(8, 8, 3, 3))
 convolve()
