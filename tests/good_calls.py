@@ -13,7 +13,8 @@ import numpy
 
 import minigan
 from minigan import (
-    Tensor, autograd, creation, cuda, data, functional, inspect, nn, ones, optim, training, utils, zeros)
+    Tensor, autograd, creation, cuda, data, functional, inspect, nn, ones, optim, training, utils,
+    zeros)
 from minigan.nn import init
 from minigan.optim import lr_scheduler
 
@@ -720,7 +721,8 @@ TAKES = {
     "grad_outputs": optional(either(numbers, several(optional(numbers)))),
     "inputs": several(tensor), "last_epoch": only(-1),
     "lr_decay": at_least(0, finite), "lr_lambda": either(callable, several(callable)),
-    "map_location": optional(one_of("cpu")), "mask": mask, "milestones": several(size),
+    "map_location": optional(either(one_of("cpu"), callable, mapping)), "mask": mask,
+    "milestones": several(size),
     "module_kwargs": optional(mapping), "nrow": count, "num_parameters": count, "only_inputs": flag,
     "optimizer": lambda value: isinstance(value, optim.Optimizer), "output_device": anything,
     "output_size": optional(either(count, several(optional(count)))), "outputs": tensor,
@@ -800,6 +802,9 @@ TAKES = {
     (functional.squeeze, "dim"): optional(dims),
     (functional.sum, "dim"): optional(dims),
     (minigan.FloatTensor, "data"): numbers,
+    (minigan.Tensor, "data"): numbers,
+    (creation.new, "data"): numbers,
+    (creation.new_tensor, "data"): numbers,
     **{(kind, "data"): numbers for kind in (
         minigan.LongTensor, minigan.DoubleTensor, minigan.IntTensor, minigan.ByteTensor,
         minigan.BoolTensor)},
@@ -813,8 +818,6 @@ TAKES = {
     (cuda.memory_allocated, "device"): anything,
     (cuda.memory_reserved, "device"): anything,
     (cuda.synchronize, "device"): anything,
-    # The constructor of every result: all it does is to keep the array.
-    (minigan.Tensor, "array"): lambda value: isinstance(value, (numpy.ndarray, numpy.generic)),
     (minigan.device, "name"): one_of("cpu"),
     (minigan.gradcheck, "inputs"): either(tensor, several(tensor)),
     (minigan.gradcheck, "eps"): at_least(0, number),
@@ -848,8 +851,10 @@ TAKES = {
     (nn.Embedding, "max_norm"): only(None),
     (nn.Embedding, "norm_type"): only(2),
     (nn.Embedding, "scale_grad_by_freq"): only(False),
-    (nn.MaxPool2d, "dilation"): either(only(1), only((1, 1))),
-    (nn.MaxPool2d, "return_indices"): only(False),
+    **{(function, "dilation"): either(only(1), only((1, 1))) for function in (
+        nn.MaxPool2d, functional.max_pool2d)},
+    **{(function, "return_indices"): only(False) for function in (
+        nn.MaxPool2d, functional.max_pool2d)},
     (nn.Upsample, "recompute_scale_factor"): either(only(None), only(False)),
     (nn.Module.add_module, "module"): optional(module),
     (nn.Module.register_buffer, "tensor"): optional(tensor),
