@@ -21,7 +21,7 @@ from minigan.kernels import threads
 from minigan.kernels.launch import switch
 from minigan.messages import report
 from minigan.nn.module import attribute_changes
-from minigan.tensor import Tensor, from_array
+from minigan.tensor import from_array
 
 MOST_RECORDINGS = 4  # of a step that does one thing or another, such as adding gradients up
 MOST_FAILURES = 8    # recordings that could not be used

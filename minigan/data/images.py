@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.tensor import Tensor, from_array
+from minigan.tensor import from_array
 from minigan.data.faces import open_faces
 from minigan.data.loader import Dataset
 from minigan.data.sandbox import read_in_sandbox

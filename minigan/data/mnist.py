@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.tensor import Tensor, from_array
+from minigan.tensor import from_array
 from minigan.files import cache_folder
 from minigan.data.digits import load_digits
 from minigan.data.download import download_mnist
