@@ -142,26 +142,14 @@ def backward_pass(root, gradient, retain_graph):
     """Add the gradients of `root`, weighted by an array `gradient`, to the leaves below it."""
     if root.node is None:
         return accumulate(root, gradient)
-    fresh, late = set(), {}  # leaves without a gradient yet, and what to add to those that had one
-    for leaf, g in leaf_gradients({root.node: gradient}, retain_graph):
-        if leaf._grad is None or leaf in fresh:
-            fresh.add(leaf)
-            accumulate(leaf, g)
-        else:  # not yet: the graph may compute with that gradient
-            late[leaf] = late[leaf] + g if leaf in late else g
-    for leaf, g in late.items():
-        accumulate(leaf, g)
-
-
-def leaf_gradients(gradients, retain_graph, keep=()):
-    """Apply the chain rule from {node: gradient of its result} downwards; yield each leaf with a
-    contribution to its gradient, as they come. The gradients of the nodes in `keep` stay."""
-    nodes = topological_order(*gradients)
+    nodes = topological_order(root.node)
     for node in nodes:  # before anything is computed: a refused pass leaves no gradients behind
         check_usable(node)
+    gradients = {root.node: gradient}
+    fresh, late = set(), {}  # leaves without a gradient yet, and what to add to those that had one
     while nodes:
         node = nodes.pop()  # the newest; letting go of it frees memory during the pass
-        g = gradients.get(node) if node in keep else gradients.pop(node, None)
+        g = gradients.pop(node, None)
         if g is not None:
             for x, needed, gx in zip(node.inputs, node.needs_input_grad, run_backward(node, g),
                                      strict=True):
@@ -169,26 +157,31 @@ def leaf_gradients(gradients, retain_graph, keep=()):
                     continue
                 if gx.shape != x.array.shape or gx.dtype is not x.array.dtype:
                     gx = unbroadcast(gx, x.array)
-                if x.node is None:
-                    yield x, gx
+                if x.node is None and (x._grad is None or x in fresh):
+                    fresh.add(x)
+                    accumulate(x, gx)
+                elif x.node is None:  # not yet: the graph may compute with that gradient
+                    late[x] = late[x] + gx if x in late else gx
                 elif x.node in gradients:
                     gradients[x.node] = gradients[x.node] + gx  # a tensor used twice has the sum
                 else:
                     gradients[x.node] = gx
         if not retain_graph:
             node.inputs, node.backward = (), None
+    for leaf, g in late.items():
+        accumulate(leaf, g)
 
 
-def topological_order(*roots):
-    """The roots and all nodes below, each after those it was made from; the last is taken first.
+def topological_order(root):
+    """All nodes below the root, each after those it was made from; the pass takes the last first.
 
     With b = a + a and c = b + b, the pass may go through b only when both of c's contributions
     have arrived there. Going through b once for each path would take 2^n steps for n such lines;
     going through it too early would lose a contribution. Since an operation's inputs exist before
     its result does, the order of creation is a topological order.
     """
-    found = set(roots)
-    waiting = list(roots)
+    found = {root}
+    waiting = [root]
     while waiting:
         for x in waiting.pop().inputs:
             if x.node is not None and x.node not in found:

@@ -7,7 +7,8 @@ import numpy
 
 from minigan.tensor import Size, Tensor, from_array
 from minigan.device import (
-    bool as boolean, device_module, float32, float64, generator, int32, int64, to_device, uint8)
+    bool as boolean, device_module, device_of, float32, float64, generator, int32, int64, to_device,
+    uint8)
 from minigan.checks import check_dtype, check_int, check_number, check_sizes, describe
 from minigan.autograd import operation
 from minigan.hooks import refuse_in_capture
@@ -173,8 +174,9 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
 
 def like(make, input, *args, dtype, device, requires_grad):
     """What `make` makes of the arguments, in the dtype and place of a Tensor if these are None."""
-    return make(*args, dtype=input.dtype if dtype is None else dtype,
-                device=input.device if device is None else device, requires_grad=requires_grad)
+    x = input.array
+    return make(*args, dtype=x.dtype if dtype is None else dtype,
+                device=device_of(x) if device is None else device, requires_grad=requires_grad)
 
 
 @operation
@@ -201,7 +203,7 @@ def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=
 @operation
 def new(input: Tensor, *data):
     """As FloatTensor, in the dtype and place of another Tensor."""
-    return typed(data, input.dtype, input.device)
+    return typed(data, input.array.dtype, input.device)
 
 
 @operation

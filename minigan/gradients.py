@@ -1,8 +1,10 @@
 """What `torch.autograd` has beside `backward`: grad and Variable."""
 
+from operator import attrgetter
+
 import numpy
 
-from minigan.autograd import leaf_gradients
+from minigan.autograd import check_usable, run_backward, topological_order, unbroadcast
 from minigan.checks import describe, explain_errors
 from minigan.tensor import Tensor, from_array
 
@@ -59,17 +61,27 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 
 def _gradients(outputs, weights, wanted, retain_graph):
     """{key: gradient} of the leaves and nodes wanted, by a backward pass that keeps only these."""
-    found, inner = {}, {}  # of leaves, and of nodes
+    gradients = {}
+
+    def add(x, g):
+        gradients[_key(x)] = gradients[_key(x)] + g if _key(x) in gradients else g
+
     for x, weight in zip(outputs, weights):
-        _add(found if x.node is None else inner, x, weight)
-    for leaf, g in leaf_gradients(inner, retain_graph, keep=wanted):
-        if _key(leaf) in wanted:
-            _add(found, leaf, g)
-    return {**found, **inner}
-
-
-def _add(gradients, x, g):
-    gradients[_key(x)] = gradients[_key(x)] + g if _key(x) in gradients else g
+        add(x, weight)
+    nodes = {node for x in outputs if x.node is not None for node in topological_order(x.node)}
+    nodes = sorted(nodes, key=attrgetter("order"))
+    for node in nodes:
+        check_usable(node)
+    for node in reversed(nodes):
+        g = gradients.get(node) if node in wanted else gradients.pop(node, None)
+        if g is not None:
+            for x, needed, gx in zip(node.inputs, node.needs_input_grad, run_backward(node, g),
+                                     strict=True):
+                if gx is not None and needed and (x.node is not None or _key(x) in wanted):
+                    add(x, unbroadcast(gx, x.array))
+        if not retain_graph:
+            node.inputs, node.backward = (), None
+    return gradients
 
 
 def _key(x):

@@ -203,7 +203,7 @@ class CpuStep:
         self.failures += 1  # until the recording is used
         if self.failures > MOST_FAILURES:
             self.give_up("it does something else in every call" if tape.keeps is None else
-                         f"it keeps a tensor of shape {tape.keeps} that it makes; return it "
+                         f"it keeps a tensor of shape {tuple(tape.keeps)} that it makes; return it "
                          f"instead")
         return outputs
 
