@@ -8,7 +8,7 @@ import math
 
 import numpy
 
-from minigan.checks import check_axis, describe
+from minigan.checks import check_axis, describe, explain_errors
 from minigan.device import array_module, device_of, is_on_gpu, to_device
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks, refuse_in_capture
@@ -53,6 +53,7 @@ class Tensor:
     # Makes `array * tensor` call Tensor.__rmul__ instead of looping over the array's elements.
     __array_ufunc__ = None
 
+    @explain_errors
     def __new__(cls, *data):
         return from_array(creation.FloatTensor(*data).array, cls)
 
