@@ -4,21 +4,21 @@ import numpy
 
 from minigan.checks import check_int, explain_errors
 from minigan.device import device_module, generator
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 
 
 @explain_errors
 def generate_random_image(size):
     """Pixels uniform in [0, 1): float32 of shape (size,), or of shape `size` if it is a tuple."""
     shape = _shape("generate_random_image", size)
-    return Tensor(generator().random(shape, dtype=numpy.float32))
+    return from_array(generator().random(shape, dtype=numpy.float32))
 
 
 @explain_errors
 def generate_random_seed(size):
     """Standard normal noise: float32 of shape (size,), or of shape `size` if it is a tuple."""
     shape = _shape("generate_random_seed", size)
-    return Tensor(generator().standard_normal(shape, dtype=numpy.float32))
+    return from_array(generator().standard_normal(shape, dtype=numpy.float32))
 
 
 @explain_errors
@@ -27,7 +27,7 @@ def generate_random_one_hot(size):
     size = check_int("generate_random_one_hot", "size", size)
     # Compared on the device: the index is never copied to the host.
     index = generator().integers(size, size=1)
-    return Tensor((device_module(None).arange(size) == index).astype(numpy.float32))
+    return from_array((device_module(None).arange(size) == index).astype(numpy.float32))
 
 
 def _shape(name, size):
