@@ -59,6 +59,7 @@ from engines.machine import available_cores, cpu_name, gpu_name, versions
 from engines.worker import Worker, WorkerFailed, search_path
 from engines.workloads import WORKLOADS
 from minigan import kernels
+from minigan.device import cupy_packages
 from minigan.training import ArgumentParser, positive_int, run
 
 AGAINST = ("torch", "torch-compile", "jax")
@@ -288,7 +289,7 @@ def describe_machine(args, cores, names):
     """What the measurement ran on, printed and as a dict."""
     libraries = dict.fromkeys(ENGINES[name].library for name in names)
     if args.device == "cuda":
-        libraries["cupy-cuda12x"] = None
+        libraries.update(dict.fromkeys(cupy_packages()))
     machine = {"cpu": cpu_name(), "system": platform.platform(), "cores": cores,
                "versions": versions(libraries), "blas": blas()}
     print(f"{machine['cpu']}, {len(cores)} of its cores; "
