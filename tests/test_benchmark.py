@@ -15,10 +15,12 @@ import pytest
 
 import benchmark
 import minigan
+import standin
 from conftest import needs_kernels
 from engines import ENGINES, eager, in_minigan, in_numpy
 from engines.worker import CAN_STOP, Commands, Worker, WorkerFailed
 from engines.workloads import WORKLOADS
+from minigan.kernels import blas
 from test_examples import run
 
 SMALL = [name for name in WORKLOADS if not name.startswith("dcgan-256")]
@@ -39,7 +41,7 @@ def test_a_short_run(tmp_path):
     finished(result)
     assert "NumPy's products: " in result.stdout and "minigan's CPU kernels: " in result.stdout
     rows = [line for line in result.stdout.splitlines() if line.startswith("cnn-1")]
-    assert [line[12:29].strip() for line in rows] == [
+    assert [line[18:35].strip() for line in rows] == [
         "minigan", "minigan textbook", "minigan captured"]
     found = json.loads((tmp_path / "times.json").read_text())
     assert len(found["machine"]["cores"]) == 1
@@ -121,24 +123,32 @@ class InThisProcess:
 
 
 @needs_kernels
-@pytest.mark.parametrize("tf32", [False, True])
-def test_a_run_on_a_gpu(tf32, gpu, monkeypatch, capsys):
+@pytest.mark.parametrize("precisions", [("float32", "tf32"), ("tf32",)])
+def test_a_run_on_a_gpu(precisions, gpu, monkeypatch, capsys):
     minigan.set_device("cpu")
     monkeypatch.setattr(benchmark, "Worker", InThisProcess)
     monkeypatch.setattr(benchmark, "SECONDS_PER_TURN", 0.01)
     monkeypatch.setitem(in_numpy.SIZES, "cuda", 64)
     arguments = ["--device", "cuda", "--workload", "cnn-64", "cgan-1", "--turns", "3"]
-    monkeypatch.setattr("sys.argv", ["benchmark.py", *arguments, *["--tf32"] * tf32])
+    if len(precisions) == 1:
+        arguments += ["--precision", *precisions]
+    monkeypatch.setattr("sys.argv", ["benchmark.py", *arguments])
+    before = len(standin.cublas.calls)
     with suppress(SystemExit):  # times scatter
         benchmark.main()
     printed = capsys.readouterr().out
-    assert ("products in TF32" if tf32 else "products in float32") in printed
-    lines = [line.replace("minigan captured", "captured").split() for line in printed.splitlines()
-             if line.startswith(("cnn-64", "cgan-1"))]
+    lines = [line.replace("minigan captured", "captured").replace(" tf32 ", "+tf32 ").split()
+             for line in printed.splitlines() if line.startswith(("cnn-64", "cgan-1"))]
+    labels = [workload + ("+tf32" if precision == "tf32" else "")
+              for workload in ("cnn-64", "cgan-1") for precision in precisions]
     assert [line[:2] for line in lines] == [
-        [workload, name] for workload in ("cnn-64", "cgan-1") for name in ("minigan", "captured")]
+        [label, name] for label in labels for name in ("minigan", "captured")]
     assert all(int(line[-2]) > 0 for line in lines)  # memory
-    assert "CuPy's product of two 64 x 64" in printed
+    for precision in precisions:
+        assert f"CuPy's product of two 64 x 64 matrices in {precision}: " in printed
+    kinds = {call.compute for call in standin.cublas.calls[before:]}
+    assert kinds == {blas.COMPUTE_FAST_TF32, blas.COMPUTE_TYPES["f"]} - (
+        set() if "float32" in precisions else {blas.COMPUTE_TYPES["f"]})
 
 
 @needs_kernels
@@ -296,7 +306,7 @@ def test_imports(tmp_path):
     (("--workload", "rnn"), "rnn"), (("--threads", os.cpu_count() + 1), "cores"),
     (("--against", "theano"), "theano"), (("--turns", 2), "--turns"),
     (("--profile", "--json", "x"), "--profile"), (("--imports", "--json", "x"), "--imports"),
-    (("--json", "no/such/folder"), "no/such/folder"), (("--tf32",), "--tf32"),
+    (("--json", "no/such/folder"), "no/such/folder"), (("--precision", "tf32"), "--precision tf32"),
     (("--workload", "dcgan-256x64"), "dcgan-256x64"), (("--imports", "--workload", "cnn-1"), "--imports"),
     (("--imports", "--threads", 1), "--imports"),
     (("--device", "cuda", "--profile"), "--profile"), (("--device", "tpu"), "tpu")])
