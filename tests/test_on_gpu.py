@@ -12,7 +12,7 @@ import evaluate
 import minigan
 import mnist_cnn
 import standin
-from conftest import needs_kernels, stand_in
+from conftest import needs_kernels
 from crosscheck import cross_check
 from minigan import data, nn, optim
 from minigan.data import DataLoader, MnistDataset
@@ -32,7 +32,7 @@ def imitated():
     """The stand-in, which can forbid the host to wait."""
     if not standin.has_compiler():
         pytest.skip("the stand-in for a GPU needs g++")
-    with stand_in() as cupy:
+    with standin.in_place_of_cupy() as cupy:
         minigan.set_device("cuda")
         yield cupy
         minigan.set_device("cpu")

@@ -9,7 +9,6 @@ import numpy
 import pytest
 
 import standin
-from conftest import stand_in
 from standin import array, random
 from standin.streams import CUDARuntimeError, counts, no_host_reads
 
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.skipif(not standin.has_compiler(), reason="the stand-in
 
 @pytest.fixture
 def cupy():
-    with stand_in() as module:
+    with standin.in_place_of_cupy() as module:
         yield module
 
 

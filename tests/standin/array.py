@@ -133,7 +133,7 @@ class ndarray:
         reshaped = self.host.reshape(shape)
         if numpy.shares_memory(reshaped, self.host) or not self.size:
             return self.view_of(reshaped)
-        return made(lambda: self.host.reshape(shape), new_like_values)
+        return made(lambda: self.host.reshape(shape), new_like_values, "copy", [self])
 
     def ravel(self, order="C"):
         if order != "C":
@@ -156,7 +156,8 @@ class ndarray:
         if masked:
             host_read("reading with a mask")
         if advanced:
-            return made(lambda: numpy.asarray(self.host[host_index(index)]), new_like_values)
+            return made(lambda: numpy.asarray(self.host[host_index(index)]), new_like_values,
+                        "take")
         return self.view_of(self.host[(*index, ...)] if Ellipsis not in index else self.host[index])
 
     def __setitem__(self, index, value):
@@ -170,12 +171,14 @@ class ndarray:
             value = numpy.array(value, self.dtype)
         else:
             value = filling(value, self.dtype)
-        run(lambda: self.host.__setitem__(host_index(index), value))
+        written = [value, value] if advanced else [self.host[host_index(index)], value]
+        run(lambda: self.host.__setitem__(host_index(index), value), "assign", written)
 
     # Copies and what is computed
 
     def copy(self, order="C"):
-        return made(lambda: self.host.copy(), keeping(self) if order == "K" else new_like_values)
+        return made(lambda: self.host.copy(), keeping(self) if order == "K" else new_like_values,
+                    "copy", [self])
 
     def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
         if casting is not None or subok is not None:
@@ -183,7 +186,7 @@ class ndarray:
         if not copy and self.dtype == dtype:
             return self
         return made(lambda: self.host.astype(dtype), keeping(self) if order == "K" else
-                    new_like_values)
+                    new_like_values, "copy", [self])
 
     def fill(self, value):
         if isinstance(value, ndarray):
@@ -192,7 +195,7 @@ class ndarray:
             value = value.host  # read when it runs
         else:
             value = filling(value, self.dtype)
-        run(lambda: self.host.fill(value))
+        run(lambda: self.host.fill(value), "fill", [self])
 
     def dot(self, other):
         return module.dot(self, other)
@@ -377,17 +380,17 @@ def filled_like(value):
 
 def eye(n, m=None, dtype=float):
     result = zeros((n, n if m is None else m), dtype)
-    run(lambda: numpy.fill_diagonal(result.host, 1))
+    run(lambda: numpy.fill_diagonal(result.host, 1), "eye", [result])
     return result
 
 
 def arange(*args, dtype=None):
-    return made(lambda: numpy.arange(*args, dtype=dtype), new_like_values)
+    return made(lambda: numpy.arange(*args, dtype=dtype), new_like_values, "arange")
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     return made(lambda: numpy.linspace(start, stop, num, endpoint, retstep, dtype, axis),
-                new_like_values)
+                new_like_values, "linspace")
 
 
 def from_dlpack(array):
@@ -425,8 +428,9 @@ def elementwise(name):
         hosts = [host_of(a) for a in args]
         options = {} if dtype is None else {"dtype": dtype}
         if out is None:
-            return made(lambda: numpy.asarray(function(*hosts, **options)), layout_of(args))
-        run(lambda: function(*hosts, out=host_of(out), **options))
+            return made(lambda: numpy.asarray(function(*hosts, **options)), layout_of(args), name,
+                        args)
+        run(lambda: function(*hosts, out=host_of(out), **options), name, [*args, out])
         return out
 
     computed.__name__ = name
@@ -448,7 +452,7 @@ def add_at(x, index, values):
     if masked:
         host_read("adding with a mask")
     values = host_of(values)
-    run(lambda: numpy.add.at(x.host, host_index(index), values))
+    run(lambda: numpy.add.at(x.host, host_index(index), values), "add.at", [x, values])
 
 
 def whole(name):
@@ -459,7 +463,7 @@ def whole(name):
         if not isinstance(x, ndarray):
             raise TypeError(f"{name}: expected an array of the device, got {type(x)}")
         hosts = [x.host, *[a.host if isinstance(a, ndarray) else a for a in args]]
-        return made(lambda: numpy.asarray(function(*hosts, **options)), new_like_values)
+        return made(lambda: numpy.asarray(function(*hosts, **options)), new_like_values, name, [x])
 
     computed.__name__ = name
     return computed
@@ -469,12 +473,12 @@ def take(x, indices, axis=None):
     """Indices out of range wrap, as in all of CuPy."""
     indices = indices if isinstance(indices, ndarray) else asarray(indices)
     return made(lambda: numpy.asarray(numpy.take(x.host, indices.host, axis, mode="wrap")),
-                new_like_values)
+                new_like_values, "take")
 
 
 def take_along_axis(x, indices, axis):
     return made(lambda: numpy.take_along_axis(x.host, indices.host % x.shape[axis], axis),
-                new_like_values)
+                new_like_values, "take_along_axis")
 
 
 def joining(name):
@@ -487,7 +491,7 @@ def joining(name):
             raise TypeError("Only cupy arrays can be concatenated")
         upload()
         hosts = [x.host for x in arrays]
-        return made(lambda: function(hosts, axis=axis), new_like_values)
+        return made(lambda: function(hosts, axis=axis), new_like_values, name, arrays)
 
     return computed
 
@@ -562,7 +566,7 @@ def operator_methods(name, function):
 
     def in_place(self, other):
         hosts = self.host, host_of(other)
-        run(lambda: getattr(operator, f"i{name}")(*hosts))
+        run(lambda: getattr(operator, f"i{name}")(*hosts), function, [self, self, other])
         return self
 
     setattr(ndarray, f"__{name}__", lambda self, other: compute(self, other))
@@ -576,12 +580,14 @@ for name, function in {"add": "add", "sub": "subtract", "mul": "multiply", "true
 for name in ("eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "xor", "mod"):
     def computed(self, other, name=name):
         hosts = self.host, host_of(other)
-        return made(lambda: numpy.asarray(getattr(operator, name)(*hosts)), layout_of([self, other]))
+        return made(lambda: numpy.asarray(getattr(operator, name)(*hosts)),
+                    layout_of([self, other]), name.rstrip("_"), [self, other])
 
     setattr(ndarray, f"__{name.rstrip('_')}__", computed)
 for name in ("neg", "invert", "abs"):
     def computed(self, name=name):
-        return made(lambda: numpy.asarray(getattr(operator, name)(self.host)), layout_of([self]))
+        return made(lambda: numpy.asarray(getattr(operator, name)(self.host)), layout_of([self]),
+                    name, [self])
 
     setattr(ndarray, f"__{name}__", computed)
 
@@ -589,7 +595,7 @@ for name in ("neg", "invert", "abs"):
 def i_or_and(name):
     def in_place(self, other):
         hosts = self.host, host_of(other)
-        run(lambda: getattr(operator, f"i{name}")(*hosts))
+        run(lambda: getattr(operator, f"i{name}")(*hosts), name, [self, self, other])
         return self
 
     return in_place
