@@ -6,6 +6,8 @@
     python examples/benchmark.py --device cuda --against torch      on a GPU
     python examples/benchmark.py --profile --workload cnn-1         where minigan's time goes
     python examples/benchmark.py --imports                          how long importing it takes
+    python examples/benchmark.py --dry-run --workload dcgan-256x64  a step's launches on a GPU, counted
+                                                                    without one, and a modelled time
     python examples/benchmark.py --help                             everything else
 
 A step is forward pass, loss, backward pass and Adam, on the networks of the examples. In a GAN's
@@ -54,17 +56,19 @@ import tempfile
 import textwrap
 import time
 from contextlib import ExitStack
+from dataclasses import astuple
 
 import minigan
-from engines import ENGINES
+from engines import ENGINES, dry_run
 from engines.blas import blas, blas_report
+from engines.dry_run import Gpu
 from engines.in_numpy import SIZES, operations
 from engines.machine import available_cores, cpu_name, gpu_name, versions
 from engines.worker import Worker, WorkerFailed, search_path
 from engines.workloads import WORKLOADS
 from minigan import kernels
 from minigan.device import cupy_packages
-from minigan.training import ArgumentParser, positive_int, run
+from minigan.training import ArgumentParser, positive_float, positive_int, run
 
 AGAINST = ("torch", "torch-compile", "jax")
 SECONDS_PER_TURN = 0.5
@@ -261,6 +265,12 @@ def parse_arguments():
                         help="instead, show where the time of minigan's steps goes")
     parser.add_argument("--imports", action="store_true",
                         help="instead, measure `import minigan` beside `import numpy`")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="instead, count what a step launches on a GPU, and model its time")
+    parser.add_argument("--model", nargs=4, type=positive_float, metavar=(
+        "GB/s", "FLOAT32", "TF32", "MICROSECONDS"), default=list(astuple(Gpu())),
+        help="for --dry-run: the memory's bandwidth, the products' TFLOP/s in each precision, and "
+             "what a launch takes at least")
     parser.add_argument("--json", metavar="FILE",
                         help="also write all times and figures to this file")
     args = parser.parse_args()
@@ -270,15 +280,16 @@ def parse_arguments():
     args.threads = args.threads or min(THREADS[args.device], len(cores))
     args.precision = args.precision or ["float32", "tf32"][:1 + (args.device == "cuda")]
     args.workload = args.workload or [
-        name for name in WORKLOADS if args.device in WORKLOADS[name].devices]
+        name for name in WORKLOADS if args.dry_run or args.device in WORKLOADS[name].devices]
     if args.threads > len(cores):
         parser.error(f"--threads {args.threads}: this process may use {len(cores)} cores")
     if args.turns < 3:
         parser.error("--turns: expected at least 3, for a median and its scatter")
-    if (args.profile or args.imports) and (args.against or args.json):
-        parser.error("--profile and --imports measure minigan alone and print the result: no "
-                     "--against, no --json")
-    check_device(parser, args)
+    if (args.profile or args.imports or args.dry_run) and (args.against or args.json):
+        parser.error("--profile, --imports and --dry-run look at minigan alone and print the result: "
+                     "no --against, no --json")
+    if not args.dry_run:
+        check_device(parser, args)
     for choice in args.against:
         names = engines_of([choice], args.device)
         if not names:
@@ -317,6 +328,11 @@ def main():
         took = imports(args.turns)
         print(f"import numpy {took['numpy']:.0f} ms, import minigan {took['minigan']:.0f} ms: "
               f"{took['minigan'] / took['numpy']:.2f} times")
+        return
+    if args.dry_run:
+        for workload in args.workload:
+            print("\n".join(dry_run.report(workload, WORKLOADS[workload], Gpu(*args.model))),
+                  end="\n\n", flush=True)
         return
     names = engines_of(["minigan", "numpy", *args.against], args.device)
     machine = describe_machine(args, cores, names)

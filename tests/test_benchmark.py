@@ -17,7 +17,7 @@ import benchmark
 import minigan
 import standin
 from conftest import needs_kernels
-from engines import ENGINES, eager, in_minigan, in_numpy
+from engines import ENGINES, dry_run, eager, in_minigan, in_numpy
 from engines.worker import CAN_STOP, Commands, Worker, WorkerFailed
 from engines.workloads import WORKLOADS
 from minigan.kernels import blas
@@ -302,10 +302,55 @@ def test_imports(tmp_path):
     assert "import numpy" in result.stdout and "import minigan" in result.stdout
 
 
+needs_stand_in = pytest.mark.skipif(not standin.has_compiler(), reason="the stand-in needs g++")
+
+
+@needs_kernels
+@needs_stand_in
+def test_a_dry_run_counts_what_a_step_launches():
+    launches, memory = dry_run.count(WORKLOADS["cgan-64"].task())
+    assert sum(map(dry_run.operations, launches)) == WORKLOADS["cgan-64"].operations()
+    names = [launch.name for launch in launches]
+    # Layer norms: D on real, G and D on generated images, both again for the generator.
+    assert names.count("layer_norm") == 5 and names.count("layer_norm_backward_affine") == 4
+    assert names.count("adam") == 3 and "copy" not in names
+    D, G = 795 * 200 + 2 * 200 + 201, 111 * 200 + 2 * 200 + 201 * 784
+    adam = [launch.nbytes for launch in launches if launch.name == "adam"]
+    for nbytes, parameters in zip(adam, (D, D, G)):
+        assert 1 <= nbytes / (7 * 4 * parameters) < 1.001  # and the numbers of steps
+    sigmoid = [launch.nbytes for launch in launches if launch.name == "sigmoid"]
+    assert sorted(sigmoid) == [2 * 4 * 64] * 3 + [2 * 4 * 64 * 784] * 2
+    assert memory > 4 * 4 * (D + G)  # parameters, gradients and moments
+    assert minigan.zeros(1).device == "cpu" and not minigan.cuda.is_available()
+
+
+@needs_kernels
+@needs_stand_in
+def test_the_model_is_that_of_its_assumptions():
+    workload, product = WORKLOADS["cnn-64"], standin.streams.Launch("product", 8000, (10, 20, 30, 2))
+    gpu = dry_run.Gpu(bandwidth=1, float32=1e-3, tf32=1e-2, launch=5)
+    assert gpu.seconds(product, "float32") == pytest.approx(24000 / 1e9)
+    assert gpu.seconds(product, "tf32") == pytest.approx(8e-6)
+    assert gpu.seconds(standin.streams.Launch("relu", 8), "tf32") == pytest.approx(5e-6)
+    text = "\n".join(dry_run.report("cnn-64", workload, gpu))
+    assert "modelled, not measured: " in text and "nothing ran on a GPU" in text
+    assert "at 1 GB/s" in text and "(64,250) @ (250,10)" in text
+
+
+@needs_kernels
+@needs_stand_in
+def test_a_dry_run(tmp_path):
+    result = run("--dry-run", "--work", "cnn-1", cwd=tmp_path, script="benchmark.py")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("cnn-1: one step of batch 1 on a GPU, counted on the stand-in")
+    assert "at 3,350 GB/s" in result.stdout and "im2col" in result.stdout
+
+
 @pytest.mark.parametrize("arguments, message", [
     (("--workload", "rnn"), "rnn"), (("--threads", os.cpu_count() + 1), "cores"),
     (("--against", "theano"), "theano"), (("--turns", 2), "--turns"),
     (("--profile", "--json", "x"), "--profile"), (("--imports", "--json", "x"), "--imports"),
+    (("--dry-run", "--against", "torch"), "--dry-run"), (("--dry-run", "--model", 1, 2), "--model"),
     (("--json", "no/such/folder"), "no/such/folder"), (("--precision", "tf32"), "--precision tf32"),
     (("--workload", "dcgan-256x64"), "dcgan-256x64"), (("--imports", "--workload", "cnn-1"), "--imports"),
     (("--imports", "--threads", 1), "--imports"),
