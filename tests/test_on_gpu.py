@@ -207,6 +207,25 @@ def test_the_classifiers_loop_waits_for_no_single_step(digits, imitated, tmp_pat
     assert len(set(training.history.losses["loss"])) == 3  # each a copy of its own
 
 
+def test_the_data_set_is_copied_to_the_gpu_once(digits, imitated):
+    dataset = MnistDataset(digits)
+    dataset.batch(slice(0, 4))
+    before = counts.uploads
+    with no_host_reads():
+        for start in range(0, 40, 8):
+            labels, images, targets = dataset.batch(slice(start, start + 8))
+    assert counts.uploads == before
+    for x in (labels, images, targets):  # not the set's own memory
+        x.fill_(0)
+    assert dataset.batch(slice(32, 40))[2].sum().item() == 8
+    inputs = data.SampleAhead(cgan.sample_inputs, batch_size=8, times=2)
+    inputs(0)
+    with no_host_reads():
+        before = counts.uploads
+        assert [x.shape for x in inputs(1)] == 2 * [(8, 10), (8, 100)]
+    assert counts.uploads == before
+
+
 def run_in_process(monkeypatch, module, *arguments):
     monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, arguments)])
     module.main()
