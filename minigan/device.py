@@ -126,12 +126,15 @@ def device_of(array):
 
 
 def to_device(array, name):
-    """The array itself if it is on the named device already, otherwise a copy of it there."""
+    """The array itself if it is on the named device already, otherwise a copy of it there; on a GPU
+    in the machine's byte order, the only one that it has."""
     target = device_module(name)
     if is_on_gpu(array) is (target is _cupy):
         return array
     refuse_in_capture("moving to another device", "move it outside and pass it in")
-    return target.asarray(array) if target is _cupy else _cupy.asnumpy(array)
+    if target is numpy:
+        return _cupy.asnumpy(array)
+    return target.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def set_device(name):
