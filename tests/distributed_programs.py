@@ -15,8 +15,9 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import cgan
 import dcgan
 import minigan
-from minigan import distributed, nn, optim
+from minigan import distributed, nn, optim, training
 from minigan.data import DataLoader, TensorDataset
+from minigan.training import Run
 
 STEPS = 50
 
@@ -65,7 +66,7 @@ def gan_of(kind):
     minigan.manual_seed(distributed.rank())  # so that the broadcast has something to do
     if kind == "cgan":
         return cgan.ConditionalGAN(1e-3), [images(784), labels, labels, noise, labels, noise]
-    gan = dcgan.DCGAN(4, "gelu", 1e-3)
+    gan = dcgan.DCGAN(4, "gelu", 2e-4)
     if distributed.size() > 1:
         for name in ("discriminator", "generator"):
             nn.SyncBatchNorm.convert_sync_batchnorm(getattr(gan, name))
@@ -191,6 +192,28 @@ def failing(how):
     if how == "all":
         distributed.abort_together("all have this", 2)
     distributed.all_reduce(x)
+
+
+def diverging(folder):
+    """The loss is nan in one process alone."""
+    dataset = TensorDataset(minigan.ones(20, 1))
+
+    def main():
+        with Run(folder) as run:
+            model = nn.Linear(1, 1)
+            optimiser = optim.SGD(model.parameters(), lr=0.1)
+            run.register(DataLoader(dataset), model=model, optimiser=optimiser)
+            for _ in run.epochs(1):
+                for x, in run.batches():
+                    loss = model(x).sum()
+                    optimiser.zero_grad()
+                    loss.backward()
+                    optimiser.step()
+                    if run.step == 2 and distributed.rank() == 1:
+                        loss = loss * float("nan")
+                    run.log({"loss": loss}, 1)
+
+    training.run(main)
 
 
 if __name__ == "__main__":

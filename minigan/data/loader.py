@@ -103,7 +103,11 @@ class DataLoader:
 
     def __len__(self):
         """The number of batches in an epoch."""
-        full, rest = divmod(len(self.dataset), self.items_per_step)
+        return self.batches_for(distributed.size())
+
+    def batches_for(self, processes):
+        """The number of batches in an epoch with so many processes."""
+        full, rest = divmod(len(self.dataset), self.batch_size * processes)
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self):
