@@ -12,7 +12,7 @@ import evaluate
 import minigan
 import mnist_cnn
 import standin
-from conftest import needs_kernels, stand_in
+from conftest import needs_kernels
 from crosscheck import cross_check
 from minigan import data, nn, optim
 from minigan.data import DataLoader, MnistDataset
@@ -32,7 +32,7 @@ def imitated():
     """The stand-in, which can forbid the host to wait."""
     if not standin.has_compiler():
         pytest.skip("the stand-in for a GPU needs g++")
-    with stand_in() as cupy:
+    with standin.in_place_of_cupy() as cupy:
         minigan.set_device("cuda")
         yield cupy
         minigan.set_device("cpu")
@@ -205,6 +205,25 @@ def test_the_classifiers_loop_waits_for_no_single_step(digits, imitated, tmp_pat
         mnist_cnn.train(model, loader, training, 3, lr=0.01)
     training.history.read()
     assert len(set(training.history.losses["loss"])) == 3  # each a copy of its own
+
+
+def test_the_data_set_is_copied_to_the_gpu_once(digits, imitated):
+    dataset = MnistDataset(digits)
+    dataset.batch(slice(0, 4))
+    before = counts.uploads
+    with no_host_reads():
+        for start in range(0, 40, 8):
+            labels, images, targets = dataset.batch(slice(start, start + 8))
+    assert counts.uploads == before
+    for x in (labels, images, targets):  # not the set's own memory
+        x.fill_(0)
+    assert dataset.batch(slice(32, 40))[2].sum().item() == 8
+    inputs = data.SampleAhead(cgan.sample_inputs, batch_size=8, times=2)
+    inputs(0)
+    with no_host_reads():
+        before = counts.uploads
+        assert [x.shape for x in inputs(1)] == 2 * [(8, 10), (8, 100)]
+    assert counts.uploads == before
 
 
 def run_in_process(monkeypatch, module, *arguments):

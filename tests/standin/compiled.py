@@ -155,7 +155,7 @@ class Kernel:
                 if isinstance(a, ndarray) and not a.buffer.is_whole():
                     raise AssertionError(f"{self.name}: wrote outside of {p.name}")
 
-        run(action)
+        run(action, self.name, args)
 
     def _value(self, p, a):
         """An argument as ctypes has it. TypeError where CUDA would read nonsense."""
