@@ -15,7 +15,7 @@
     INDEPENDENT                                                                     \
     for (long long p = threadIdx.x; p < (P); p += blockDim.x)
 // Each entry of a part of them, by the threads of the block.
-#define EACH_IN(part, p)                                                            \
+#define EACH_IN(p, part)                                                            \
     INDEPENDENT                                                                     \
     for (long long p = (part).first + threadIdx.x; p < (part).end; p += blockDim.x)
 
@@ -25,8 +25,8 @@ const int LANES = 16;        // so many numbers, or a few times as many, a threa
 #else
 const int MOST_THREADS = 1024;
 const int LANES = 1;
-// A thread's turns are few, and the compiler is not to make several at once: to know how many it
-// can, each thread would divide 64-bit integers first, which takes longer than all its turns.
+// The compiler is not to make several turns at once: to know how many it can, each thread would
+// divide 64-bit integers first, which takes longer than the few turns that it makes.
 #define INDEPENDENT _Pragma("unroll 1")
 #endif
 const int SHORT = 32;  // so many numbers are added in T; longer sums go on in double

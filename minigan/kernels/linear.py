@@ -58,10 +58,10 @@ def launch_sums(name, R, P, inputs, outputs):
 
     inputs   arrays; outputs  (P,) or None for one that is not there
     """
-    parts = min(-(-R // ROWS), MOST_BLOCKS)
-    if parts == 1 or isinstance(inputs[0], numpy.ndarray):
+    if R <= ROWS or isinstance(inputs[0], numpy.ndarray):
         launch_columns(name, R, P, *inputs, *outputs)
         return
+    parts = min(-(-R // ROWS), MOST_BLOCKS)
     sums = [None if out is None else array_module(out).empty((parts, P), out.dtype)
             for out in outputs]
     launch(name, inputs[0], -(-P // THREADS), THREADS, (*inputs, *sums, R, P), parts)

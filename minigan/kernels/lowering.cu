@@ -6,9 +6,9 @@
 // that lies outside.
 //
 // The threads of a block go over a row of places or pixels, (w,n): neighbours write neighbouring
-// memory. A division takes longer than to move a number, so a thread divides only to find where it
+// memory. A division takes longer than moving a number, so a thread divides only to find where it
 // starts, and then steps from tap to tap. A row has fewer than 2^31 places or pixels, for which
-// 32-bit integers are enough; what steps through a whole array are the pointers.
+// 32-bit integers are enough; an array may have more elements, and pointers step through it.
 
 // The geometry comes by value, not as an array: a launch copies nothing to the GPU, and one that is
 // recorded keeps its own.
@@ -31,16 +31,16 @@ extern "C" __global__ void im2col(const T* __restrict__ x, T* __restrict__ colum
                 int w = ow * SW - left;
                 const T* from = x + c * x_c + h * x_h + w * x_w + n * x_n;
                 T* to = columns + row * KW * places + (long long)oh * row_places + p;
-#pragma unroll 4  // so that four numbers are on their way at once
+#pragma unroll 4  // four loads are under way at once: hence __restrict__, too
                 for (int kw = 0; kw < KW; ++kw, w += DW, from += next_w, to += places)
-                    *to = unsigned(w) < pixels ? *from : T(0);  // below 0 it is a large one
+                    *to = unsigned(w) < pixels ? *from : T(0);  // a w below 0 is a large one
             }
         }
 }
 
-// Along one axis: the taps k whose places o are such that o * S + k * D == distance, that of a pixel
-// from the first place's first tap. The first of them and its place, and how many they are; one tap
-// in `every` is one of them.
+// The taps k of an axis that reach a pixel, each from a place o: o * S + k * D == distance, that of
+// the pixel from the first place's first tap. Every `every`th tap does, from the first one on; place
+// is that of the first.
 struct Taps { int place, first, count; };
 __device__ Taps taps_at(unsigned distance, int O, int K, unsigned S, unsigned D, int every)
 {
@@ -52,8 +52,8 @@ __device__ Taps taps_at(unsigned distance, int O, int K, unsigned S, unsigned D,
     return {place, first, place < 0 ? 0 : ((last < K ? last : K - 1) - first + every) / every};
 }
 
-// bias (C,) or 0. Along each axis one tap in `every` reaches the same pixel, each from a place that
-// is `back` before that of the one before it: every * D == back * S.
+// bias (C,) or 0. From one tap that reaches a pixel to the next it is `every` taps, and `back` places
+// back: every * D == back * S.
 extern "C" __global__ void col2im(const T* columns, const T* bias, T* x, GEOMETRY, int every_h,
                                   int every_w, int back_h, int back_w)
 {
@@ -74,7 +74,7 @@ extern "C" __global__ void col2im(const T* columns, const T* bias, T* x, GEOMETR
                 T sum = T(0);
                 for (int i = 0; i < down.count; ++i, row += next_h) {
                     const T* from = row;
-#pragma unroll 4
+#pragma unroll 4  // as above
                     for (int j = 0; j < right.count; ++j, from += next_w)
                         sum += *from;
                 }

@@ -62,7 +62,7 @@ extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias
         }
         const T d = sqrt(var + T(eps));
         const T a = (weight ? weight[c] : T(1)) / d, b = bias ? bias[c] : T(0);
-        EACH_IN(part, p)
+        EACH_IN(p, part)
             out[p] = (row[p] - m) * a + b;
         if (is_first) {
             mean[c] = m;
@@ -120,12 +120,12 @@ extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* 
         T* out = gx + c * P;
         const T a = (weight ? weight[c] : T(1)) / d;
         if (!training) {  // the statistics do not depend on x
-            EACH_IN(part, p)
+            EACH_IN(p, part)
                 out[p] = g_row[p] * a;
             continue;
         }
         const T shift = a / T(P) * g_sum, scale = a / T(P) * g_xhat / d;
-        EACH_IN(part, p)
+        EACH_IN(p, part)
             out[p] = g_row[p] * a - shift - (row[p] - m) * scale;
     }
 }

@@ -48,9 +48,10 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     w, b, m, v = (None if tensor is None else contiguous(tensor.array)
                   for tensor in (weight, bias, running_mean, running_var))
     training = int(bool(training))
-    sums = sums_of_parts("batch_norm_sums", C, P, x) if training else None
-    launch_channels("batch_norm", C, P, x, w, b, y, mean, deviation, m, v, sums, float(eps),
-                    float(momentum), training)
+    blocks = blocks_of(x, P)
+    sums = sums_of_blocks("batch_norm_sums", blocks, C, P, x) if blocks > 1 and training else None
+    launch("batch_norm", x, blocks, P, (x, w, b, y, mean, deviation, m, v, sums, float(eps),
+                                        float(momentum), training, C, P), C)
     if training:
         for running in (running_mean, running_var):
             if running is not None:
@@ -62,34 +63,28 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         gx = empty_like(x) if input.requires_grad else None
         gw = None if weight is None else gradient_buffer(weight, inputs)
         gb = None if bias is None else gradient_buffer(bias, inputs)
-        sums = sums_of_parts("batch_norm_backward_sums", C, P, g, x, mean)
-        launch_channels("batch_norm_backward", C, P, g, x, w, mean, deviation, gx, gw, gb, sums,
-                        training)
+        sums = None
+        if blocks > 1:
+            sums = sums_of_blocks("batch_norm_backward_sums", blocks, C, P, g, x, mean)
+        launch("batch_norm_backward", x, blocks, P, (g, x, w, mean, deviation, gx, gw, gb, sums,
+                                                     training, C, P), C)
         return [None if gx is None else gx.transpose(back),
                 *[gw] * (weight is not None), *[gb] * (bias is not None)]
 
     return node(y.transpose(back), inputs, backward)
 
 
-def launch_channels(name, C, P, *args):
-    """Run a kernel with blocks of threads for each channel. It gets the arguments, C and P."""
-    launch(name, args[0], blocks_of(P), P, (*args, C, P), C)
-
-
-def sums_of_parts(name, C, P, *args):
-    """Two sums for each block of each channel, where a channel has several: (2,C,blocks) of float64.
-    Always in the same order, so that results do not vary from run to run."""
-    blocks = blocks_of(P)
-    if blocks == 1 or isinstance(args[0], numpy.ndarray):
-        return None
-    sums = array_module(args[0]).empty((2, C, blocks), "float64")
-    launch_channels(name, C, P, *args, sums)
-    return sums
-
-
-def blocks_of(P):
+def blocks_of(x, P):
     """How many blocks of a GPU share a channel; each has something of it."""
-    return min(-(-P // PART), MOST_PARTS)
+    return 1 if isinstance(x, numpy.ndarray) else min(-(-P // PART), MOST_PARTS)
+
+
+def sums_of_blocks(name, blocks, C, P, *args):
+    """Two sums for each block of each channel, (2,C,blocks) of float64, by a kernel of this name.
+    What adds them up does so in their order: results do not vary from run to run."""
+    sums = array_module(args[0]).empty((2, C, blocks), "float64")
+    launch(name, args[0], blocks, P, (*args, sums, C, P), C)
+    return sums
 
 
 @twin_of(F.layer_norm)
