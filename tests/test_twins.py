@@ -18,7 +18,7 @@ from minigan import Tensor, kernels, optim
 from minigan import functional as F
 from minigan.autograd import twins
 from minigan.device import to_device
-from minigan.kernels import launch
+from minigan.kernels import launch, linear, normalization
 from minigan.tensor import from_array
 
 DTYPES = ("float32", "float64")
@@ -203,6 +203,33 @@ def test_batch_norm(device, shape, training, affine, running):
         agree(device, function, way(x), w, b, g=g, tolerance=40)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("part, shape", [(7, (3, 2, 6, 5)), (1, (5, 3)), (64, (65, 2)),
+                                         (2, (2, 1, 700))])
+def test_batch_norm_by_several_blocks_a_channel(device, monkeypatch, part, shape, training):
+    monkeypatch.setattr(normalization, "PART", part)
+    C, statistics = shape[1], []
+
+    def function(x, w, b):
+        mean, var = (Tensor(to_device(numpy.full(C, v, x.dtype), x.device)) for v in (4, 2))
+        y = F.batch_norm(x, mean, var, w, b, training, 0.3, 1e-5)
+        statistics.append([to_device(s.array, "cpu") for s in (mean, var)])
+        return y
+
+    x, g = 2 * random(*shape) + 5, random(*shape, seed=1)
+    agree(device, function, x, random(C, seed=2), random(C, seed=3), g=g, tolerance=40)
+    for dtype, expected, found in zip(DTYPES, statistics[::2], statistics[1::2]):
+        numpy.testing.assert_allclose(found, expected, rtol=10 * TOLERANCE[dtype])
+
+
+def test_a_large_mean_of_several_blocks_keeps_its_digits(device, monkeypatch):
+    x = 1e4 + random(64, 1)
+    x[32:] += 3  # parts have means of their own
+    for part in (64, 5):
+        monkeypatch.setattr(normalization, "PART", part)
+        agree(device, lambda x: F.batch_norm(x, None, None, None, None, True), x, tolerance=4000)
+
+
 def test_the_running_statistics_move(device):
     x = 2 * random(5, 3, 4, 4) + 1
     for dtype in DTYPES:
@@ -317,6 +344,15 @@ def test_a_bias_gradient_of_many_rows_is_exact(device):
     F.linear(x, w, b).backward(g)
     expected = rows * float(numpy.float32(0.1))
     assert to_device(b.grad.array, "cpu") == pytest.approx(expected, rel=1e-6)
+
+
+def test_columns_are_added_up_by_several_threads(device, monkeypatch):
+    for rows in (1, 5, 100):
+        monkeypatch.setattr(linear, "ROWS", rows)
+        x, g = random(33, 300), random(33, 300, seed=1)
+        for w, b in ((random(300), None), (None, random(300)), (random(300), random(300))):
+            agree(device, lambda x, w, b: F.layer_norm(x, (300,), w, b), x, w, b, g=g, tolerance=40)
+        agree(device, F.linear, random(33, 4), random(3, 4), random(3), tolerance=40)
 
 
 def test_gradients_of_weights_go_to_the_optimisers_memory(device):
