@@ -32,4 +32,4 @@ class NcclCommunicator:
         dtype = numpy.dtype(DTYPES[datatype])
         array = numpy.frombuffer(
             (ctypes.c_byte * (count * dtype.itemsize)).from_address(recvbuf), dtype)
-        run(lambda: self.world.Allreduce(self.mpi.IN_PLACE, array))
+        run(lambda: self.world.Allreduce(self.mpi.IN_PLACE, array), "all_reduce", [array])
