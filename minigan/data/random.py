@@ -74,8 +74,7 @@ class SampleAhead:
                       for i in range(self.times) for array in self._block])
 
     def _sampled(self, number):
-        # Not the same numbers as a generator that has the seed alone.
-        source = numpy.random.SeedSequence([self.seed, distributed.rank(), number])
+        source = numpy.random.SeedSequence(distributed.own_seed(self.seed), spawn_key=(number,))
         rows = self.steps * self.times * self.batch_size
         with fork_rng():
             manual_seed(int(source.generate_state(1)[0]))
