@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 from minigan.files import cache_folder
 from minigan.data.digits import load_digits
 from minigan.data.download import download_mnist
@@ -57,7 +57,8 @@ class MnistDataset(Dataset):
     def __getitem__(self, index):
         label = self.labels.item(index)
         image = numpy.divide(self._rows[index], 255, dtype="float32")
-        return label, Tensor(to_device(image, None)), Tensor(to_device(TARGETS[label].copy(), None))
+        target = TARGETS[label].copy()
+        return label, from_array(to_device(image, None)), from_array(to_device(target, None))
 
     def batch(self, indices):
         """Many items at once: int64 Tensor (N,), float32 Tensors (N, 784) and (N, 10)."""
@@ -65,9 +66,9 @@ class MnistDataset(Dataset):
             start, end, step = indices.indices(len(self))
             first = start - start % BLOCK
             if step == 1 and start <= end <= first + BLOCK:
-                return tuple([Tensor(array[start - first:end - first].copy())
+                return tuple([from_array(array[start - first:end - first].copy())
                               for array in self._block_from(first)])
-        return tuple(map(Tensor, self._arrays(indices)))
+        return tuple(map(from_array, self._arrays(indices)))
 
     def _block_from(self, first):
         """The arrays of BLOCK items, converted at once: one by one takes as long as a small step."""

@@ -5,7 +5,7 @@ import numpy
 from minigan import distributed
 from minigan.checks import check_callable, check_int, describe, explain_errors
 from minigan.device import device_module, fork_rng, generator, manual_seed
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 MOST_STEPS, MOST_NUMBERS = 1024, 1 << 22  # that SampleAhead samples at once
 
@@ -14,14 +14,14 @@ MOST_STEPS, MOST_NUMBERS = 1024, 1 << 22  # that SampleAhead samples at once
 def generate_random_image(size):
     """Pixels uniform in [0, 1): float32 of shape (size,), or of shape `size` if it is a tuple."""
     shape = _shape("generate_random_image", size)
-    return Tensor(generator().random(shape, dtype=numpy.float32))
+    return from_array(generator().random(shape, dtype=numpy.float32))
 
 
 @explain_errors
 def generate_random_seed(size):
     """Standard normal noise: float32 of shape (size,), or of shape `size` if it is a tuple."""
     shape = _shape("generate_random_seed", size)
-    return Tensor(generator().standard_normal(shape, dtype=numpy.float32))
+    return from_array(generator().standard_normal(shape, dtype=numpy.float32))
 
 
 @explain_errors
@@ -30,7 +30,7 @@ def generate_random_one_hot(size):
     size = check_int("generate_random_one_hot", "size", size)
     # Compared on the device: the index is never copied to the host.
     index = generator().integers(size, size=1)
-    return Tensor((device_module(None).arange(size) == index).astype(numpy.float32))
+    return from_array((device_module(None).arange(size) == index).astype(numpy.float32))
 
 
 def _shape(name, size):
@@ -73,7 +73,7 @@ class SampleAhead:
         if number != self._number:
             self._block = self._sampled(number, self._steps)
             self._number = number
-        return tuple([Tensor(array[row, i, :count])
+        return tuple([from_array(array[row, i, :count])
                       for i in range(self.times) for array in self._block])
 
     def _sampled(self, number, steps):
