@@ -17,7 +17,7 @@ pictures, and checkpoints: interrupt the run, and --resume continues it.
 from pathlib import Path
 
 import minigan
-from minigan import nn, optim
+from minigan import distributed, nn, optim
 from minigan.data import DataLoader, MnistDataset, SampleAhead
 from minigan.training import (
     ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, save_animation,
@@ -131,8 +131,9 @@ def train(gan, dataset, args, training):
                          rows=10, title=f"epoch {epoch}")
         minigan.save(gan.generator, training.folder / f"generators/epoch_{epoch:03d}.npz")
         check_gan(training, spread_within_labels(samples, real, real_labels))
-    print(save_animation(sorted(training.folder.glob("samples/epoch_*.png")),
-                         training.folder / "samples.gif"))
+    pictures = sorted(training.folder.glob("samples/epoch_*.png"))
+    if pictures:  # only process 0 has those from before it was resumed
+        print(save_animation(pictures, training.folder / "samples.gif"))
 
 
 def draw_digit(digit, folder):
@@ -157,7 +158,8 @@ def main():
     args = parser.parse_training()
     with parser.report_errors():
         if args.label is not None:
-            print(draw_digit(args.label, args.out))
+            if distributed.rank() == 0:
+                print(draw_digit(args.label, args.out))
             return
         dataset = MnistDataset(args.data)
         training = parser.start_run(args)

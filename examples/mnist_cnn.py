@@ -88,7 +88,10 @@ def evaluate(model, loader, folder):
 @minigan.no_grad()
 def predict(model, loader):
     """The outputs for all of the loader's images, batch by batch: (len(dataset), 10)."""
-    return minigan.cat([model(images.view(-1, 1, 28, 28)) for _, images, _ in loader])
+    dataset, size = loader.dataset, loader.batch_size
+    # Of several processes each takes all images, not its part of them as from the loader.
+    batches = (dataset.batch(slice(i, i + size)) for i in range(0, len(dataset), size))
+    return minigan.cat([model(images.view(-1, 1, 28, 28)) for _, images, _ in batches])
 
 
 @minigan.no_grad()
