@@ -292,7 +292,7 @@ def test_a_signal_to_one_process_ends_all_with_a_checkpoint_and_one_message(undi
     assert saved_step(folder) == int(found[1])
     # Now by one process: from the same item on, in batches of half the size.
     status, _, err = finished(launch(1, EXAMPLES / "cgan.py", "--resume", "--out", folder))
-    assert status == 0 and "this was a run of 2 processes, now there are 1" in err, err
+    assert status == 0 and "the number of processes was 2, and is 1 now" in err, err
     facts = Checkpoint(folder / "checkpoint.h5").facts
     assert facts["step"] == 240 and len(facts["processes"]) == 1
     steps = logged_steps(folder)
@@ -306,7 +306,7 @@ def test_one_process_resumed_by_two(tmp_path):
     assert status == 0 and saved_step(folder) == 30, err
     status, _, err = finished(launch(2, EXAMPLES / "cgan.py", "--resume", "--out", folder,
                                      "--epochs", "2"))
-    assert status == 0 and "this was a run of 1 processes, now there are 2" in err, err
+    assert status == 0 and "the number of processes was 1, and is 2 now" in err, err
     assert saved_step(folder) == 30 and Checkpoint(folder / "checkpoint.h5").facts["epoch"] == 2
     assert logged_steps(folder) == [1, 6, 11, 21]
 

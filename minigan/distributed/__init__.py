@@ -20,5 +20,6 @@ A training.Run does all of this by itself.
 
 from minigan.distributed.gradients import average_gradients, broadcast
 from minigan.distributed.processes import (
-    AllEnd, abort_together, barrier, gather, in_all, init, largest, on_every, own_seed, rank, report_once, size)
+    AllEnd, abort_together, barrier, gather, in_all, init, largest, on_every, own_seed, rank,
+    report_once, size)
 from minigan.distributed.reduction import all_reduce

@@ -366,8 +366,8 @@ class Run:
                 self.step = self.epoch * len(self.loader) + self.batch
                 if distributed.rank():
                     minigan.manual_seed(distributed.own_seed(self.step))
-                report_once(f"this was a run of {len(randoms)} processes, now there are "
-                            f"{distributed.size()}")
+                report_once(f"the number of processes was {len(randoms)}, and is "
+                            f"{distributed.size()} now")
             self.seconds = facts["seconds"]
             self.metrics, self.warnings = facts["metrics"], facts["warnings"]
             self._saved_step = self.step
