@@ -165,6 +165,25 @@ def gradients():
             assert g.grad is None if rank else abs(g.grad.item() - 1 / size) < 1e-6
 
 
+def refused():
+    """A step that cannot be captured in the last process."""
+    p = nn.Parameter(minigan.zeros(1))
+    optimiser = optim.SGD([p], lr=1.0)
+    calls = [0]
+
+    def step(x):
+        calls[0] += distributed.rank() == distributed.size() - 1
+        optimiser.zero_grad()
+        (p * x).sum().backward()
+        distributed.average_gradients(optimiser)
+        return x * calls[0]
+
+    step = minigan.capture(step)
+    for turn in range(4):
+        step(minigan.tensor([float(turn)]))
+        assert p.grad.tolist() == [turn]
+
+
 def machines():
     """Machines with different numbers of processes, each of which has its part of the cores."""
     cores = distributed.gather(sorted(os.sched_getaffinity(0)))

@@ -121,6 +121,12 @@ def test_programs(name, count):
 
 
 @together
+def test_a_step_that_cannot_be_captured_is_reported_once():
+    status, _, err = program(2, "refused")
+    assert status == 0 and err.count("the step cannot be repeated and runs as usual") == 1, err
+
+
+@together
 def test_machines_with_different_numbers_of_processes(monkeypatch):
     monkeypatch.setenv("MPIR_CVAR_NUM_CLIQUES", "2")  # MPICH then takes this machine for two
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

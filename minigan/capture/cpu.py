@@ -14,7 +14,7 @@ from minigan.capture.plan import Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
 from minigan.capture.watch import Counters, Watch, copy_inputs
-from minigan.distributed.processes import on_every
+from minigan.distributed.processes import on_every, report_once
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
 from minigan.kernels import threads
@@ -198,7 +198,7 @@ class CpuStep:
             self.recordings[MOST_RECORDINGS - 1:] = []
             self.recordings.insert(0, recording)
         if tape.reason:
-            self.give_up(tape.reason)
+            self.give_up(tape.reason, tape.communicates)
             return outputs
         self.failures += 1  # until the recording is used
         if self.failures > MOST_FAILURES:
@@ -207,8 +207,10 @@ class CpuStep:
                          f"instead")
         return outputs
 
-    def give_up(self, reason):
-        report(f"minigan: capture: the step cannot be repeated and runs as usual: {reason}")
+    def give_up(self, reason, together=False):
+        """together: whether all processes do so, with the same reason."""
+        (report_once if together else report)(
+            f"minigan: capture: the step cannot be repeated and runs as usual: {reason}")
         self.is_ordinary = True
         self.recordings = []
 
@@ -233,7 +235,7 @@ class CpuStep:
         if recording.tape.communicates:
             wrong = on_every(wrong)
         if wrong:
-            self.give_up(f"{wrong} differs when it is replayed")
+            self.give_up(f"{wrong} differs when it is replayed", recording.tape.communicates)
             return outputs
         recording.plan = Plan(plan.calls, self.profile, None)
         recording.plan.times, recording.plan.replays = plan.times, plan.replays
