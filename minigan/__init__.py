@@ -22,7 +22,7 @@ from minigan.functional import (
     unsqueeze, var, view, where)
 from minigan.interchange import as_tensor, from_dlpack, from_numpy
 from minigan.grad_mode import enable_grad, is_grad_enabled, no_grad
-from minigan import accelerator, autograd, backends, cuda, gradients, nn, optim
+from minigan import accelerator, autograd, backends, cuda, distributed, gradients, nn, optim
 from minigan.checks import AnomalyError, DamagedFileError
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.inspect import detect_anomaly, draw, profile, summary

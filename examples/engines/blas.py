@@ -6,10 +6,10 @@ twice as long.
 
 import ctypes
 import os
-import re
-from pathlib import Path
 
 import numpy
+
+from minigan.kernels.threads import loaded_libraries
 
 # The names of OpenBLAS's function in the builds that come with NumPy.
 NAMES = [f"{prefix}openblas_get_corename{suffix}"
@@ -20,15 +20,7 @@ VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 def openblas_core():
     """The processor whose kernels the loaded OpenBLAS has chosen; None if that is unknown."""
-    try:
-        maps = Path("/proc/self/maps").read_text()
-    except OSError:
-        return None
-    for path in dict.fromkeys(re.findall(r"/\S.*blas.*\.so.*", maps)):
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:
-            continue
+    for library in loaded_libraries("blas"):
         for name in NAMES:
             if hasattr(library, name):
                 function = getattr(library, name)

@@ -14,6 +14,7 @@ from minigan.capture.plan import Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
 from minigan.capture.watch import Counters, Watch, copy_inputs
+from minigan.distributed.processes import on_every
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
 from minigan.kernels import threads
@@ -189,6 +190,8 @@ class CpuStep:
             tape.refuse("it keeps an argument, of which it gets a copy")
         if has_arrays(outputs):
             tape.refuse("it returns an array of NumPy; return a Tensor")
+        if tape.communicates:  # all processes repeat the step, or none does
+            tape.reason = on_every(tape.reason)
         if not tape.reason and tape.keeps is None:
             recording = Recording(tape, outputs, self.profile, self.arena)
             self.arena = recording.plan.arena
@@ -227,6 +230,8 @@ class CpuStep:
         outputs = self.run(host_work, self.inputs)
         host_work.end()
         wrong = difference(recording, after, plan.state, host_work, outputs)
+        if recording.tape.communicates:
+            wrong = on_every(wrong)
         if wrong:
             self.give_up(f"{wrong} differs when it is replayed")
             return outputs

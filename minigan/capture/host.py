@@ -24,6 +24,7 @@ class HostWork:
     numpy = numpy  # the module that makes new arrays on the CPU
     keeps_buffers = True  # gradients stay in their places, whoever keeps them
     own_references = 0    # to such a place
+    communicates = False  # whether other processes take part in the step
 
     def __init__(self):
         self.changes = Counter()  # of tensors in place, by the id of the version counter

@@ -2,6 +2,7 @@
 
 import numpy
 
+from minigan import distributed
 from minigan.tensor import Tensor
 from minigan.device import generator, array_module, to_device
 from minigan.checks import check_options, check_int, describe, explain_errors, short_repr
@@ -61,6 +62,11 @@ class DataLoader:
     num_workers, pin_memory  accepted as in PyTorch, without effect: each batch is made when the
                 loop asks for it. `ReadAhead` makes batches in a thread
 
+    Of N processes (minigan.distributed) each gets its part of batches of N * batch_size items, in
+    an order that is the same for all: together they see what one process sees with batches of
+    that size. Where the last batch of an epoch cannot be divided equally, some of the first items
+    fill it up.
+
     Raises ValueError for a batch size that is not an integer of at least 1, for a negative
     num_workers and for a data set without a single batch; NotImplementedError for PyTorch's
     sampler, batch_sampler, collate_fn and worker_init_fn, unless they are None.
@@ -80,11 +86,15 @@ class DataLoader:
         if seed is not None and (not _is_integer(seed) or seed < 0):
             raise ValueError(f"DataLoader: seed must be None or an integer of at least 0, "
                              f"got {short_repr(seed)}")
-        if len(dataset) < (batch_size if drop_last else 1):
+        items = batch_size * distributed.size()
+        if len(dataset) < (items if drop_last else 1):
             raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
                              f"one batch (batch_size {batch_size}, drop_last {drop_last})")
+        if shuffle and distributed.size() > 1 and seed is None:  # they need the same order
+            seed = distributed.gather(int(generator("cpu").integers(1 << 32)))[0]
         self.dataset = dataset
         self.batch_size = batch_size
+        self.items_per_step = items  # of all processes
         self.shuffle = shuffle
         self.drop_last = drop_last
         self._random = None if seed is None else numpy.random.default_rng(seed)
@@ -93,7 +103,11 @@ class DataLoader:
 
     def __len__(self):
         """The number of batches in an epoch."""
-        full, rest = divmod(len(self.dataset), self.batch_size)
+        return self.batches_for(distributed.size())
+
+    def batches_for(self, processes):
+        """The number of batches in an epoch with so many processes."""
+        full, rest = divmod(len(self.dataset), self.batch_size * processes)
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self):
@@ -109,12 +123,18 @@ class DataLoader:
             self._last_state = rng.bit_generator.state
             order = numpy.arange(length)
             rng.shuffle(order)
-        for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            end = min(start + self.batch_size, length)
-            if hasattr(self.dataset, "batch"):
-                yield self.dataset.batch(slice(start, end) if order is None else order[start:end])
+        step = self.items_per_step
+        for start in range(first * step, len(self) * step, step):
+            start, end = own_part(start, min(start + step, length))
+            if end > length:  # filled up
+                places = numpy.arange(start, end) % length
+                indices = places if order is None else order[places]
             else:
-                indices = range(start, end) if order is None else order[start:end].tolist()
+                indices = slice(start, end) if order is None else order[start:end]
+            if hasattr(self.dataset, "batch"):
+                yield self.dataset.batch(indices)
+            else:
+                indices = range(start, end) if isinstance(indices, slice) else indices.tolist()
                 yield collate([self.dataset[index] for index in indices])
 
     def _order_rng(self):
@@ -150,6 +170,13 @@ class DataLoader:
                 raise ValueError(f"set_order_state: expected the state of a random "
                                  f"generator: {error}") from error
         self._next_state = state
+
+
+def own_part(start, end):
+    """Where this process's items of a batch start and end; all processes have equally many."""
+    count = -(-(end - start) // distributed.size())
+    start += distributed.rank() * count
+    return start, start + count
 
 
 def _is_integer(value):

@@ -15,3 +15,4 @@ from minigan.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from minigan.nn.shape import (
     Flatten, Identity, PixelShuffle, ReflectionPad2d, ReplicationPad2d, Unflatten, Upsample, View,
     ZeroPad2d)
+from minigan.nn.sync_batch_norm import SyncBatchNorm

@@ -34,12 +34,15 @@ class _BatchNorm(Module):
         counts = self.training and self.track_running_stats
         if momentum is None:  # the plain average over all batches so far
             momentum = 1 / (self.num_batches_tracked.item() + 1) if counts else 0
-        result = batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
-                            self.training or not self.track_running_stats, momentum, self.eps)
+        result = self.normalize(input, momentum, self.training or not self.track_running_stats)
         if counts:
             self.num_batches_tracked.changed()  # first: a capture has to know what changes
             self.num_batches_tracked.array += 1
         return result
+
+    def normalize(self, input, momentum, by_batch):
+        return batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
+                          by_batch, momentum, self.eps)
 
     def extra_repr(self):
         return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "

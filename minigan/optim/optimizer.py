@@ -5,7 +5,7 @@ import math
 from numbers import Real
 
 from minigan.autograd import clear_gradients
-from minigan.checks import describe, explain_errors
+from minigan.checks import check_callable, describe, explain_errors
 from minigan.creation import tensor
 from minigan.device import array_module
 from minigan.hooks import hooks
@@ -45,6 +45,7 @@ class Optimizer:
         self.param_groups = []
         self.state = {}
         self._laid_out = []  # the parameters that have a place for their gradients
+        self._step_pre_hooks = []
         if isinstance(params, (Tensor, dict)):  # both iterable, neither what is meant
             raise TypeError(f"{self.name}: params must be an iterable of parameters or of dicts, "
                             f"got {describe(params)}")
@@ -120,8 +121,14 @@ class Optimizer:
         self._lay_out_gradients()
         clear_gradients(self._laid_out, set_to_none)
 
+    def register_step_pre_hook(self, hook):
+        """Call hook(optimizer, args, kwargs) at the beginning of each step, as PyTorch does."""
+        self._step_pre_hooks.append(check_callable("register_step_pre_hook", "hook", hook))
+
     def step(self):
         """Change every parameter that has a gradient."""
+        for hook in self._step_pre_hooks:
+            hook(self, (), {})
         if hooks.observer is None:
             self._step()
         else:

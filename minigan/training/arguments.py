@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import minigan
-from minigan.messages import report
+from minigan import distributed
+from minigan.device import default_device
 from minigan.training.folders import new_run_folder, run_folder
 from minigan.training.runs import Every, Run, RunEnded, find_checkpoint, shell_option
 
@@ -64,6 +65,11 @@ class ArgumentParser(argparse.ArgumentParser):
         with self.report_errors():
             minigan.set_device(args.device)
             minigan.manual_seed(args.seed)
+            minigan.manual_seed(distributed.own_seed(args.seed))  # each draws noise of its own
+            devices = distributed.gather(str(default_device()))
+            if len(set(devices)) > 1:
+                raise ValueError(f"--device {args.device}: the processes' devices differ: "
+                                 f"{', '.join(devices)}; --device cpu lets all use their CPUs")
         return args
 
     def _parse_resumed(self):
@@ -100,8 +106,9 @@ class ArgumentParser(argparse.ArgumentParser):
             settings["data"] = os.path.abspath(data)  # --resume may be given in another folder
         with self.report_errors():
             if args.out is None:
-                args.out = str(new_run_folder(self.runs))
-                report(f"this run's folder: {args.out}")
+                new = "" if distributed.rank() else str(new_run_folder(self.runs))
+                args.out = distributed.gather(new)[0]
+                distributed.report_once(f"this run's folder: {args.out}")
             command = (f"python {shlex.quote(sys.argv[0])} --resume "
                        f"{shell_option('--out', args.out)}")
             return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command,
@@ -117,29 +124,32 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message):
         message = " ".join(line.strip() for line in message.splitlines())
-        report(f"{self.prog}: error: {message} (--help lists the options)")
-        self.exit(2)
+        distributed.abort_together(f"{self.prog}: error: {message} (--help lists the options)", 2)
 
 
 def run(main):
-    """Call a script's main. What interrupts a training ends the script with one line instead of a
+    """Call a script's main, in each of the processes that mpiexec started. What interrupts a training ends the script with one line instead of a
     traceback: RunEnded with its status, Ctrl-C with 130, a file that cannot be read or written
     with 1, and output that nobody reads any more (`| head`) with 1 and no line."""
     prepare_output()
+    name = Path(sys.argv[0]).name
+    try:
+        distributed.init()
+    except RuntimeError as error:
+        distributed.abort_together(f"{name}: error: {error}", 2)
+    if distributed.rank():
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # process 0 prints
     try:
         main()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        report("stopped by Ctrl-C")
-        sys.exit(130)
+        distributed.abort_together("stopped by Ctrl-C", 130)
     except RunEnded as ended:
-        report(str(ended))
-        sys.exit(ended.status)
+        distributed.abort_together(str(ended), ended.status)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        report(f"{Path(sys.argv[0]).name}: error: {error}")
-        sys.exit(1)
+        distributed.abort_together(f"{name}: error: {error}", 1)
     finally:
         drop_unwritable_output()
 

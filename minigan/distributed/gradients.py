@@ -1,0 +1,131 @@
+"""What keeps the networks of all processes equal: the same first weights, and the mean gradients."""
+
+import weakref
+
+import numpy
+
+from minigan.checks import describe
+from minigan.device import array_module, is_on_gpu
+from minigan.distributed.processes import processes
+from minigan.distributed.reduction import Flat, communicates
+from minigan.hooks import hooks
+from minigan.kernels.launch import address, run
+from minigan.tensor import Tensor
+
+ALIGNMENT = 64  # numbers: where each gradient starts, as in optim/optimizer.py
+
+
+def broadcast(module):
+    """Give the Module's parameters and buffers process 0's values, in all processes. TypeError for
+    anything else."""
+    if not hasattr(module, "state_dict") or not hasattr(module, "parameters"):
+        raise TypeError(f"broadcast: module must be a Module, got {describe(module)}")
+    if processes.size == 1:
+        return
+    for tensor in module.state_dict().values():
+        values = tensor.numpy() if is_on_gpu(tensor.array) else numpy.ascontiguousarray(tensor.array)
+        processes.world.Bcast(values)
+        tensor.array[...] = array_module(tensor.array).asarray(values)
+        tensor.changed()
+
+
+def average_gradients(optimizer):
+    """Make each gradient of an optimiser's parameters its mean over all processes.
+
+    Call it in all processes, after the backward pass and before `optimizer.step`. A process in
+    which a parameter got no gradient counts as one whose gradient is zero; if it got none in any,
+    it has none afterwards. Gradients of one dtype travel as one array. TypeError for anything else.
+    """
+    if not hasattr(optimizer, "param_groups"):
+        raise TypeError(f"average_gradients: optimizer must be an Optimizer, got "
+                        f"{describe(optimizer)}")
+    if processes.size == 1:
+        return
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    layout = layouts.get(optimizer)
+    if layout is None or not layout.is_for(params):
+        layouts[optimizer] = layout = Layout(params)
+    communicates()
+    for part in layout.parts:
+        part.average()
+
+
+layouts = weakref.WeakKeyDictionary()  # {optimizer: Layout}
+
+
+class Layout:
+    """Where the gradients of parameters lie: those of one dtype and device in one Flat."""
+
+    def __init__(self, params):
+        self.params = params
+        self.kinds = [(p.dtype, p.device) for p in params]
+        self.parts = [Part([p for p, its in zip(params, self.kinds) if its == kind])
+                      for kind in dict.fromkeys(self.kinds)]
+
+    def is_for(self, params):
+        return len(params) == len(self.params) and all(
+            p is q and (p.dtype, p.device) == kind
+            for p, q, kind in zip(params, self.params, self.kinds))
+
+
+class Part:
+    """The gradients of some parameters in one flat array, and how many processes have each."""
+
+    def __init__(self, params):
+        self.params = params
+        starts = [0]
+        for p in params:
+            starts.append(starts[-1] + -(-p.array.size // ALIGNMENT) * ALIGNMENT)
+        self.flat = Flat(starts[-1] + len(params), params[0].array)
+        self.places = [self.flat.array[start:start + p.array.size].reshape(p.array.shape)
+                       for p, start in zip(params, starts)]
+        self.counts = self.flat.array[starts[-1]:]
+        for p, place in zip(params, self.places):
+            self.adopt(p, place)
+
+    def adopt(self, p, place):
+        """Let backward passes write the parameter's gradient into its place."""
+        own = place[...]  # a view of its own: references to it are counted
+        if p.grad_buffer is None:
+            p.grad_buffer = Tensor(own)
+        else:
+            own[...] = p.grad_buffer.array
+            p.grad_buffer.array = own
+
+    def average(self):
+        if hooks.capture is not None:
+            for p in self.params:
+                hooks.capture.uses_gradient(p)
+        gradients = [None if p._grad is None else p._grad.array for p in self.params]
+        found = [g for g in gradients if g is not None]
+        run(self.exchange, (gradients,), (self.flat.array, *found))
+        for p, g, place, i in zip(self.params, gradients, self.places, range(len(gradients))):
+            if g is None:
+                self.take_over(p, place, i)
+            if p._grad is not None:
+                p._grad.changed()
+
+    def exchange(self, gradients):
+        """Average arrays, or zeros for None, in their places."""
+        elsewhere = []
+        for place, g in zip(self.places, gradients):
+            if g is None:
+                place[...] = 0
+            elif address(g) != address(place):
+                place[...] = g
+                elsewhere.append((place, g))
+        self.counts[...] = array_module(self.counts).asarray(
+            [g is not None for g in gradients], self.counts.dtype)
+        self.flat.average()
+        for place, g in elsewhere:
+            g[...] = place
+
+    def take_over(self, p, place, i):
+        """The gradient of a parameter that got none here, if it got one in another process."""
+        if not p._requires_grad:
+            return
+        if hooks.capture is not None:
+            hooks.capture.refuse("a parameter has no gradient here, and may have one in another "
+                                 "process")
+        if self.counts[i] > 0:
+            p._grad = Tensor(place.copy())

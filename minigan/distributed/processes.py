@@ -1,0 +1,179 @@
+"""The processes of a training: which one this is, what they agree on, and how they end."""
+
+import os
+import sys
+import time
+import traceback
+
+import numpy
+
+from minigan.messages import report
+
+# What launchers tell each process: MPICH's mpiexec, Open MPI's, and srun with PMIx.
+LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")
+TESTS, NAP = 200, 5e-5  # how often, then how many seconds apart, `wait` looks
+PATIENCE = 3.0  # seconds that a process which fails waits for the others to fail too
+
+
+class Processes:
+    """This process among the others; `mpi` and the communicators are None if it is alone.
+
+    world   all processes
+    local   those of this machine, which can share memory
+    across  those with the same rank within their machines, one of each
+    ending  all, for those that end early
+    """
+
+    rank, size = 0, 1
+    mpi = world = local = across = ending = None
+
+
+processes = Processes()
+
+
+def init():
+    """Join the other processes that mpiexec started; does nothing for one that is alone, and
+    nothing the second time.
+
+    From then on an exception that nobody catches ends all processes. Those of one machine divide
+    its cores and GPUs among them, unless mpiexec has.
+
+    RuntimeError if there are several processes, and mpi4py is not installed or belongs to another
+    MPI than mpiexec.
+    """
+    launched = max(int(os.environ.get(name) or 1) for name in LAUNCHERS)
+    if launched == 1 or processes.mpi is not None:
+        return
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise RuntimeError(f"distributed: this is one of {launched} processes, and they need mpi4py: "
+                           f"pip install mpi4py mpich ({error})") from error
+    world = MPI.COMM_WORLD
+    if world.size != launched:
+        raise RuntimeError(f"distributed: mpiexec started {launched} processes, mpi4py finds "
+                           f"{world.size}: it was built for another MPI than this mpiexec's")
+    processes.mpi, processes.world = MPI, world.Dup()
+    processes.rank, processes.size = world.rank, world.size
+    processes.ending = world.Dup()
+    local = world.Split_type(MPI.COMM_TYPE_SHARED)
+    if len(set(world.allgather(local.size))) > 1:
+        local = MPI.COMM_SELF.Dup()  # machines with more processes than others share no memory
+    processes.local = local
+    processes.across = world.Split(local.rank)
+    divide_cores(local)
+    divide_gpus(local)
+    sys.excepthook = end_by_exception
+
+
+def divide_cores(local):
+    """Let each process of a machine run on its part of the cores, if all may run on the same."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    if local.size == 1 or len(set(map(tuple, local.allgather(cores)))) > 1:
+        return
+    from minigan.kernels.threads import set_threads
+    own = cores[local.rank::local.size] or [cores[local.rank % len(cores)]]
+    os.sched_setaffinity(0, own)
+    set_threads(len(own))
+
+
+def divide_gpus(local):
+    """Let each process of a machine see a GPU of its own, unless the launcher has seen to it."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if local.size > 1 and len(set(local.allgather(visible))) == 1:
+        names = list(map(str, range(local.size))) if visible is None else visible.split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names[local.rank:local.rank + 1])
+
+
+def rank():
+    """The number of this process, from 0."""
+    return processes.rank
+
+
+def size():
+    """How many processes there are."""
+    return processes.size
+
+
+def barrier():
+    """Wait until all processes are here."""
+    if processes.size > 1:
+        wait(processes.world.Ibarrier())
+
+
+def wait(request):
+    """Wait for a communication that has begun. MPI itself would keep the core busy meanwhile, which
+    the others may need to get there."""
+    for _ in range(TESTS):
+        if request.Test():
+            return
+    while not request.Test():
+        time.sleep(NAP)
+
+
+def gather(value):
+    """What each process gives, a list in the order of their ranks, in all of them. Any picklable
+    value."""
+    barrier()
+    return [value] if processes.size == 1 else processes.world.allgather(value)
+
+
+def largest(*values):
+    """For each of these integers, the largest that any process gives."""
+    if processes.size == 1:
+        return values
+    numbers = numpy.array(values, "int64")
+    wait(processes.world.Iallreduce(processes.mpi.IN_PLACE, numbers, processes.mpi.MAX))
+    return numbers.tolist()
+
+
+def own_seed(seed):
+    """A seed for this process alone: process 0 takes the seed as it is."""
+    if processes.rank == 0:
+        return seed
+    return int(numpy.random.SeedSequence((seed, processes.rank)).generate_state(1)[0])
+
+
+def on_every(text):
+    """The first text that is not empty, of those that the processes give; all get the same."""
+    return next(filter(None, gather(text)), "")
+
+
+def report_once(text):
+    """Write a line to stderr, in one of the processes: all call this with much the same text."""
+    if processes.rank == 0:
+        report(text)
+
+
+# Ending
+
+def abort_together(message, status):
+    """End all processes: exit with a status after a message on stderr, which is printed once.
+
+    A process that fails alone leaves the others waiting for it. So each that fails waits a little
+    for the others to fail as well; where they do not, it says who it is, and ends them.
+    """
+    if processes.size == 1 or all_are_ending():
+        report_once(message)
+        sys.exit(status)
+    report(f"process {processes.rank} of {processes.size}: {message}")
+    processes.mpi.COMM_WORLD.Abort(status)
+
+
+def all_are_ending():
+    """Whether all processes call this, within some seconds."""
+    arrived = processes.ending.Ibarrier()
+    deadline = time.monotonic() + PATIENCE
+    while not arrived.Test():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def end_by_exception(kind, error, trace):
+    """As sys.excepthook: print the traceback, and end all processes."""
+    status = 130 if issubclass(kind, KeyboardInterrupt) else 1
+    abort_together("".join(traceback.format_exception(kind, error, trace)).rstrip(), status)
