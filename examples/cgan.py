@@ -18,7 +18,7 @@ from pathlib import Path
 
 import minigan
 from minigan import nn, optim
-from minigan.data import DataLoader, MnistDataset
+from minigan.data import DataLoader, MnistDataset, SampleAhead
 from minigan.training import (
     ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, run_folder, save_animation,
     spread_within_labels)
@@ -117,12 +117,13 @@ def train(gan, dataset, args, training):
     loader = DataLoader(dataset, batch_size=args.batch_size)
     training.register(loader, **vars(gan))  # what checkpoints hold
     train_step = training.capture(gan.train_step)
+    inputs = SampleAhead(sample_inputs, args.batch_size, times=2, seed=args.seed)
     fixed_noise = minigan.randn(8, LATENT_SIZE)  # in every epoch, to see how the images change
     real_labels, real, _ = dataset.batch(slice(0, 1000))
     for epoch in training.epochs(args.epochs):
         for _, images, labels in training.batches():
             n = len(images)
-            losses = train_step(images, labels, *sample_inputs(n), *sample_inputs(n))
+            losses = train_step(images, labels, *inputs(training.step, n))
             training.log(losses, n)
 
         samples = [generate_digit(gan.generator, digit, fixed_noise) for digit in range(10)]

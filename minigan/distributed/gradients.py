@@ -10,7 +10,7 @@ from minigan.distributed.processes import processes
 from minigan.distributed.reduction import Flat, communicates
 from minigan.hooks import hooks
 from minigan.kernels.launch import address, run
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 
 ALIGNMENT = 64  # numbers: where each gradient starts, as in optim/optimizer.py
 
@@ -87,7 +87,7 @@ class Part:
         """Let backward passes write the parameter's gradient into its place."""
         own = place[...]  # a view of its own: references to it are counted
         if p.grad_buffer is None:
-            p.grad_buffer = Tensor(own)
+            p.grad_buffer = from_array(own)
         else:
             own[...] = p.grad_buffer.array
             p.grad_buffer.array = own
@@ -128,4 +128,4 @@ class Part:
             hooks.capture.refuse("a parameter has no gradient here, and may have one in another "
                                  "process")
         if self.counts[i] > 0:
-            p._grad = Tensor(place.copy())
+            p._grad = from_array(place.copy())
