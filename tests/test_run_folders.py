@@ -135,6 +135,7 @@ def assert_offline(path):
         assert os.path.exists(os.path.join(os.fsencode(path.parent), unquote_to_bytes(address)))
     assert not page.tags & {"script", "link", "iframe"}
     text = path.read_text(encoding="utf-8")
+    assert 'name="viewport"' in text and "prefers-color-scheme: dark" in text
     assert "://" not in text and "url(" not in text and "@import" not in text
     return page
 

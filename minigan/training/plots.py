@@ -51,7 +51,8 @@ def plot_losses(losses, path=None, every=10, title="Training loss", log=False):
         window = max(1, len(values) // 50)
         means = numpy.convolve(values, numpy.full(window, 1 / window), "valid")
         middle = steps[window // 2:][:len(means)]
-        label = f"{name}, running mean of {window} points".removeprefix(", ")
+        mean = f"running mean of {window} points" if window > 1 else ""
+        label = ", ".join(filter(None, [name, mean])) or "loss"
         # zorder: above the points of all series.
         axes.plot(middle, means, color=colour, linewidth=1.8, label=label, zorder=3)
         finite = values[numpy.isfinite(values)]
