@@ -3,6 +3,7 @@
 Each program asserts in every process; process 0 writes what is to be compared to the path given.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import numpy
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "examples")]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "examples"),
+                str(Path(__file__).parent)]
 
 import cgan
 import dcgan
@@ -18,6 +20,7 @@ import minigan
 from minigan import distributed, nn, optim, training
 from minigan.data import DataLoader, TensorDataset
 from minigan.training import Run
+import standin
 
 STEPS = 50
 
@@ -55,7 +58,7 @@ def train(gan, shapes, total, steps, captures):
     for _ in range(steps):
         values = step(*parts_of(rng, shapes, total // distributed.size()))
         losses.append(numpy.mean(distributed.gather([x.item() for x in values.values()]), axis=0))
-    weights = numpy.concatenate([p.detach().numpy().ravel() for net in (gan.discriminator, gan.generator)
+    weights = numpy.concatenate([p.detach().cpu().numpy().ravel() for net in (gan.discriminator, gan.generator)
                                  for p in net.parameters()])
     everywhere = distributed.gather(weights.tobytes())
     assert all(other == everywhere[0] for other in everywhere), "the weights differ"
@@ -73,10 +76,11 @@ def gan_of(kind):
     return gan, [images(3, 128, 128), noise, noise]
 
 
-def gan(path, kind, total, captures):
-    gan, shapes = gan_of(kind)
-    losses, weights = train(gan, shapes, int(total), STEPS,
-                            captures == "captured")
+def gan(path, kind, total, captures, device="cpu"):
+    with standin.in_place_of_cupy() if device == "standin" else contextlib.nullcontext():
+        minigan.set_device("cpu" if device == "cpu" else "cuda")
+        gan, shapes = gan_of(kind)
+        losses, weights = train(gan, shapes, int(total), STEPS, captures == "captured")
     if distributed.rank() == 0:
         numpy.savez(path, losses=losses, weights=weights)
 

@@ -381,6 +381,8 @@ GOOD = {
                                  track_running_stats=True, **PLACE),
     nn.BatchNorm2d: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
                                  track_running_stats=True, **PLACE),
+    nn.SyncBatchNorm: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
+                                   track_running_stats=True, process_group=None, **PLACE),
     nn.InstanceNorm2d: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
                                     track_running_stats=False, **PLACE),
     nn.LayerNorm: lambda: dict(normalized_shape=(3,), eps=1e-5, elementwise_affine=True,
@@ -466,6 +468,8 @@ GOOD = {
     utils.save_image: lambda: dict(tensor=x(3, 1, 2, 2), fp="grid.png", format="png"),
     optim.Optimizer.add_param_group: lambda: dict(
         self=trained(optim.Adam), param_group={"params": [nn.Parameter(x())]}),
+    optim.Optimizer.register_step_pre_hook: lambda: dict(
+        self=trained(optim.SGD), hook=lambda optimizer, args, kwargs: None),
     optim.Optimizer.zero_grad: lambda: dict(self=trained(optim.SGD), set_to_none=True),
     optim.Optimizer.load_state_dict: lambda: dict(
         self=trained(optim.Adam), state_dict=trained(optim.Adam).state_dict()),
@@ -567,6 +571,7 @@ LAYERS = {
     nn.CrossEntropyLoss: lambda: (nn.CrossEntropyLoss(), x(), labels(0, 2)),
     nn.BatchNorm1d: lambda: (nn.BatchNorm1d(3), x()),
     nn.BatchNorm2d: lambda: (nn.BatchNorm2d(2), x(2, 2, 3, 3)),
+    nn.SyncBatchNorm: lambda: (nn.SyncBatchNorm(2), x(2, 2, 3, 3)),
     nn.InstanceNorm2d: lambda: (nn.InstanceNorm2d(2), x(2, 2, 3, 3)),
     nn.LayerNorm: lambda: (nn.LayerNorm(3), x()),
     nn.MaxPool2d: lambda: (nn.MaxPool2d(2), x(1, 2, 4, 4)),
@@ -830,8 +835,9 @@ TAKES = {
     (minigan.set_default_device, "device"): one_of("cpu"),
     (minigan.tensor, "data"): numbers,
     **{(layer, "eps"): at_least(0, number)
-       for layer in (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)},
-    **{(layer, "momentum"): optional(share) for layer in (nn.BatchNorm1d, nn.BatchNorm2d)},
+       for layer in (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, nn.LayerNorm)},
+    **{(layer, "momentum"): optional(share)
+       for layer in (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)},
     (nn.CrossEntropyLoss, "ignore_index"): whole,
     (nn.CrossEntropyLoss, "label_smoothing"): share,
     (nn.Dropout, "p"): share,

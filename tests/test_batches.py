@@ -7,7 +7,8 @@ import numpy
 import pytest
 
 import minigan
-from minigan import data, distributed
+from minigan import data
+from minigan.distributed.processes import processes
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -224,10 +225,22 @@ def test_samples_depend_on_seed_and_step_alone():
     assert steps[0] != steps[1024] != steps[1]
 
 
+def test_large_samples_are_few_at_a_time():
+    counts = []
+
+    def images(count):
+        counts.append(count)
+        return minigan.rand(count, 3, 64, 64)
+
+    inputs = data.SampleAhead(images, batch_size=8)
+    assert len({inputs(step)[0].array.sum().item() for step in range(60)}) == 60
+    assert max(counts) * 3 * 64 * 64 <= 1 << 22 and len(counts) == 3
+
+
 def test_samples_of_processes_differ(monkeypatch):
     samples = []
     for rank in range(2):
-        monkeypatch.setattr(distributed, "rank", lambda: rank)
+        monkeypatch.setattr(processes, "rank", rank)
         samples.append(data.SampleAhead(lambda n: minigan.randn(n, 3), 2)(0)[0].tolist())
     assert samples[0] != samples[1]
 
@@ -236,7 +249,7 @@ def test_samples_of_processes_differ(monkeypatch):
     lambda count: minigan.randn(count + 1), lambda count: minigan.tensor(1.0),
     lambda count: (minigan.randn(count), numpy.zeros(count))])
 def test_samples_that_have_not_a_row_for_each_item(wrong):
-    with pytest.raises(TypeError, match=r"SampleAhead: sample\(2048\) must give Tensors of 2048 rows"):
+    with pytest.raises(TypeError, match=r"SampleAhead: sample\(2\) must give Tensors of 2 rows"):
         data.SampleAhead(wrong, batch_size=2)(0)
 
 

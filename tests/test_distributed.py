@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+import standin
 from minigan import distributed, nn, optim
 from minigan.training import Checkpoint
 
@@ -157,6 +158,19 @@ def test_a_dcgan_with_sync_batch_norm_learns_as_in_one_process(tmp_path_factory)
     assert one["losses"].shape == (50, 3) and abs(one["losses"][-1] - one["losses"][0]).max() > 0.01
     numpy.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
     assert numpy.array_equal(captured["weights"], two["weights"])
+
+
+@together
+@pytest.mark.skipif(not standin.has_compiler(), reason="the stand-in for a GPU needs g++")
+def test_on_gpus_nccl_sums_within_captured_steps(tmp_path):
+    """On the stand-in for a GPU, in each process."""
+    one, two, captured = (tmp_path / f"{name}.npz" for name in ("one", "two", "captured"))
+    passes(1, "gan", one, "cgan", 16, "plain", "standin")
+    passes(2, "gan", two, "cgan", 16, "plain", "standin")
+    passes(2, "gan", captured, "cgan", 16, "captured", "standin")
+    one, two, captured = map(numpy.load, (one, two, captured))
+    numpy.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
+    assert numpy.array_equal(two["weights"], captured["weights"])
 
 
 # How they end

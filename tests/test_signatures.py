@@ -23,6 +23,8 @@ nn.BatchNorm1d(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_
     device=None, dtype=None, *, bias=True)
 nn.BatchNorm2d(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
     device=None, dtype=None, *, bias=True)
+nn.SyncBatchNorm(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
+    process_group=None, device=None, dtype=None)
 nn.LayerNorm(normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None,
     dtype=None)
 nn.MaxPool2d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False,

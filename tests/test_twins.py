@@ -211,7 +211,7 @@ def test_batch_norm_by_several_blocks_a_channel(device, monkeypatch, part, shape
     C, statistics = shape[1], []
 
     def function(x, w, b):
-        mean, var = (Tensor(to_device(numpy.full(C, v, x.dtype), x.device)) for v in (4, 2))
+        mean, var = (from_array(to_device(numpy.full(C, v, x.dtype), x.device)) for v in (4, 2))
         y = F.batch_norm(x, mean, var, w, b, training, 0.3, 1e-5)
         statistics.append([to_device(s.array, "cpu") for s in (mean, var)])
         return y

@@ -7,7 +7,7 @@ from minigan.checks import check_callable, check_int, describe, explain_errors
 from minigan.device import device_module, fork_rng, generator, manual_seed
 from minigan.tensor import Tensor, from_array
 
-MOST_STEPS, MOST_ROWS = 1024, 1 << 15  # that SampleAhead samples at once
+MOST_STEPS, MOST_NUMBERS = 1024, 1 << 22  # that SampleAhead samples at once
 
 
 @explain_errors
@@ -62,21 +62,24 @@ class SampleAhead:
         self.batch_size = check_int("SampleAhead", "batch_size", batch_size)
         self.times = check_int("SampleAhead", "times", times)
         self.seed = check_int("SampleAhead", "seed", seed, least=0)
-        self.steps = max(1, min(MOST_STEPS, MOST_ROWS // (batch_size * times)))
+        self._steps = 0  # of a block: not known before the size of a sample is
         self._number, self._block = None, []  # the arrays of these steps: (steps,times,N,...)
 
     def __call__(self, step, count=None):
-        number, row = divmod(step, self.steps)
+        if not self._steps:
+            size = sum(array.size for array in self._sampled(0, 1))
+            self._steps = max(1, min(MOST_STEPS, MOST_NUMBERS // max(size, 1)))
+        number, row = divmod(step, self._steps)
         if number != self._number:
-            self._block = self._sampled(number)
+            self._block = self._sampled(number, self._steps)
             self._number = number
         return tuple([from_array(array[row, i, :count])
                       for i in range(self.times) for array in self._block])
 
-    def _sampled(self, number):
-        # Not the same numbers as a generator that has the seed alone.
-        source = numpy.random.SeedSequence([self.seed, distributed.rank(), number])
-        rows = self.steps * self.times * self.batch_size
+    def _sampled(self, number, steps):
+        """The arrays of a block."""
+        source = numpy.random.SeedSequence(distributed.own_seed(self.seed), spawn_key=(number,))
+        rows = steps * self.times * self.batch_size
         with fork_rng():
             manual_seed(int(source.generate_state(1)[0]))
             tensors = self.sample(rows)
@@ -85,5 +88,5 @@ class SampleAhead:
             if not isinstance(tensor, Tensor) or not tensor.ndim or len(tensor) != rows:
                 raise TypeError(f"SampleAhead: sample({rows}) must give Tensors of {rows} rows, got "
                                 f"{describe(tensor)}")
-        return [tensor.array.reshape(self.steps, self.times, self.batch_size, *tensor.shape[1:])
+        return [tensor.array.reshape(steps, self.times, self.batch_size, *tensor.shape[1:])
                 for tensor in tensors]

@@ -156,7 +156,7 @@ def resolve_names(name, names):
 
 
 def make_node(tensor, name):
-    shape = str(tensor.shape)
+    shape = str(tuple(tensor.shape))
     if not tensor.is_leaf:
         return Node("operation", tensor.node.name, shape)
     if tensor.requires_grad:

@@ -210,7 +210,7 @@ class LayerObserver(Observer):
             raise
         finally:
             self.running.pop()
-        shapes = [tensor.shape for tensor in tensors_within(output)]
+        shapes = [tuple(tensor.shape) for tensor in tensors_within(output)]
         row.output_shape = shapes[0] if isinstance(output, Tensor) else shapes
         return output
 
