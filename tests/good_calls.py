@@ -791,8 +791,10 @@ TAKES = {
         functional.matmul, functional.maximum, functional.minimum)},
     (functional.argmax, "dim"): optional(whole),
     (functional.argmin, "dim"): optional(whole),
-    **{(function, "dim"): optional(dims) for function in (
-        functional.norm, functional.std, functional.var)},
+    (functional.norm, "dim"): optional(dims),
+    # std(False) is PyTorch's too, for unbiased=False.
+    **{(function, "dim"): optional(either(dims, lambda value: isinstance(value, bool)))
+       for function in (functional.std, functional.var)},
     **{(function, "dim"): optional(whole) for function in (
         functional.softmax, functional.log_softmax, nn.Softmax, nn.LogSoftmax)},
     (functional.instance_norm, "momentum"): anything,
