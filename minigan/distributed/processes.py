@@ -73,7 +73,7 @@ def divide_cores(local):
     cores = sorted(os.sched_getaffinity(0))
     if local.size == 1 or len(set(map(tuple, local.allgather(cores)))) > 1:
         return
-    from minigan.kernels.threads import set_threads
+    from minigan.threads import set_threads
     own = cores[local.rank::local.size] or [cores[local.rank % len(cores)]]
     os.sched_setaffinity(0, own)
     set_threads(len(own))
