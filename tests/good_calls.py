@@ -500,7 +500,7 @@ GOOD = {
     training.plot_losses: lambda: dict(losses=[3.0, 1.0], path="losses.png", every=1, title="a",
                                        log=False),
     training.plot_history: lambda: dict(series={"a": [1.0]}, path="history.png",
-                                        references={"a": 1.0}, title="a"),
+                                        references={"a": 1.0}, title="a", at=[100], unit="step"),
     training.plot_predictions: lambda: dict(
         images=PIXELS, labels=[0, 1, 2, 0], predictions=[0, 1, 2, 1], probabilities=x(4, 3),
         path="predictions.png", title="a"),
