@@ -47,7 +47,7 @@ class Recipe:
 
 
 RECIPES = {
-    "batch16": Recipe(epochs=24, batch_size=16, lr=0.0002, faster=2.5, beta1=0.5, noise=0.2,
+    "batch16": Recipe(epochs=16, batch_size=16, lr=0.0002, faster=4, beta1=0.5, noise=0.07,
                       memory=0.997, blurred=True),
     "batch1": Recipe(epochs=5, batch_size=1, lr=0.0001, faster=1, beta1=0.9, noise=0.0,
                      memory=0.0, blurred=False),
@@ -122,7 +122,6 @@ class DCGAN:
     """Both networks, their optimisers and the training step."""
 
     def __init__(self, channels, activation, lr, recipe=RECIPES["batch1"]):
-        self.recipe = recipe
         self.discriminator = make_discriminator(channels, activation)
         self.generator = make_generator(channels, activation)
         if recipe.blurred:
@@ -137,19 +136,15 @@ class DCGAN:
         self.generator_optimiser = optim.Adam(self.generator.parameters(), recipe.faster * lr,
                                               betas)
 
-    def parts(self):
-        """What checkpoints hold, by name."""
-        return {name: part for name, part in vars(self).items() if name != "recipe"}
-
     def discriminate(self, images, pixel_noise):
         return self.discriminator(images if pixel_noise is None else images + pixel_noise)
 
     def train_step(self, images, fake_noise, noise_for_g, pixel_noise=None):
         """One step on real pictures (N,3,128,128): the losses of its three parts.
 
-        The generator's noise (N,100), and the pixels' noise (N,3,128,128), which is added to
-        all pictures that the discriminator sees, come from outside: a captured step (minigan.capture) would use the same
-        random numbers every time.
+        The generator's noise (N,100), and the noise (N,3,128,128) that is added to all pictures
+        before the discriminator sees them, come from outside: a captured step (minigan.capture)
+        would use the same random numbers every time.
         """
         real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
 
@@ -177,11 +172,13 @@ class DCGAN:
         self.generator_optimiser.step()
         self.discriminator.requires_grad_(True)
 
-        with minigan.no_grad():
-            for mean, newest in zip(self.averaged.parameters(), self.generator.parameters()):
-                mean += (1 - self.recipe.memory) * (newest - mean)
-
         return {"D on real": loss_real, "D on fake": loss_fake, "G": loss_g}
+
+    @minigan.no_grad()
+    def update_average(self, memory):
+        """Count the generator's weights into its average, which forgets those before slowly."""
+        for mean, newest in zip(self.averaged.parameters(), self.generator.parameters()):
+            mean += (1 - memory) * (newest - mean)
 
 
 @minigan.no_grad()
@@ -194,10 +191,10 @@ def generate(generator, noise, batch_size):
                         for start in range(0, len(noise), batch_size)])
 
 
-def train(gan, dataset, args, training):
+def train(gan, dataset, recipe, args, training):
     """All epochs, or --steps, of a Run; saves pictures and the generator on the way."""
     loader = DataLoader(dataset, args.batch_size, shuffle=True, seed=args.seed)
-    training.register(loader, **gan.parts())
+    training.register(loader, **vars(gan))  # what checkpoints hold
     train_step = training.capture(gan.train_step)
     # Whole batches: a smaller last one would be normalized unlike the others.
     fixed_noise = minigan.randn(-(-SHOWN // args.batch_size) * args.batch_size, LATENT_SIZE)
@@ -218,9 +215,10 @@ def train(gan, dataset, args, training):
                 if training.step:  # at first all pictures are grey
                     check_gan(training, spread)
             inputs = [images, *minigan.randn(2, len(images), LATENT_SIZE)]
-            if gan.recipe.noise:
-                inputs.append(gan.recipe.noise * minigan.randn(*images.shape))
+            if recipe.noise:
+                inputs.append(recipe.noise * minigan.randn(*images.shape))
             training.log(train_step(*inputs), len(images))
+            gan.update_average(recipe.memory)
 
     print(f"{training.step} steps of {args.batch_size} in {training.seconds:.0f} s: "
           f"{1000 * training.seconds / training.step:.0f} ms a step, pictures included")
@@ -267,7 +265,8 @@ def main():
         spread_ratio(few, few)  # pictures that are all the same are an error
         training = parser.start_run(args)
     with training:
-        train(DCGAN(args.channels, args.activation, args.lr, recipe), dataset, args, training)
+        gan = DCGAN(args.channels, args.activation, args.lr, recipe)
+        train(gan, dataset, recipe, args, training)
 
 
 if __name__ == "__main__":

@@ -76,15 +76,17 @@ def test_samples_of_a_dcgan_are_evaluated(tmp_path, pictures):
     for name, values in saved["figures"].items():
         printed = re.findall(rf"step \d: .*{name} ([\d.e+-]+)", result.stdout)
         assert [float(value) for value in printed] == pytest.approx(values, rel=1e-3)
-    # The pictures are noise, those of the first step nearly grey: clean, and all the same.
-    assert saved["figures"]["checkerboard"][0] < 0.2 < 0.8 < saved["real images"]["checkerboard"]
+    # The pictures are noise, of which all detail is fine; the generator's is coarser at first.
+    assert saved["real images"]["checkerboard"] == pytest.approx(1, abs=0.1)
     assert saved["real images"]["spread"] == pytest.approx(1, abs=0.1)
+    assert 0 < saved["figures"]["checkerboard"][0] < 0.7
 
 
 def test_what_cannot_be_evaluated_is_refused(cgan_run, tmp_path):
     whole = (cgan_run[1] / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
     cases = {"nowhere": "found no settings.json", "classifier": "got one of mnist_cnn.py",
-             "no generators": "holds no generators", "no steps": "holds no generators", "damaged": "epoch_002.npz", "no JSON": ""}
+             "no generators": "holds no generators", "no steps": "holds no generators",
+             "damaged": "epoch_002.npz", "no JSON": ""}
     for name, script in (("classifier", "mnist_cnn.py"), ("no generators", "cgan.py"),
                          ("no steps", "dcgan.py"),
                          ("damaged", "cgan.py"), ("no JSON", None)):
@@ -331,7 +333,8 @@ def test_dcgan_losses_follow_pytorch_with_noise_over_the_pictures():
     """With the parts of the recipe for batches of 16: the same noise over all that D sees."""
     torch = pytest.importorskip("torch")
     minigan.manual_seed(0)
-    gan = dcgan.DCGAN(4, "gelu", 1e-4, dcgan.RECIPES["batch16"])
+    recipe = dcgan.RECIPES["batch16"]
+    gan = dcgan.DCGAN(4, "gelu", 1e-4, recipe)
     noise, pixel_noise = minigan.randn(2, 2, 100), 0.2 * minigan.randn(2, 3, 128, 128)
     images = minigan.rand(2, 3, 128, 128)
     discriminator, generator = (in_torch(m, torch) for m in (gan.discriminator, gan.generator))
@@ -343,7 +346,7 @@ def test_dcgan_losses_follow_pytorch_with_noise_over_the_pictures():
     # The first step of Adam is as long as its learning rate, wherever there is a gradient.
     before = dict(generator.named_parameters())["3.weight"].detach().numpy()
     steps = numpy.abs(gan.generator[3].weight.array - before)
-    assert numpy.median(steps) == pytest.approx(5e-4, rel=0.01)
+    assert numpy.median(steps) == pytest.approx(1e-4 * recipe.faster, rel=0.01)
 
 
 @pytest.mark.parametrize("size", [1, 4])
@@ -366,12 +369,15 @@ def test_blurred_kernels_draw_no_checkerboard(size):
 
 def test_the_averaged_generator_remembers():
     minigan.manual_seed(0)
-    for name, memory in (("batch16", 0.995), ("batch1", 0)):
-        gan = dcgan.DCGAN(2, "gelu", 1e-3, dcgan.RECIPES[name])
+    for recipe in dcgan.RECIPES.values():
+        gan = dcgan.DCGAN(2, "gelu", 1e-3, recipe)
+        memory = recipe.memory
         expected = [p.array.copy() for p in gan.averaged.parameters()]
-        assert all(map(numpy.array_equal, expected, (p.array for p in gan.generator.parameters())))
+        first = [p.array for p in gan.generator.parameters()]
+        assert all(map(numpy.array_equal, expected, first))
         for _ in range(3):
             gan.train_step(minigan.rand(2, 3, 128, 128), *minigan.randn(2, 2, 100))
+            gan.update_average(memory)
             expected = [memory * e + (1 - memory) * p.array
                         for e, p in zip(expected, gan.generator.parameters())]
         for p, e in zip(gan.averaged.parameters(), expected):

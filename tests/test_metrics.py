@@ -227,7 +227,8 @@ def test_checkerboard_ratio_of_a_checkerboard_is_the_ratio_of_energies():
 
 
 @pytest.mark.parametrize("generated, real, message", [
-    (normal(5, 8, 8), normal(5, 8, 9), "of one shape"), (normal(5, 8), normal(5, 8), "of one shape"),
+    (normal(5, 8, 8), normal(5, 8, 9), "of one shape"),
+    (normal(5, 8), normal(5, 8), "of one shape"),
     (normal(0, 8, 8), normal(5, 8, 8), "of one shape"),
     (normal(2, 8, 8), numpy.zeros((2, 8, 8)), "no fine detail"),
     (numpy.full((2, 8, 8), numpy.nan), normal(2, 8, 8), "finite")])
