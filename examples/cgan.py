@@ -67,12 +67,13 @@ def generate_digit(generator, digit, noise):
 class ConditionalGAN:
     """Both networks, their optimisers and the training step."""
 
-    def __init__(self, lr, beta1=0.9):
+    def __init__(self, lr, generator_lr=None, beta1=0.9):
         self.discriminator = make_discriminator()
         self.generator = make_generator()
         betas = beta1, 0.999
         self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr, betas)
-        self.generator_optimiser = optim.Adam(self.generator.parameters(), lr, betas)
+        self.generator_optimiser = optim.Adam(self.generator.parameters(), generator_lr or lr,
+                                              betas)
 
     def discriminate(self, images, labels):
         return self.discriminator(minigan.cat((images, labels), dim=1))
@@ -154,6 +155,8 @@ def main():
     parser.add_argument("--data", default="digits", type=folder_or_name,
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
+    parser.add_argument("--generator-lr", type=positive_float,
+                        help="the generator's learning rate, where it is not --lr")
     parser.add_argument("--beta1", type=float, default=0.9, help="of both Adams")
     parser.add_argument("--lr-decay", type=positive_float, default=1.0, metavar="FACTOR",
                         help="of both learning rates after each epoch")
@@ -167,7 +170,7 @@ def main():
         dataset = MnistDataset(args.data)
         training = parser.start_run(args)
     with training:
-        train(ConditionalGAN(args.lr, args.beta1), dataset, args, training)
+        train(ConditionalGAN(args.lr, args.generator_lr, args.beta1), dataset, args, training)
         print(f"trained for {training.seconds:.0f} s")
 
 

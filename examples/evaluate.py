@@ -229,7 +229,6 @@ def main():
     args = parser.parse_args()
     with parser.report_errors():
         minigan.set_device(args.device)
-        minigan.manual_seed(args.seed)
         settings = args.folder / "settings.json"
         if not settings.is_file():
             raise ValueError(f"{args.folder}: expected the folder of a run of "
@@ -241,6 +240,7 @@ def main():
                              f"got one of {script}")
         load, evaluate, unit = EXAMPLES[script]
         inputs = load(args.folder, saved["settings"])
+    minigan.manual_seed(args.seed)  # here, so that all runs are measured by the same network
     figures, reference = evaluate(*inputs)
     at = list(inputs[0])  # the epochs or steps that the figures belong to
     write_atomically(args.folder / "evaluation.json", json.dumps(
