@@ -6,6 +6,8 @@
     python examples/benchmark.py --device cuda --against torch      on a GPU
     python examples/benchmark.py --profile --workload cnn-1         where minigan's time goes
     python examples/benchmark.py --imports                          how long importing it takes
+    python examples/benchmark.py --dry-run --workload dcgan-256x64  a step's launches on a GPU, counted
+                                                                    without one, and a modelled time
     python examples/benchmark.py --help                             everything else
 
 A step is forward pass, loss, backward pass and Adam, on the networks of the examples. In a GAN's
@@ -34,11 +36,15 @@ second; how many times minigan's step that is, with the lowest and the highest t
 times its captured step; the share of the machine's rate that the step's matrix products
 reach, where the rate is that of a product of two large matrices (by NumPy; on a GPU by CuPy) in the
 same turns; peak memory of the process, and how much of that came after importing the engine. On a
-GPU it is the memory that the engine's pools hold there. All compute in float32, or with --tf32
-multiply in TF32.
+GPU it is the memory that the engine's pools hold there. All compute in float32; on a GPU every
+workload is measured a second time with products in TF32, in every engine.
+
+One core is what the small networks need. On a GPU each engine has four, as PyTorch runs the backward
+pass in a thread of its own.
 """
 
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -50,27 +56,31 @@ import tempfile
 import textwrap
 import time
 from contextlib import ExitStack
+from dataclasses import astuple
 
 import minigan
-from engines import ENGINES
+from engines import ENGINES, dry_run
 from engines.blas import blas, blas_report
+from engines.dry_run import Gpu
 from engines.in_numpy import SIZES, operations
 from engines.machine import available_cores, cpu_name, gpu_name, versions
 from engines.worker import Worker, WorkerFailed, search_path
 from engines.workloads import WORKLOADS
 from minigan import kernels
-from minigan.training import ArgumentParser, positive_int, run
+from minigan.device import cupy_packages
+from minigan.training import ArgumentParser, positive_float, positive_int, run
 
 AGAINST = ("torch", "torch-compile", "jax")
 SECONDS_PER_TURN = 0.5
 FIRST_STEPS = 5  # for what only first steps do, such as capturing a graph
 COMPILE_SECONDS = 120  # for an engine that may fail, to begin
 # How far the engines' first losses may be apart, relative to minigan's.
-TOLERANCE, TF32_TOLERANCE = 1e-3, 2e-2
+TOLERANCE = {"float32": 1e-3, "tf32": 2e-2}
+THREADS = {"cpu": 1, "cuda": 4}
 # How far apart the quartiles of an engine's turns may be, relative to their median. On a quiet
 # machine it is a few hundredths.
 MOST_SCATTER = 0.25
-HEADLINE = (f"{'workload':11} {'engine':16} {'us per step':>11} {'images/s':>9} "
+HEADLINE = (f"{'workload':17} {'engine':16} {'us per step':>11} {'images/s':>9} "
             f"{'times minigan':>21} {'captured':>8} {'share':>6} {'peak MB':>8} {'steps MB':>9}")
 
 
@@ -88,7 +98,7 @@ def show_progress(text):
         sys.stderr.flush()
 
 
-def check_first_losses(losses, tolerance=TOLERANCE):
+def check_first_losses(losses, tolerance=TOLERANCE["float32"]):
     """LossesDiffer unless all engines have minigan's."""
     for name, theirs in losses.items():
         ours = losses["minigan"]
@@ -98,10 +108,10 @@ def check_first_losses(losses, tolerance=TOLERANCE):
             raise LossesDiffer(f"first losses differ: minigan {ours}, {name} {theirs}")
 
 
-def measure(workload, names, cores, turns, device="cpu", tf32=False):
+def measure(workload, names, cores, turns, device="cpu", precision="float32"):
     """{engine: seconds per step in each turn}, {engine: (its peak memory, that of its import)}, and
     {engine: why it failed} of those that may fail."""
-    task = WORKLOADS[workload].task(device, tf32)
+    task = WORKLOADS[workload].task(device, precision == "tf32")
     workers, imported, losses, steps, failures = {}, {}, {}, {}, {}
     with ExitStack() as stack:
         for name in names:
@@ -121,7 +131,7 @@ def measure(workload, names, cores, turns, device="cpu", tf32=False):
             workers[name], losses[name] = worker, first
             imported[name] = loaded if device == "cpu" else 0  # a GPU holds nothing yet
         check_first_losses({name: losses[name] for name in losses if name != "product"},
-                           TF32_TOLERANCE if tf32 else TOLERANCE)
+                           TOLERANCE[precision])
         seconds = {name: [] for name in workers}
         start = time.perf_counter()
         for turn in range(turns):
@@ -203,7 +213,7 @@ def row(workload, name, found):
         return f"{'-' if value is None else form(value):>{width}}"
 
     return " ".join([
-        f"{workload:11} {name:16}",
+        f"{workload:17} {name:16}",
         cell("seconds per step", 11, lambda seconds: f"{1e6 * seconds:.0f}"),
         cell("images per second", 9, lambda rate: f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"),
         cell("times minigan", 21, lambda ratio: "{:.2f} ({:.2f} to {:.2f})".format(*ratio)),
@@ -226,8 +236,8 @@ def check_device(parser, args):
         if args.device not in WORKLOADS[name].devices:
             parser.error(f"--workload {name}: it is too large for --device {args.device}")
     if args.device == "cpu":
-        if args.tf32:
-            parser.error("--tf32: only a GPU has it; use --device cuda")
+        if "tf32" in args.precision:
+            parser.error("--precision tf32: only a GPU has it; use --device cuda")
         return
     if args.profile or args.imports:
         parser.error("--profile and --imports measure the CPU: no --device cuda")
@@ -244,32 +254,42 @@ def parse_arguments():
     parser.add_argument("--against", nargs="+", choices=AGAINST, default=[],
                         help="measure this too, in turns")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--tf32", action="store_true", help="on a GPU, multiply in TF32")
+    parser.add_argument("--precision", nargs="+", choices=list(TOLERANCE),
+                        help="of products: on a GPU both, one after the other, unless one is named")
     parser.add_argument("--workload", nargs="+", choices=list(WORKLOADS), metavar="NAME",
                         help="some of " + ", ".join(WORKLOADS))
-    parser.add_argument("--threads", type=positive_int, help="number of cores for each engine")
+    parser.add_argument("--threads", type=positive_int, help="number of cores for each engine: by default "
+                        "1, on a GPU 4")
     parser.add_argument("--turns", type=positive_int, default=11)
     parser.add_argument("--profile", action="store_true",
                         help="instead, show where the time of minigan's steps goes")
     parser.add_argument("--imports", action="store_true",
                         help="instead, measure `import minigan` beside `import numpy`")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="instead, count what a step launches on a GPU, and model its time")
+    parser.add_argument("--model", nargs=4, type=positive_float, metavar=(
+        "GB/s", "FLOAT32", "TF32", "MICROSECONDS"), default=list(astuple(Gpu())),
+        help="for --dry-run: the memory's bandwidth, the products' TFLOP/s in each precision, and "
+             "what a launch takes at least")
     parser.add_argument("--json", metavar="FILE",
                         help="also write all times and figures to this file")
     args = parser.parse_args()
     cores = available_cores()
     if args.imports and (args.workload or args.threads):
         parser.error("--imports: it only imports; no --workload, no --threads")
-    args.threads = args.threads or 1
+    args.threads = args.threads or min(THREADS[args.device], len(cores))
+    args.precision = args.precision or ["float32", "tf32"][:1 + (args.device == "cuda")]
     args.workload = args.workload or [
-        name for name in WORKLOADS if args.device in WORKLOADS[name].devices]
+        name for name in WORKLOADS if args.dry_run or args.device in WORKLOADS[name].devices]
     if args.threads > len(cores):
         parser.error(f"--threads {args.threads}: this process may use {len(cores)} cores")
     if args.turns < 3:
         parser.error("--turns: expected at least 3, for a median and its scatter")
-    if (args.profile or args.imports) and (args.against or args.json):
-        parser.error("--profile and --imports measure minigan alone and print the result: no "
-                     "--against, no --json")
-    check_device(parser, args)
+    if (args.profile or args.imports or args.dry_run) and (args.against or args.json):
+        parser.error("--profile, --imports and --dry-run look at minigan alone and print the result: "
+                     "no --against, no --json")
+    if not args.dry_run:
+        check_device(parser, args)
     for choice in args.against:
         names = engines_of([choice], args.device)
         if not names:
@@ -288,14 +308,14 @@ def describe_machine(args, cores, names):
     """What the measurement ran on, printed and as a dict."""
     libraries = dict.fromkeys(ENGINES[name].library for name in names)
     if args.device == "cuda":
-        libraries["cupy-cuda12x"] = None
+        libraries.update(dict.fromkeys(cupy_packages()))
     machine = {"cpu": cpu_name(), "system": platform.platform(), "cores": cores,
                "versions": versions(libraries), "blas": blas()}
     print(f"{machine['cpu']}, {len(cores)} of its cores; "
           + ", ".join(f"{name} {version}" for name, version in machine["versions"].items()))
     if args.device == "cuda":
         machine["gpu"] = gpu_name()
-        print(f"{machine['gpu']}; products in {'TF32' if args.tf32 else 'float32'}", flush=True)
+        print(machine["gpu"], flush=True)
     else:
         machine["kernels"] = kernels.status()
         print("\n".join([*blas_report(), f"minigan's {machine['kernels']}"]), flush=True)
@@ -309,6 +329,11 @@ def main():
         print(f"import numpy {took['numpy']:.0f} ms, import minigan {took['minigan']:.0f} ms: "
               f"{took['minigan'] / took['numpy']:.2f} times")
         return
+    if args.dry_run:
+        for workload in args.workload:
+            print("\n".join(dry_run.report(workload, WORKLOADS[workload], Gpu(*args.model))),
+                  end="\n\n", flush=True)
+        return
     names = engines_of(["minigan", "numpy", *args.against], args.device)
     machine = describe_machine(args, cores, names)
     try:
@@ -316,28 +341,30 @@ def main():
             for workload in args.workload:
                 print(f"\n{workload}\n{profile(workload, cores)}", flush=True)
             return
-        results, products, busy = {}, [], set()
+        results, products, busy = {}, {}, set()
         print(HEADLINE)
-        for workload in args.workload:
+        for workload, precision in itertools.product(args.workload, args.precision):
+            label = workload if precision == "float32" else f"{workload} {precision}"
             seconds, memory, failures = measure(workload, names, cores, args.turns, args.device,
-                                                args.tf32)
-            products += seconds["product"]
-            busy.update(f"{name} ({workload})" for name in scattered(seconds))
-            results[workload] = {name: {"failed": failures[name]} if name in failures else
-                                 {"seconds of turns": seconds[name],
-                                  **figures(workload, name, seconds, memory, args.device)}
-                                 for name in names}
-            for name, found in results[workload].items():
+                                                precision)
+            products.setdefault(precision, []).extend(seconds["product"])
+            busy.update(f"{name} ({label})" for name in scattered(seconds))
+            results[label] = {name: {"failed": failures[name]} if name in failures else
+                              {"seconds of turns": seconds[name],
+                               **figures(workload, name, seconds, memory, args.device)}
+                              for name in names}
+            for name, found in results[label].items():
                 if name != "product":
-                    print(row(workload, name, found), flush=True)
+                    print(row(label, name, found), flush=True)
             for reason in failures.values():
-                print(f"{workload:11} {reason}", flush=True)
+                print(f"{label:17} {reason}", flush=True)
     except (WorkerFailed, LossesDiffer) as error:
         sys.exit(f"benchmark: {error}")
     size, maker = SIZES[args.device], "NumPy" if args.device == "cpu" else "CuPy"
-    print(f"{maker}'s product of two {size} x {size} matrices: "
-          f"{operations(args.device) / statistics.median(products) / 1e9:.0f} billion operations "
-          f"per second")
+    for precision, times in products.items():
+        print(f"{maker}'s product of two {size} x {size} matrices in {precision}: "
+              f"{operations(args.device) / statistics.median(times) / 1e9:.0f} billion operations "
+              f"per second")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump({"machine": machine, "workloads": results}, file, indent=1)

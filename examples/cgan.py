@@ -2,7 +2,7 @@
 
     python examples/cgan.py                  on digits that minigan draws itself
     python examples/cgan.py --data mnist     on the real MNIST, downloaded once
-    python examples/cgan.py --label 7        six sevens by the generator in --out; --seed gives others
+    python examples/cgan.py --label 7        six sevens by the newest run; --seed gives others
     python examples/evaluate.py runs/cgan    how good the samples of each epoch are
     python examples/cgan.py --help           everything else
 
@@ -18,9 +18,9 @@ from pathlib import Path
 
 import minigan
 from minigan import nn, optim
-from minigan.data import DataLoader, MnistDataset
+from minigan.data import DataLoader, MnistDataset, SampleAhead
 from minigan.training import (
-    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, positive_float, run,
+    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, positive_float, run, run_folder,
     save_animation, spread_within_labels)
 
 LATENT_SIZE = 100
@@ -119,12 +119,13 @@ def train(gan, dataset, args, training):
     loader = DataLoader(dataset, batch_size=args.batch_size)
     training.register(loader, **vars(gan))  # what checkpoints hold
     train_step = training.capture(gan.train_step)
+    inputs = SampleAhead(sample_inputs, args.batch_size, times=2, seed=args.seed)
     fixed_noise = minigan.randn(8, LATENT_SIZE)  # in every epoch, to see how the images change
     real_labels, real, _ = dataset.batch(slice(0, 1000))
     for epoch in training.epochs(args.epochs):
         for _, images, labels in training.batches():
             n = len(images)
-            losses = train_step(images, labels, *sample_inputs(n), *sample_inputs(n))
+            losses = train_step(images, labels, *inputs(training.step, n))
             training.log(losses, n)
 
         samples = [generate_digit(gan.generator, digit, fixed_noise) for digit in range(10)]
@@ -161,11 +162,11 @@ def main():
     parser.add_argument("--lr-decay", type=positive_float, default=1.0, metavar="FACTOR",
                         help="of both learning rates after each epoch")
     parser.add_argument("--label", type=int, choices=range(10),
-                        help="do not train; draw this digit by the newest generator in --out")
+                        help="do not train; draw this digit by the newest run, or the one in --out")
     args = parser.parse_training()
     with parser.report_errors():
         if args.label is not None:
-            print(draw_digit(args.label, args.out))
+            print(draw_digit(args.label, run_folder(args.out, "runs/cgan")))
             return
         dataset = MnistDataset(args.data)
         training = parser.start_run(args)

@@ -1,7 +1,10 @@
 """How good are the samples of a GAN? The figures for a run of cgan.py or dcgan.py.
 
-    python examples/evaluate.py runs/cgan     each epoch's label share, Fréchet distance and spread
-    python examples/evaluate.py runs/dcgan    Fréchet distance, spread and checkerboard on the way
+    python examples/evaluate.py               of the newest run
+    python examples/evaluate.py runs/cgan     of the newest run of cgan.py: each epoch's label
+                                              share, Fréchet distance and spread
+    python examples/evaluate.py runs/dcgan/2  of this run of dcgan.py: Fréchet distance, spread and
+                                              checkerboard on the way
 
 Label share: how many samples show the digit that was asked for, according to a classifier, which is
 trained here on the run's data. Fréchet distance: how far the samples are from real images, in the
@@ -14,7 +17,6 @@ The figures are printed and saved in the run's folder as evaluation.json and eva
 """
 
 import json
-from pathlib import Path
 
 import numpy
 
@@ -27,7 +29,7 @@ from minigan.files import write_atomically
 from minigan.nn import functional as F
 from minigan.training import (
     ArgumentParser, Progress, checkerboard_ratio, features_of, frechet_distance, label_share,
-    plot_history, run, spread_ratio)
+    plot_history, run, run_folder, spread_ratio, update_index)
 
 SAMPLES = 10_000
 PICTURES = 600  # of a DCGAN
@@ -223,30 +225,32 @@ EXAMPLES = {"cgan.py": (load_cgan, evaluate_cgan, "epoch"),
 
 def main():
     parser = ArgumentParser(__doc__)
-    parser.add_argument("folder", type=Path, help="the folder of a run")
+    parser.add_argument("folder", nargs="?", help="of a run, or of runs, for the newest of them")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     args = parser.parse_args()
     with parser.report_errors():
         minigan.set_device(args.device)
-        settings = args.folder / "settings.json"
+        folder = run_folder(args.folder, "runs/cgan", "runs/dcgan")
+        settings = folder / "settings.json"
         if not settings.is_file():
-            raise ValueError(f"{args.folder}: expected the folder of a run of "
+            raise ValueError(f"{folder}: expected the folder of a run of "
                              f"{' or '.join(EXAMPLES)}, found no settings.json")
         saved = json.loads(settings.read_text(encoding="utf-8"))
         script = saved.get("script")
         if script not in EXAMPLES:
-            raise ValueError(f"{args.folder}: expected a run of {' or '.join(EXAMPLES)}, "
+            raise ValueError(f"{folder}: expected a run of {' or '.join(EXAMPLES)}, "
                              f"got one of {script}")
         load, evaluate, unit = EXAMPLES[script]
-        inputs = load(args.folder, saved["settings"])
+        inputs = load(folder, saved["settings"])
     minigan.manual_seed(args.seed)  # here, so that all runs are measured by the same network
     figures, reference = evaluate(*inputs)
     at = list(inputs[0])  # the epochs or steps that the figures belong to
-    write_atomically(args.folder / "evaluation.json", json.dumps(
+    write_atomically(folder / "evaluation.json", json.dumps(
         {unit: at, "figures": figures, "real images": reference}, indent=1).encode())
-    print(args.folder / "evaluation.json")
-    print(plot_history(figures, args.folder / "evaluation.png", reference,
+    update_index(folder)
+    print(folder / "evaluation.json")
+    print(plot_history(figures, folder / "evaluation.png", reference,
                        title=f"After these {unit}s", at=at, unit=unit))
 
 

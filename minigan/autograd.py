@@ -17,7 +17,7 @@ from minigan.checks import EXPLAINABLE, explanation
 from minigan.device import array_module
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 
 # Operations
 
@@ -125,7 +125,7 @@ def node(array, inputs, backward, name=None, view_of=None):
     name      the operation's, if it is not the function in which `backward` was defined
     view_of   the input whose memory the array shares: a change of one is a change of the other
     """
-    result = Tensor(array)
+    result = from_array(array)
     if view_of is not None:
         result.version = view_of.version
     if grad_mode.enabled:
@@ -223,7 +223,7 @@ def accumulate(leaf, g):
         if g is not leaf._grad.array:  # a kernel may have written it there, see gradient_buffer
             leaf._grad.array[...] = g
     else:
-        leaf._grad = Tensor(g.copy() if g.ndim else array_module(g).array(g))
+        leaf._grad = from_array(g.copy() if g.ndim else array_module(g).array(g))
     leaf._grad.changed()
 
 

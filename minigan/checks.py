@@ -32,7 +32,7 @@ def describe(value):
     """What a person calls this value: 'a float32 Tensor of shape (2, 3)', "str 'same'"."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         kind = "Tensor" if hasattr(value, "array") else "array"
-        return f"a {value.dtype} {kind} of shape {value.shape}"
+        return f"a {value.dtype} {kind} of shape {tuple(value.shape)}"
     return f"{type(value).__name__} {short_repr(value)}"
 
 
@@ -300,7 +300,7 @@ def check_affine(name, x, shape, weight, bias):
     check_floating(name, x)
     for argument, value in (("weight", weight), ("bias", bias)):
         if value is not None and value.shape != shape:
-            raise ValueError(f"{name}: {argument} must have shape {shape}, got {value.shape}")
+            raise ValueError(f"{name}: {argument} must have shape {shape}, got {tuple(value.shape)}")
         if value is not None and value.dtype != x.dtype:
             raise TypeError(f"{name}: {argument} has dtype {value.dtype}, input has {x.dtype}")
 
@@ -319,7 +319,7 @@ def check_batch_norm(x, running_mean, running_var, weight, bias, training, momen
                              f"gradient")
         if value is not None and value.shape != x.shape[1:2]:
             raise ValueError(f"batch_norm: {argument} must have shape {x.shape[1:2]}, "
-                             f"got {value.shape}")
+                             f"got {tuple(value.shape)}")
     if training and x.size == x.shape[1] > 0:
         raise ValueError(f"batch_norm: training needs more than one value a channel, "
                          f"got input of shape {x.shape}")
@@ -420,7 +420,7 @@ def check_constant(name, argument, value, shape):
         raise NotImplementedError(f"{name}: {argument} cannot be differentiated; detach() it")
     if len(value.shape) > len(shape) or not all(
             n in (1, m) for n, m in zip(value.shape[::-1], shape[::-1])):
-        raise ValueError(f"{name}: {argument} of shape {value.shape} does not broadcast to "
+        raise ValueError(f"{name}: {argument} of shape {tuple(value.shape)} does not broadcast to "
                          f"{shape}")
 
 
@@ -469,6 +469,7 @@ def explain_errors(function):
         except EXPLAINABLE as error:
             name = function.__name__
             name = type(args[0]).__name__ if name == "__init__" else name
+            name = args[0].__name__ if name == "__new__" else name
             if str(error).startswith(f"{name}:"):
                 raise
             raise explanation(name, function, args, kwargs, error) from error
@@ -481,7 +482,7 @@ def explanation(name, function, args, kwargs, error):
         arguments = inspect.signature(function).bind(*args, **kwargs).arguments
     except TypeError as mismatch:
         return TypeError(f"{name}: {mismatch}")
-    arguments.pop("self", None)
+    arguments = {name: value for name, value in arguments.items() if name not in ("self", "cls")}
     for argument, value in arguments.items():
         wanted = function.__annotations__.get(argument)
         if wanted is not None and not isinstance(value, wanted):

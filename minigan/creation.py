@@ -5,9 +5,10 @@ from numbers import Integral
 
 import numpy
 
-from minigan.tensor import Tensor
+from minigan.tensor import Size, Tensor, from_array
 from minigan.device import (
-    bool as boolean, device_module, float32, float64, generator, int32, int64, to_device, uint8)
+    bool as boolean, device_module, device_of, float32, float64, generator, int32, int64, to_device,
+    uint8)
 from minigan.checks import check_dtype, check_int, check_number, check_sizes, describe
 from minigan.autograd import operation
 from minigan.hooks import refuse_in_capture
@@ -85,7 +86,8 @@ def tensor(data, dtype=None, device=None, requires_grad=False):
 
 @operation
 def FloatTensor(*data):
-    """A float32 Tensor of a list or an array (copied), or of zeros: FloatTensor(2, 3)."""
+    """A float32 Tensor of a list or an array (copied), or of zeros: FloatTensor(2, 3),
+    FloatTensor(x.size())."""
     return typed(data, float32)
 
 
@@ -121,10 +123,10 @@ def BoolTensor(*data):
 
 def typed(data, dtype, device=None):
     """What FloatTensor(*data) and its like return: of sizes if they are given, else of data."""
-    if all(isinstance(n, Integral) for n in data):
+    if all(isinstance(n, Integral) for n in data) or isinstance(data[0], Size):
         return zeros(*data or (0,), dtype=dtype, device=device)
     values, = data
-    return Tensor(as_array(values, dtype, device))
+    return from_array(as_array(values, dtype, device))
 
 
 def is_tensor(obj):
@@ -133,7 +135,7 @@ def is_tensor(obj):
 
 
 def finished(array, requires_grad):
-    result = Tensor(array)
+    result = from_array(array)
     return result.requires_grad_() if requires_grad else result
 
 
@@ -171,28 +173,68 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
 
 
 def like(make, input, *args, dtype, device, requires_grad):
-    """What `make` makes in the shape of another Tensor, and in its dtype and place if these are
-    None."""
-    return make(input.array.shape, *args, dtype=input.dtype if dtype is None else dtype,
-                device=input.device if device is None else device, requires_grad=requires_grad)
+    """What `make` makes of the arguments, in the dtype and place of a Tensor if these are None."""
+    x = input.array
+    return make(*args, dtype=x.dtype if dtype is None else dtype,
+                device=device_of(x) if device is None else device, requires_grad=requires_grad)
 
 
 @operation
 def zeros_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Zeros in the shape, dtype and place of another Tensor."""
-    return like(zeros, input, dtype=dtype, device=device, requires_grad=requires_grad)
+    return like(zeros, input, input.array.shape, dtype=dtype, device=device,
+                requires_grad=requires_grad)
 
 
 @operation
 def ones_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """Ones in the shape, dtype and place of another Tensor."""
-    return like(ones, input, dtype=dtype, device=device, requires_grad=requires_grad)
+    return like(ones, input, input.array.shape, dtype=dtype, device=device,
+                requires_grad=requires_grad)
 
 
 @operation
 def full_like(input: Tensor, fill_value, dtype=None, device=None, requires_grad=False):
     """One value in the shape, dtype and place of another Tensor."""
-    return like(full, input, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+    return like(full, input, input.array.shape, fill_value, dtype=dtype, device=device,
+                requires_grad=requires_grad)
+
+
+@operation
+def new(input: Tensor, *data):
+    """As FloatTensor, in the dtype and place of another Tensor."""
+    return typed(data, input.array.dtype, input.device)
+
+
+@operation
+def new_tensor(input: Tensor, data, dtype=None, device=None, requires_grad=False):
+    """`tensor` in the dtype and place of another Tensor."""
+    return like(tensor, input, data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@operation
+def new_empty(input: Tensor, *size, dtype=None, device=None, requires_grad=False):
+    """`empty` in the dtype and place of another Tensor."""
+    return like(empty, input, *size, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@operation
+def new_zeros(input: Tensor, *size, dtype=None, device=None, requires_grad=False):
+    """`zeros` in the dtype and place of another Tensor."""
+    return like(zeros, input, *size, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@operation
+def new_ones(input: Tensor, *size, dtype=None, device=None, requires_grad=False):
+    """`ones` in the dtype and place of another Tensor."""
+    return like(ones, input, *size, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@operation
+def new_full(input: Tensor, size, fill_value, dtype=None, device=None, requires_grad=False):
+    """`full` in the dtype and place of another Tensor."""
+    return like(full, input, size, fill_value, dtype=dtype, device=device,
+                requires_grad=requires_grad)
 
 
 def check_random_dtype(name, dtype):
@@ -222,13 +264,15 @@ def randn(*size, dtype=float32, device=None, requires_grad=False):
 @operation
 def rand_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`rand` in the shape, dtype and place of another Tensor."""
-    return like(rand, input, dtype=dtype, device=device, requires_grad=requires_grad)
+    return like(rand, input, input.array.shape, dtype=dtype, device=device,
+                requires_grad=requires_grad)
 
 
 @operation
 def randn_like(input: Tensor, dtype=None, device=None, requires_grad=False):
     """`randn` in the shape, dtype and place of another Tensor."""
-    return like(randn, input, dtype=dtype, device=device, requires_grad=requires_grad)
+    return like(randn, input, input.array.shape, dtype=dtype, device=device,
+                requires_grad=requires_grad)
 
 
 @operation
@@ -246,7 +290,7 @@ def randint(low, high, size=None, dtype=int64, device=None):
     if not low < high:
         raise ValueError(f"randint: low must be below high, got {low} and {high}")
     drawn = generator(device).integers(low, high, shape)
-    return Tensor(device_module(device).asarray(drawn, dtype=dtype))
+    return from_array(device_module(device).asarray(drawn, dtype=dtype))
 
 
 @operation
@@ -255,7 +299,7 @@ def randperm(n, *, dtype=int64, device=None):
     n = check_int("randperm", "n", n, least=0)
     dtype = check_dtype("randperm", dtype, int64)
     drawn = generator(device).permutation(n)
-    return Tensor(device_module(device).asarray(drawn, dtype=dtype))
+    return from_array(device_module(device).asarray(drawn, dtype=dtype))
 
 
 @operation
@@ -264,7 +308,7 @@ def eye(n, m=None, *, dtype=float32, device=None):
     eye(10)[labels]."""
     n = check_int("eye", "n", n, least=0)
     m = n if m is None else check_int("eye", "m", m, least=0)
-    return Tensor(device_module(device).eye(n, m, dtype=check_dtype("eye", dtype, float32)))
+    return from_array(device_module(device).eye(n, m, dtype=check_dtype("eye", dtype, float32)))
 
 
 @operation
@@ -291,7 +335,7 @@ def arange(start, end=None, step=1, dtype=None, device=None):
         raise ValueError(f"arange: step must not be 0 in {dtype}")
     xp = device_module(device)
     numbers = start + step * xp.arange(size, dtype=float64 if dtype.kind == "f" else int64)
-    return Tensor(numbers.astype(dtype))
+    return from_array(numbers.astype(dtype))
 
 
 @operation
@@ -306,9 +350,9 @@ def linspace(start, end, steps, dtype=float32, device=None):
     dtype = check_dtype("linspace", dtype, float32)
     xp = device_module(device)
     if dtype.kind == "f":
-        return Tensor(xp.linspace(start, end, steps, dtype=dtype))
+        return from_array(xp.linspace(start, end, steps, dtype=dtype))
     start, end = int(start), int(end if steps > 1 else start)
     step, i = (end - start) / max(steps - 1, 1), xp.arange(steps)
     # From both ends, so that the last is `end` whatever the rounding.
     numbers = xp.where(i < steps // 2, start + step * i, end - step * (steps - 1 - i))
-    return Tensor(numbers.astype(dtype))
+    return from_array(numbers.astype(dtype))

@@ -40,6 +40,7 @@ class device(str):
 
 _default = device("cpu")
 _cupy = None
+CUPY_PACKAGES = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
 private_pools = weakref.WeakSet()  # captured steps, each with a `pool` of GPU memory
 _generators = {}  # by device; each is made when first used, as numpy.random takes time to load
 
@@ -53,7 +54,8 @@ def why_no_cuda():
         import cupy
     except ModuleNotFoundError as error:
         if error.name == "cupy":
-            return "CuPy is not installed; install it by `pip install \"cupy-cuda12x[ctk]\"`"
+            return ("CuPy is not installed; install it by `pip install \"cupy-cuda12x[ctk]\"`, or "
+                    "cupy-cuda13x[ctk] where the driver is for CUDA 13 (`nvidia-smi` shows it)")
         return _describe_broken_cupy(error)
     except Exception as error:
         return _describe_broken_cupy(error)
@@ -71,9 +73,21 @@ def why_no_cuda():
 
 
 def _describe_broken_cupy(error):
-    return (f"CuPy is installed but cannot use its CUDA libraries ({type(error).__name__}: "
-            f"{' '.join(str(error).split()):.200}); `pip install \"cupy-cuda12x[ctk]\"` installs "
-            f"those of CUDA 12")
+    packages = cupy_packages()
+    found = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+    if len(packages) > 1:
+        return (f"{' and '.join(packages)} are installed, which break each other ({found}); "
+                f"`pip uninstall {' '.join(packages)}`, then install one of them")
+    package = packages[0] if packages else "cupy-cuda12x"
+    return (f"CuPy is installed but cannot use its CUDA libraries ({found}); `pip install "
+            f"\"{package}[ctk]\"` installs them")
+
+
+def cupy_packages():
+    """The installed packages that are CuPy: one for CUDA 12 or for CUDA 13."""
+    from importlib import metadata  # slow to load, and seldom needed
+
+    return [name for name in CUPY_PACKAGES if list(metadata.distributions(name=name))]
 
 
 def device_module(name):
@@ -112,12 +126,15 @@ def device_of(array):
 
 
 def to_device(array, name):
-    """The array itself if it is on the named device already, otherwise a copy of it there."""
+    """The array itself if it is on the named device already, otherwise a copy of it there; on a GPU
+    in the machine's byte order, the only one that it has."""
     target = device_module(name)
     if is_on_gpu(array) is (target is _cupy):
         return array
     refuse_in_capture("moving to another device", "move it outside and pass it in")
-    return target.asarray(array) if target is _cupy else _cupy.asnumpy(array)
+    if target is numpy:
+        return _cupy.asnumpy(array)
+    return target.asarray(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def set_device(name):

@@ -6,7 +6,7 @@ import numpy
 
 from minigan.autograd import check_usable, run_backward, topological_order, unbroadcast
 from minigan.checks import describe, explain_errors
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 
 class _IsTensor(type):
@@ -56,7 +56,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
     if not allow_unused and any(_key(x) not in found for x in inputs):
         raise RuntimeError("grad: an input was not used by the outputs; allow_unused=True gives "
                            "None for it")
-    return tuple(Tensor(found[_key(x)].copy()) if _key(x) in found else None for x in inputs)
+    return tuple(from_array(found[_key(x)].copy()) if _key(x) in found else None for x in inputs)
 
 
 def _gradients(outputs, weights, wanted, retain_graph):

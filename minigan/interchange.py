@@ -7,7 +7,7 @@ unchanged does not notice changes made by the other library.
 import numpy
 
 from minigan.checks import check_dtype
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 from minigan.creation import tensor
 from minigan.device import default_device, device_module
 from minigan.checks import describe
@@ -29,7 +29,7 @@ def from_numpy(ndarray):
     if not check_dtype("from_numpy", ndarray.dtype).isnative:
         raise TypeError(f"from_numpy: expected the machine's byte order, got {ndarray.dtype.str}; "
                         f"tensor() converts it")
-    return Tensor(ndarray)
+    return from_array(ndarray)
 
 
 @operation
@@ -71,4 +71,4 @@ def from_dlpack(ext_tensor):
                          f"device type {int(device_type)}")
     array = device_module(DEVICE_TYPES[device_type]).from_dlpack(ext_tensor)
     check_dtype("from_dlpack", array.dtype)
-    return Tensor(array)
+    return from_array(array)

@@ -30,7 +30,7 @@ from minigan.device import device as device_named, to_device
 from minigan.checks import DamagedFileError, describe, short_repr
 from minigan.files import write_durably, atomic_path
 from minigan.nn import Module
-from minigan.tensor import Tensor
+from minigan.tensor import Size, Tensor, from_array
 
 KIND, OBJECT = "state", "object"  # in the facts of a sealed file
 FORMAT = 1
@@ -51,7 +51,10 @@ def save(state, path):
     path = _check_path("save", path)
     if path.suffix not in (".npz", ".h5"):
         arrays = {}
-        structure = _pack_object("state", state, arrays)
+        try:
+            structure = _pack_object("state", state, arrays)
+        except RecursionError:
+            raise ValueError("save: state contains itself, or is nested too deeply") from None
         write_sealed(path, {"kind": OBJECT, "structure": structure}, arrays)
         return path
     state = state.state_dict() if isinstance(state, Module) else state
@@ -70,14 +73,16 @@ def load(path, map_location=None, *, weights_only=True):
     """What `save` wrote: from an .npz or .h5 file the state, a dict of NumPy arrays as
     `load_state_dict` takes it; from another the same dicts, lists and tuples again.
 
-    map_location  the device of the Tensors in it; None for the default device
+    map_location  the device of the Tensors in it; None for the default device. A function, as in
+                  PyTorch, gets each Tensor on the CPU and 'cpu', a dict has an entry 'cpu' or
+                  leaves them there
     weights_only  accepted; a file has nothing but numbers
 
     OSError if it cannot be read, DamagedFileError if it is damaged or something else, such as a
     file of torch.save, which holds pickled code.
     """
     path = _check_path("load", path)
-    device = None if map_location is None else device_named(map_location)
+    place = _placement(map_location)
     if path.suffix == ".npz":
         return _read_npz(path)
     facts, arrays = read_sealed(path)
@@ -86,11 +91,21 @@ def load(path, map_location=None, *, weights_only=True):
         return arrays
     try:
         if kind == OBJECT:
-            return _unpack_object(facts["structure"], arrays, device)
+            return _unpack_object(facts["structure"], arrays, place)
     except (KeyError, TypeError, ValueError) as error:  # another program has sealed it
         raise DamagedFileError(f"{path}: expected what minigan.save wrote, found something else: "
                                f"{error}") from error
     raise DamagedFileError(f"{path}: expected a file of minigan.save, found a {kind!r:.40}")
+
+
+def _placement(map_location):
+    """The function of an array that gives the Tensor on the device asked for."""
+    if callable(map_location):
+        return lambda array: map_location(from_array(to_device(array, "cpu")), "cpu")
+    if isinstance(map_location, dict):
+        map_location = map_location.get("cpu", "cpu")
+    device = None if map_location is None else device_named(map_location)
+    return lambda array: from_array(to_device(array, device))
 
 
 def _check_path(name, path):
@@ -103,7 +118,7 @@ def _check_path(name, path):
 
 # Dicts, lists and tuples as JSON, in which a number stands for each array: {"Tensor": 0}
 
-CONTAINERS = {"list": list, "tuple": tuple}
+CONTAINERS = {"list": list, "tuple": tuple, "Size": Size}
 
 
 def _pack_object(name, value, arrays):
@@ -120,7 +135,7 @@ def _pack_object(name, value, arrays):
         return {"dict": [
             [_pack_key(name, key), _pack_object(f"{name}[{short_repr(key)}]", part, arrays)]
             for key, part in value.items()]}
-    if type(value) in (list, tuple):
+    if type(value) in CONTAINERS.values():
         return {type(value).__name__: [_pack_object(f"{name}[{i}]", part, arrays)
                                        for i, part in enumerate(value)]}
     hint = "; save its state_dict()" if hasattr(value, "state_dict") else ""
@@ -135,18 +150,18 @@ def _pack_key(name, key):
                     f"{describe(key)}")
 
 
-def _unpack_object(value, arrays, device):
+def _unpack_object(value, arrays, place):
     if not isinstance(value, dict):
         return value
     (kind, content), = value.items()
     if kind in CONTAINERS:
-        return CONTAINERS[kind](_unpack_object(part, arrays, device) for part in content)
+        return CONTAINERS[kind](_unpack_object(part, arrays, place) for part in content)
     if kind == "dict":
-        return {key: _unpack_object(part, arrays, device) for key, part in content}
+        return {key: _unpack_object(part, arrays, place) for key, part in content}
     if kind == "array":
         return arrays[content]
     if kind == "Tensor":
-        return Tensor(to_device(arrays[content], device))
+        return place(arrays[content])
     raise ValueError(f"an entry of kind {kind!r:.40}")
 
 

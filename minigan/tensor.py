@@ -4,16 +4,39 @@ Its operators and methods stand here by name; what they compute is in `minigan.f
 how gradients come back is in `autograd.py`.
 """
 
+import math
+
 import numpy
 
-from minigan.checks import check_axis, describe
+from minigan.checks import check_axis, describe, explain_errors
 from minigan.device import array_module, device_of, is_on_gpu, to_device
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks, refuse_in_capture
 
 
+class Size(tuple):
+    """A shape: a tuple of integers that shows itself, and is cut and joined, as PyTorch's."""
+
+    __slots__ = ()
+
+    def numel(self):
+        """How many elements a tensor of this shape has."""
+        return math.prod(self)
+
+    def __getitem__(self, index):
+        part = super().__getitem__(index)
+        return Size(part) if isinstance(index, slice) else part
+
+    def __add__(self, other): return Size((*self, *other))
+    def __radd__(self, other): return Size((*other, *self))
+    def __repr__(self): return f"torch.Size({list(self)})"
+
+
 class Tensor:
     """An array with a history.
+
+    Tensor(2, 3) has that shape, Tensor([1, 2]) these numbers, in float32: see `FloatTensor`. The
+    engine makes its tensors with `from_array`.
 
     array          the plain NumPy or CuPy array; operations compute with nothing else
     requires_grad  whether gradients flow to or through this tensor
@@ -30,19 +53,15 @@ class Tensor:
     # Makes `array * tensor` call Tensor.__rmul__ instead of looping over the array's elements.
     __array_ufunc__ = None
 
-    def __init__(self, array):
-        if type(array) is not numpy.ndarray:
-            array = plain_array(array)
-        self.array = array
-        self._requires_grad = False
-        self._grad = self.node = self.grad_buffer = self.read_only = None
-        self.version = [0]
+    @explain_errors
+    def __new__(cls, *data):
+        return from_array(creation.FloatTensor(*data).array, cls)
 
     # Properties
 
     @property
     def shape(self):
-        return self.array.shape
+        return Size(self.array.shape)
 
     @property
     def dtype(self):
@@ -73,7 +92,7 @@ class Tensor:
 
     def size(self, dim=None):
         if dim is None:
-            return self.array.shape
+            return Size(self.array.shape)
         return self.array.shape[check_axis("size", dim, self.array.ndim)]
 
     def numel(self):
@@ -221,8 +240,8 @@ class Tensor:
     def grad(self, value):
         if value is not None and (not isinstance(value, Tensor) or (
                 value.shape, value.dtype, value.device) != (self.shape, self.dtype, self.device)):
-            raise ValueError(f"grad: expected None or a {self.dtype} Tensor of shape {self.shape} "
-                             f"on the {self.device}, got {describe(value)}")
+            raise ValueError(f"grad: expected None or {describe(self)} on the {self.device}, "
+                             f"got {describe(value)}")
         if hooks.capture is not None:
             hooks.capture.uses_gradient(self, clears=True)
         self._grad = value
@@ -272,7 +291,7 @@ class Tensor:
         """The same memory as a tensor without a history."""
         if hooks.capture is not None:
             hooks.capture.watch(self)
-        result = Tensor(self.array)
+        result = from_array(self.array)
         result.version, result.read_only = self.version, self.read_only
         return result
 
@@ -301,6 +320,7 @@ class Tensor:
         return F.to(self, *targets, device=device, dtype=dtype)
 
     def type(self, dtype=None): return F.type(self, dtype)
+    def type_as(self, other): return F.type_as(self, other)
     def cpu(self): return self.to("cpu")
     def cuda(self, device=None, non_blocking=False): return self.to(device or "cuda")
     def half(self): return self.to(dtype="float16")
@@ -313,11 +333,10 @@ class Tensor:
     def __deepcopy__(self, memo):
         if self.node is not None:
             raise RuntimeError("deepcopy: only a leaf can be copied; use detach() first")
-        copy = Tensor.__new__(type(self))
-        Tensor.__init__(copy, self.array.copy())
+        copy = from_array(self.array.copy(), type(self))
         copy._requires_grad = self._requires_grad
         if self._grad is not None:
-            copy._grad = Tensor(self._grad.array.copy())
+            copy._grad = from_array(self._grad.array.copy())
         memo[id(self)] = copy
         return copy
 
@@ -326,12 +345,22 @@ class Tensor:
             raise RuntimeError("pickle: only a leaf can be pickled; use detach() first")
         return unpickled, (type(self), self.array, self._requires_grad)
 
+    # New tensors of this one's dtype, on its device
+
+    def new(self, *data): return creation.new(self, *data)
+    def new_empty(self, *size, **options): return creation.new_empty(self, *size, **options)
+    def new_zeros(self, *size, **options): return creation.new_zeros(self, *size, **options)
+    def new_ones(self, *size, **options): return creation.new_ones(self, *size, **options)
+    def new_full(self, size, fill_value, **options):
+        return creation.new_full(self, size, fill_value, **options)
+    def new_tensor(self, data, **options): return creation.new_tensor(self, data, **options)
+
     # Reading the numbers
 
     def item(self):
         """The one number in this tensor, as Python's own. Waits for the device."""
         if self.array.size != 1:
-            raise ValueError(f"item: expected a tensor of one element, got shape {self.shape}")
+            raise ValueError(f"item: expected a tensor of one element, got {describe(self)}")
         refuse_in_capture("item", "return the Tensor and read it outside")
         return self.array.item()
 
@@ -427,6 +456,21 @@ class Tensor:
     def normal_(self, mean=0.0, std=1.0): return F.normal_(self, mean, std)
 
 
+new = object.__new__  # one look-up less for each tensor
+
+
+def from_array(array, cls=Tensor):
+    """A leaf on a NumPy or CuPy array, of its dtype and sharing its memory."""
+    if type(array) is not numpy.ndarray:
+        array = plain_array(array)
+    result = new(cls)
+    result.array = array
+    result._requires_grad = False
+    result._grad = result.node = result.grad_buffer = result.read_only = None
+    result.version = [0]
+    return result
+
+
 def plain_array(array):
     """An array for a Tensor; NumPy gives scalars where an array would be 0-d."""
     if hasattr(array, "recording_module"):
@@ -434,18 +478,17 @@ def plain_array(array):
     if isinstance(array, (numpy.generic, numpy.ndarray)):
         return numpy.asarray(array)
     if not is_on_gpu(array) and not hasattr(array, "__cuda_array_interface__"):
-        raise TypeError(f"Tensor: expected an array, got {describe(array)}; use tensor(...)")
+        raise TypeError(f"from_array: expected an array, got {describe(array)}")
     return array
 
 
 def unpickled(cls, array, requires_grad):
     """A leaf without its gradient, as PyTorch's."""
-    result = Tensor.__new__(cls)
-    Tensor.__init__(result, array)
+    result = from_array(array, cls)
     result._requires_grad = requires_grad
     return result
 
 
-# At the end, because they are written in terms of Tensor: the package's only circular import.
+# At the end, because they are written in terms of Tensor: the package's only circular imports.
 from minigan.autograd import backward_pass  # noqa: E402
-from minigan import functional as F  # noqa: E402
+from minigan import creation, functional as F  # noqa: E402

@@ -5,9 +5,7 @@ needs it, over NumPy, with minigan's CUDA kernels compiled for the CPU (tests/st
 """
 
 import contextlib
-import functools
 import getpass
-import importlib
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +17,8 @@ import pytest
 import minigan
 import standin
 from minigan import data, kernels
-from minigan.kernels import blas, compiler, launch
+from minigan.kernels import compiler, launch
 
-devices = importlib.import_module("minigan.device")  # `minigan.device` is the class
 CUDA = minigan.cuda.is_available()
 GPUS = [
     pytest.param("standin", marks=pytest.mark.skipif(
@@ -74,7 +71,7 @@ def pytest_configure():
 def on(place):
     """The device as the default for new tensors: "cpu", "cuda" or "standin"; or "textbook", the
     CPU without kernels."""
-    around = {"standin": stand_in, "textbook": kernels.disabled}
+    around = {"standin": standin.in_place_of_cupy, "textbook": kernels.disabled}
     with around.get(place, contextlib.nullcontext)():
         minigan.set_device("cpu" if place in ("cpu", "textbook") else "cuda")
         tf32 = minigan.backends.cudnn.allow_tf32
@@ -84,23 +81,6 @@ def on(place):
         finally:
             minigan.backends.cudnn.allow_tf32 = tf32
             minigan.set_device("cpu")
-
-
-@contextlib.contextmanager
-def stand_in():
-    """The stand-in as CuPy. What minigan keeps of the real one is put aside."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(devices, "_cupy", None)
-        patch.delitem(devices._generators, "cuda", raising=False)
-        patch.setattr(blas, "loaded_library", lambda: standin.cublas)
-        patch.setattr(blas, "library", functools.cache(blas.library.__wrapped__))
-        patch.setattr(blas, "handles", blas._Handles())
-        module = standin.install()
-        try:
-            yield module
-        finally:
-            standin.uninstall()
-            devices._generators.pop("cuda", None)
 
 
 @pytest.fixture(params=["cpu", "textbook", *GPUS])

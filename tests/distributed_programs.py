@@ -3,6 +3,7 @@
 Each program asserts in every process; process 0 writes what is to be compared to the path given.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,13 +11,16 @@ from pathlib import Path
 
 import numpy
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "examples")]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "examples"),
+                str(Path(__file__).parent)]
 
 import cgan
 import dcgan
 import minigan
-from minigan import distributed, nn, optim
+from minigan import distributed, nn, optim, training
 from minigan.data import DataLoader, TensorDataset
+from minigan.training import Run
+import standin
 
 STEPS = 50
 
@@ -54,7 +58,7 @@ def train(gan, shapes, total, steps, captures):
     for _ in range(steps):
         values = step(*parts_of(rng, shapes, total // distributed.size()))
         losses.append(numpy.mean(distributed.gather([x.item() for x in values.values()]), axis=0))
-    weights = numpy.concatenate([p.detach().numpy().ravel() for net in (gan.discriminator, gan.generator)
+    weights = numpy.concatenate([p.detach().cpu().numpy().ravel() for net in (gan.discriminator, gan.generator)
                                  for p in net.parameters()])
     everywhere = distributed.gather(weights.tobytes())
     assert all(other == everywhere[0] for other in everywhere), "the weights differ"
@@ -65,17 +69,19 @@ def gan_of(kind):
     minigan.manual_seed(distributed.rank())  # so that the broadcast has something to do
     if kind == "cgan":
         return cgan.ConditionalGAN(1e-3), [images(784), labels, labels, noise, labels, noise]
-    gan = dcgan.DCGAN(4, "gelu", 1e-3)
+    gan = dcgan.DCGAN(4, "gelu", 2e-4)
     if distributed.size() > 1:
         for name in ("discriminator", "generator"):
             nn.SyncBatchNorm.convert_sync_batchnorm(getattr(gan, name))
     return gan, [images(3, 128, 128), noise, noise]
 
 
-def gan(path, kind, total, captures):
-    gan, shapes = gan_of(kind)
-    losses, weights = train(gan, shapes, int(total), STEPS,
-                            captures == "captured")
+def gan(path, kind, total, captures, device="cpu"):
+    with standin.in_place_of_cupy() if device == "standin" else contextlib.nullcontext():
+        minigan.set_device("cpu" if device == "cpu" else "cuda")
+        gan, shapes = gan_of(kind)
+        steps = STEPS if device == "cpu" else 6  # the stand-in is slow
+        losses, weights = train(gan, shapes, int(total), steps, captures == "captured")
     if distributed.rank() == 0:
         numpy.savez(path, losses=losses, weights=weights)
 
@@ -191,6 +197,28 @@ def failing(how):
     if how == "all":
         distributed.abort_together("all have this", 2)
     distributed.all_reduce(x)
+
+
+def diverging(folder):
+    """The loss is nan in one process alone."""
+    dataset = TensorDataset(minigan.ones(20, 1))
+
+    def main():
+        with Run(folder) as run:
+            model = nn.Linear(1, 1)
+            optimiser = optim.SGD(model.parameters(), lr=0.1)
+            run.register(DataLoader(dataset), model=model, optimiser=optimiser)
+            for _ in run.epochs(1):
+                for x, in run.batches():
+                    loss = model(x).sum()
+                    optimiser.zero_grad()
+                    loss.backward()
+                    optimiser.step()
+                    if run.step == 2 and distributed.rank() == 1:
+                        loss = loss * float("nan")
+                    run.log({"loss": loss}, 1)
+
+    training.run(main)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import numpy
 
 import minigan
 from minigan import (
-    Tensor, autograd, cuda, data, functional, inspect, nn, ones, optim, training, utils, zeros)
+    Tensor, autograd, creation, cuda, data, functional, inspect, nn, ones, optim, training, utils,
+    zeros)
 from minigan.nn import init
 from minigan.optim import lr_scheduler
 
@@ -171,13 +172,19 @@ GOOD = {
     minigan.full_like: lambda: dict(input=x(), fill_value=1.5, **SIZES),
     minigan.rand_like: lambda: dict(input=x(), **SIZES),
     minigan.randn_like: lambda: dict(input=x(), **SIZES),
+    creation.new: lambda: (x(), [1.0, 2.0]),
+    creation.new_tensor: lambda: dict(input=x(), data=[1.0, 2.0], **SIZES),
+    creation.new_zeros: lambda: ((x(), 2, 3), SIZES),
+    creation.new_ones: lambda: ((x(), 2, 3), SIZES),
+    creation.new_empty: lambda: ((x(), 2, 3), SIZES),
+    creation.new_full: lambda: dict(input=x(), size=(2, 3), fill_value=1.5, **SIZES),
     minigan.randint: lambda: dict(low=0, high=3, size=(2, 3), dtype=minigan.int64, device="cpu"),
     minigan.randperm: lambda: dict(n=5, dtype=minigan.int64, device="cpu"),
     minigan.eye: lambda: dict(n=3, m=4, **PLACE),
     # So large that no bad one asks for gigabytes.
     minigan.arange: lambda: dict(start=0, end=3 * 10**4, step=10**4, **PLACE),
     minigan.linspace: lambda: dict(start=0, end=1, steps=3, **PLACE),
-    minigan.Tensor: lambda: dict(array=numpy.ones(3)),
+    minigan.Tensor: lambda: ([1.0, 2.0],),
     minigan.device: lambda: dict(name="cpu"),
     minigan.set_device: lambda: dict(name="cpu"),
     minigan.set_default_device: lambda: dict(device="cpu"),
@@ -264,7 +271,8 @@ GOOD = {
     functional.masked_fill: lambda: dict(input=x(), mask=x() > 0.5, value=1.5),
     functional.matmul: lambda: dict(input=x(), other=x(3, 2)),
     functional.max: lambda: dict(input=x(), dim=1, keepdim=False),
-    functional.max_pool2d: lambda: dict(input=x(1, 2, 4, 4), kernel_size=2, stride=1, padding=1),
+    functional.max_pool2d: lambda: dict(input=x(1, 2, 4, 4), kernel_size=2, stride=1, padding=1,
+                                        dilation=1, ceil_mode=False, return_indices=False),
     functional.mean: lambda: dict(input=x(), dim=1, keepdim=False),
     functional.min: lambda: dict(input=x(), dim=1, keepdim=False),
     functional.mse_loss: lambda: dict(input=x(), target=x(), size_average=None, reduce=None,
@@ -373,6 +381,8 @@ GOOD = {
                                  track_running_stats=True, **PLACE),
     nn.BatchNorm2d: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
                                  track_running_stats=True, **PLACE),
+    nn.SyncBatchNorm: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
+                                   track_running_stats=True, process_group=None, **PLACE),
     nn.InstanceNorm2d: lambda: dict(num_features=3, eps=1e-5, momentum=0.1, affine=True,
                                     track_running_stats=False, **PLACE),
     nn.LayerNorm: lambda: dict(normalized_shape=(3,), eps=1e-5, elementwise_affine=True,
@@ -395,6 +405,9 @@ GOOD = {
     nn.Upsample: lambda: dict(size=None, scale_factor=2, mode="nearest", align_corners=None,
                               recompute_scale_factor=None),
     nn.Parameter: lambda: dict(data=x(), requires_grad=True),
+    nn.Module.add_module: lambda: dict(self=nn.Module(), name="part", module=nn.ReLU()),
+    nn.Module.register_parameter: lambda: dict(self=nn.Module(), name="scale",
+                                               param=nn.Parameter(x())),
     nn.Module.register_buffer: lambda: dict(self=nn.Module(), name="count", tensor=x()),
     nn.Module.apply: lambda: dict(self=network(), fn=print),
     nn.Module.train: lambda: dict(self=network(), mode=True),
@@ -455,6 +468,8 @@ GOOD = {
     utils.save_image: lambda: dict(tensor=x(3, 1, 2, 2), fp="grid.png", format="png"),
     optim.Optimizer.add_param_group: lambda: dict(
         self=trained(optim.Adam), param_group={"params": [nn.Parameter(x())]}),
+    optim.Optimizer.register_step_pre_hook: lambda: dict(
+        self=trained(optim.SGD), hook=lambda optimizer, args, kwargs: None),
     optim.Optimizer.zero_grad: lambda: dict(self=trained(optim.SGD), set_to_none=True),
     optim.Optimizer.load_state_dict: lambda: dict(
         self=trained(optim.Adam), state_dict=trained(optim.Adam).state_dict()),
@@ -468,6 +483,8 @@ GOOD = {
         self=loader(), state=loader().order_state(begun=False)),
     data.TensorDataset: lambda: (x(), x()),
     data.ReadAhead: lambda: dict(iterable=[1, 2, 3], ahead=2),
+    data.SampleAhead: lambda: dict(sample=lambda count: minigan.randn(count, 2), batch_size=3,
+                                   times=2, seed=0),
     data.collate: lambda: dict(items=[1, 2]),
     data.one_hot: lambda: dict(labels=[0, 2], num_classes=3),
     data.draw_digits: lambda: dict(count=1, seed=0),
@@ -555,6 +572,7 @@ LAYERS = {
     nn.CrossEntropyLoss: lambda: (nn.CrossEntropyLoss(), x(), labels(0, 2)),
     nn.BatchNorm1d: lambda: (nn.BatchNorm1d(3), x()),
     nn.BatchNorm2d: lambda: (nn.BatchNorm2d(2), x(2, 2, 3, 3)),
+    nn.SyncBatchNorm: lambda: (nn.SyncBatchNorm(2), x(2, 2, 3, 3)),
     nn.InstanceNorm2d: lambda: (nn.InstanceNorm2d(2), x(2, 2, 3, 3)),
     nn.LayerNorm: lambda: (nn.LayerNorm(3), x()),
     nn.MaxPool2d: lambda: (nn.MaxPool2d(2), x(1, 2, 4, 4)),
@@ -711,7 +729,8 @@ TAKES = {
     "grad_outputs": optional(either(numbers, several(optional(numbers)))),
     "inputs": several(tensor), "last_epoch": only(-1),
     "lr_decay": at_least(0, finite), "lr_lambda": either(callable, several(callable)),
-    "map_location": optional(one_of("cpu")), "mask": mask, "milestones": several(size),
+    "map_location": optional(either(one_of("cpu"), callable, mapping)), "mask": mask,
+    "milestones": several(size),
     "module_kwargs": optional(mapping), "nrow": count, "num_parameters": count, "only_inputs": flag,
     "optimizer": lambda value: isinstance(value, optim.Optimizer), "output_device": anything,
     "output_size": optional(either(count, several(optional(count)))), "outputs": tensor,
@@ -762,6 +781,7 @@ TAKES = {
     "track_running_stats": flag, "training": flag, "unit": text, "val": numbers,
     "weight": optional(tensor), "weight_decay": at_least(0, finite), "what": anything,
     (data.DataLoader, "seed"): optional(size),
+    (data.SampleAhead, "sample"): callable, (data.SampleAhead, "times"): count,
     (data.download_mnist, "files"): either(iterable, mapping),
     (data.download_mnist, "mirrors"): anything,
     (data.generate_random_image, "size"): either(count, several(count)),
@@ -772,8 +792,10 @@ TAKES = {
         functional.matmul, functional.maximum, functional.minimum)},
     (functional.argmax, "dim"): optional(whole),
     (functional.argmin, "dim"): optional(whole),
-    **{(function, "dim"): optional(dims) for function in (
-        functional.norm, functional.std, functional.var)},
+    (functional.norm, "dim"): optional(dims),
+    # std(False) is PyTorch's too, for unbiased=False.
+    **{(function, "dim"): optional(either(dims, lambda value: isinstance(value, bool)))
+       for function in (functional.std, functional.var)},
     **{(function, "dim"): optional(whole) for function in (
         functional.softmax, functional.log_softmax, nn.Softmax, nn.LogSoftmax)},
     (functional.instance_norm, "momentum"): anything,
@@ -791,6 +813,9 @@ TAKES = {
     (functional.squeeze, "dim"): optional(dims),
     (functional.sum, "dim"): optional(dims),
     (minigan.FloatTensor, "data"): numbers,
+    (minigan.Tensor, "data"): numbers,
+    (creation.new, "data"): numbers,
+    (creation.new_tensor, "data"): numbers,
     **{(kind, "data"): numbers for kind in (
         minigan.LongTensor, minigan.DoubleTensor, minigan.IntTensor, minigan.ByteTensor,
         minigan.BoolTensor)},
@@ -804,8 +829,6 @@ TAKES = {
     (cuda.memory_allocated, "device"): anything,
     (cuda.memory_reserved, "device"): anything,
     (cuda.synchronize, "device"): anything,
-    # The constructor of every result: all it does is to keep the array.
-    (minigan.Tensor, "array"): lambda value: isinstance(value, (numpy.ndarray, numpy.generic)),
     (minigan.device, "name"): one_of("cpu"),
     (minigan.gradcheck, "inputs"): either(tensor, several(tensor)),
     (minigan.gradcheck, "eps"): at_least(0, number),
@@ -815,8 +838,9 @@ TAKES = {
     (minigan.set_default_device, "device"): one_of("cpu"),
     (minigan.tensor, "data"): numbers,
     **{(layer, "eps"): at_least(0, number)
-       for layer in (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)},
-    **{(layer, "momentum"): optional(share) for layer in (nn.BatchNorm1d, nn.BatchNorm2d)},
+       for layer in (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, nn.LayerNorm)},
+    **{(layer, "momentum"): optional(share)
+       for layer in (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)},
     (nn.CrossEntropyLoss, "ignore_index"): whole,
     (nn.CrossEntropyLoss, "label_smoothing"): share,
     (nn.Dropout, "p"): share,
@@ -839,10 +863,15 @@ TAKES = {
     (nn.Embedding, "max_norm"): only(None),
     (nn.Embedding, "norm_type"): only(2),
     (nn.Embedding, "scale_grad_by_freq"): only(False),
-    (nn.MaxPool2d, "dilation"): either(only(1), only((1, 1))),
-    (nn.MaxPool2d, "return_indices"): only(False),
+    **{(function, "dilation"): either(only(1), only((1, 1))) for function in (
+        nn.MaxPool2d, functional.max_pool2d)},
+    **{(function, "return_indices"): only(False) for function in (
+        nn.MaxPool2d, functional.max_pool2d)},
     (nn.Upsample, "recompute_scale_factor"): either(only(None), only(False)),
+    (nn.Module.add_module, "module"): optional(module),
     (nn.Module.register_buffer, "tensor"): optional(tensor),
+    (nn.Module.register_parameter, "param"): optional(
+        lambda value: isinstance(value, nn.Parameter)),
     (nn.Module.to, "targets"): optional(either(one_of("cpu"), dtype)),
     (nn.Module.train, "mode"): anything,
     (nn.ModuleList, "modules"): iterable,
@@ -876,6 +905,9 @@ TAKES = {
     (training.frechet_distance, "b"): numbers,
     (training.plot_losses, "losses"): either(numbers, mapping),
     (training.plot_losses, "every"): at_least(0, finite),
+    **{(drawing, "path"): optional(path) for drawing in (
+        minigan.draw, training.plot_losses, training.plot_history, training.plot_predictions,
+        training.plot_feature_maps, training.plot_sample_grid)},
     (Tensor.__setitem__, "value"): numbers,
     (Tensor.backward, "gradient"): optional(numbers),
     (Tensor.copy_, "src"): numbers,

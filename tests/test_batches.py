@@ -8,6 +8,7 @@ import pytest
 
 import minigan
 from minigan import data
+from minigan.distributed.processes import processes
 
 pytestmark = pytest.mark.usefixtures("device")
 
@@ -186,6 +187,70 @@ def test_random_inputs_need_a_size(make):
             make(size)
     with pytest.raises((TypeError, ValueError), match=f"{make.__name__}: size must be .* got"):
         make((4, 0))
+
+
+def numbers_and_noise(count):
+    return minigan.randint(0, 10, (count,)), minigan.randn(count, 2, 3)
+
+
+def as_lists(tensors):
+    return [x.tolist() for x in tensors]
+
+
+def test_samples_for_many_steps():
+    inputs = data.SampleAhead(numbers_and_noise, batch_size=4, times=2, seed=5)
+    steps = [inputs(step) for step in range(3000)]
+    assert [(x.shape, x.dtype) for x in steps[7]] == 2 * [((4,), "int64"), ((4, 2, 3), "float32")]
+    numbers = minigan.stack([x for step in steps for x in step[::2]]).cpu().numpy()
+    noise = minigan.stack([x for step in steps for x in step[1::2]]).cpu().numpy()
+    assert len(numpy.unique(noise)) > 0.99 * noise.size  # none is used twice
+    assert numpy.bincount(numbers.ravel()).min() > 2200 and numbers.max() == 9
+    assert abs(noise.mean()) < 0.02 and abs(noise.std() - 1) < 0.02
+    assert as_lists(inputs(2, 3)) == [x[:3].tolist() for x in steps[2]]  # fewer rows, of the same
+
+
+def test_samples_depend_on_seed_and_step_alone():
+    """A run that is resumed at any step goes on with the numbers that it would have had."""
+    minigan.manual_seed(1)
+    expected = minigan.randn(3).tolist()
+    inputs = data.SampleAhead(numbers_and_noise, batch_size=2, seed=3)
+    steps = {step: as_lists(inputs(step)) for step in (0, 1, 1023, 1024, 2500)}
+    minigan.manual_seed(1)
+    resumed = data.SampleAhead(numbers_and_noise, batch_size=2, seed=3)
+    for step in (2500, 1, 1024, 0, 1023):
+        assert as_lists(resumed(step)) == steps[step]
+    assert minigan.randn(3).tolist() == expected  # sampled from other generators
+    other = data.SampleAhead(numbers_and_noise, batch_size=2, seed=4)
+    assert as_lists(other(0)) != steps[0] != as_lists(other(1))
+    assert steps[0] != steps[1024] != steps[1]
+
+
+def test_large_samples_are_few_at_a_time():
+    counts = []
+
+    def images(count):
+        counts.append(count)
+        return minigan.rand(count, 3, 64, 64)
+
+    inputs = data.SampleAhead(images, batch_size=8)
+    assert len({inputs(step)[0].array.sum().item() for step in range(60)}) == 60
+    assert max(counts) * 3 * 64 * 64 <= 1 << 22 and len(counts) == 3
+
+
+def test_samples_of_processes_differ(monkeypatch):
+    samples = []
+    for rank in range(2):
+        monkeypatch.setattr(processes, "rank", rank)
+        samples.append(data.SampleAhead(lambda n: minigan.randn(n, 3), 2)(0)[0].tolist())
+    assert samples[0] != samples[1]
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda count: minigan.randn(count + 1), lambda count: minigan.tensor(1.0),
+    lambda count: (minigan.randn(count), numpy.zeros(count))])
+def test_samples_that_have_not_a_row_for_each_item(wrong):
+    with pytest.raises(TypeError, match=r"SampleAhead: sample\(2\) must give Tensors of 2 rows"):
+        data.SampleAhead(wrong, batch_size=2)(0)
 
 
 def test_importing_data_is_light():

@@ -15,10 +15,12 @@ import pytest
 
 import benchmark
 import minigan
+import standin
 from conftest import needs_kernels
-from engines import ENGINES, eager, in_minigan, in_numpy
+from engines import ENGINES, dry_run, eager, in_minigan, in_numpy
 from engines.worker import CAN_STOP, Commands, Worker, WorkerFailed
 from engines.workloads import WORKLOADS
+from minigan.kernels import blas
 from test_examples import run
 
 SMALL = [name for name in WORKLOADS if not name.startswith("dcgan-256")]
@@ -39,7 +41,7 @@ def test_a_short_run(tmp_path):
     finished(result)
     assert "NumPy's products: " in result.stdout and "minigan's CPU kernels: " in result.stdout
     rows = [line for line in result.stdout.splitlines() if line.startswith("cnn-1")]
-    assert [line[12:29].strip() for line in rows] == [
+    assert [line[18:35].strip() for line in rows] == [
         "minigan", "minigan textbook", "minigan captured"]
     found = json.loads((tmp_path / "times.json").read_text())
     assert len(found["machine"]["cores"]) == 1
@@ -121,24 +123,32 @@ class InThisProcess:
 
 
 @needs_kernels
-@pytest.mark.parametrize("tf32", [False, True])
-def test_a_run_on_a_gpu(tf32, gpu, monkeypatch, capsys):
+@pytest.mark.parametrize("precisions", [("float32", "tf32"), ("tf32",)])
+def test_a_run_on_a_gpu(precisions, gpu, monkeypatch, capsys):
     minigan.set_device("cpu")
     monkeypatch.setattr(benchmark, "Worker", InThisProcess)
     monkeypatch.setattr(benchmark, "SECONDS_PER_TURN", 0.01)
     monkeypatch.setitem(in_numpy.SIZES, "cuda", 64)
     arguments = ["--device", "cuda", "--workload", "cnn-64", "cgan-1", "--turns", "3"]
-    monkeypatch.setattr("sys.argv", ["benchmark.py", *arguments, *["--tf32"] * tf32])
+    if len(precisions) == 1:
+        arguments += ["--precision", *precisions]
+    monkeypatch.setattr("sys.argv", ["benchmark.py", *arguments])
+    before = len(standin.cublas.calls)
     with suppress(SystemExit):  # times scatter
         benchmark.main()
     printed = capsys.readouterr().out
-    assert ("products in TF32" if tf32 else "products in float32") in printed
-    lines = [line.replace("minigan captured", "captured").split() for line in printed.splitlines()
-             if line.startswith(("cnn-64", "cgan-1"))]
+    lines = [line.replace("minigan captured", "captured").replace(" tf32 ", "+tf32 ").split()
+             for line in printed.splitlines() if line.startswith(("cnn-64", "cgan-1"))]
+    labels = [workload + ("+tf32" if precision == "tf32" else "")
+              for workload in ("cnn-64", "cgan-1") for precision in precisions]
     assert [line[:2] for line in lines] == [
-        [workload, name] for workload in ("cnn-64", "cgan-1") for name in ("minigan", "captured")]
+        [label, name] for label in labels for name in ("minigan", "captured")]
     assert all(int(line[-2]) > 0 for line in lines)  # memory
-    assert "CuPy's product of two 64 x 64" in printed
+    for precision in precisions:
+        assert f"CuPy's product of two 64 x 64 matrices in {precision}: " in printed
+    kinds = {call.compute for call in standin.cublas.calls[before:]}
+    assert kinds == {blas.COMPUTE_FAST_TF32, blas.COMPUTE_TYPES["f"]} - (
+        set() if "float32" in precisions else {blas.COMPUTE_TYPES["f"]})
 
 
 @needs_kernels
@@ -292,11 +302,56 @@ def test_imports(tmp_path):
     assert "import numpy" in result.stdout and "import minigan" in result.stdout
 
 
+needs_stand_in = pytest.mark.skipif(not standin.has_compiler(), reason="the stand-in needs g++")
+
+
+@needs_kernels
+@needs_stand_in
+def test_a_dry_run_counts_what_a_step_launches():
+    launches, memory = dry_run.count(WORKLOADS["cgan-64"].task())
+    assert sum(map(dry_run.operations, launches)) == WORKLOADS["cgan-64"].operations()
+    names = [launch.name for launch in launches]
+    # Layer norms: D on real, G and D on generated images, both again for the generator.
+    assert names.count("layer_norm") == 5 and names.count("layer_norm_backward_affine") == 4
+    assert names.count("adam") == 3 and "copy" not in names
+    D, G = 795 * 200 + 2 * 200 + 201, 111 * 200 + 2 * 200 + 201 * 784
+    adam = [launch.nbytes for launch in launches if launch.name == "adam"]
+    for nbytes, parameters in zip(adam, (D, D, G)):
+        assert 1 <= nbytes / (7 * 4 * parameters) < 1.001  # and the numbers of steps
+    sigmoid = [launch.nbytes for launch in launches if launch.name == "sigmoid"]
+    assert sorted(sigmoid) == [2 * 4 * 64] * 3 + [2 * 4 * 64 * 784] * 2
+    assert memory > 4 * 4 * (D + G)  # parameters, gradients and moments
+    assert minigan.zeros(1).device == "cpu" and not minigan.cuda.is_available()
+
+
+@needs_kernels
+@needs_stand_in
+def test_the_model_is_that_of_its_assumptions():
+    workload, product = WORKLOADS["cnn-64"], standin.streams.Launch("product", 8000, (10, 20, 30, 2))
+    gpu = dry_run.Gpu(bandwidth=1, float32=1e-3, tf32=1e-2, launch=5)
+    assert gpu.seconds(product, "float32") == pytest.approx(24000 / 1e9)
+    assert gpu.seconds(product, "tf32") == pytest.approx(8e-6)
+    assert gpu.seconds(standin.streams.Launch("relu", 8), "tf32") == pytest.approx(5e-6)
+    text = "\n".join(dry_run.report("cnn-64", workload, gpu))
+    assert "modelled, not measured: " in text and "nothing ran on a GPU" in text
+    assert "at 1 GB/s" in text and "(64,250) @ (250,10)" in text
+
+
+@needs_kernels
+@needs_stand_in
+def test_a_dry_run(tmp_path):
+    result = run("--dry-run", "--work", "cnn-1", cwd=tmp_path, script="benchmark.py")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("cnn-1: one step of batch 1 on a GPU, counted on the stand-in")
+    assert "at 3,350 GB/s" in result.stdout and "im2col" in result.stdout
+
+
 @pytest.mark.parametrize("arguments, message", [
     (("--workload", "rnn"), "rnn"), (("--threads", os.cpu_count() + 1), "cores"),
     (("--against", "theano"), "theano"), (("--turns", 2), "--turns"),
     (("--profile", "--json", "x"), "--profile"), (("--imports", "--json", "x"), "--imports"),
-    (("--json", "no/such/folder"), "no/such/folder"), (("--tf32",), "--tf32"),
+    (("--dry-run", "--against", "torch"), "--dry-run"), (("--dry-run", "--model", 1, 2), "--model"),
+    (("--json", "no/such/folder"), "no/such/folder"), (("--precision", "tf32"), "--precision tf32"),
     (("--workload", "dcgan-256x64"), "dcgan-256x64"), (("--imports", "--workload", "cnn-1"), "--imports"),
     (("--imports", "--threads", 1), "--imports"),
     (("--device", "cuda", "--profile"), "--profile"), (("--device", "tpu"), "tpu")])

@@ -1,6 +1,7 @@
 """Creating tensors, their dtypes and devices, and the random generators."""
 
 import importlib
+import re
 import sys
 from types import SimpleNamespace
 
@@ -161,12 +162,13 @@ def raise_without_libraries():
 
 
 NO_CUDA = {
-    "no CuPy": (None, r"CuPy is not installed; install it by `pip install \"cupy-cuda12x\[ctk\]\"`"),
+    "no CuPy": (None, r"CuPy is not installed; install it by `pip install \"cupy-cuda12x\[ctk\]\"`, or "
+                      r"cupy-cuda13x\[ctk\] where"),
     "no driver": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)),
                   "no working NVIDIA driver or GPU; .*ubuntu-drivers install"),
     "no libraries": (SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True),
                                      ones=lambda n: raise_without_libraries()),
-                     r"cannot use its CUDA libraries .*libnvrtc.*pip install \"cupy-cuda12x\[ctk\]\""),
+                     r"cannot use its CUDA libraries .*libnvrtc.*pip install \"cupy.*\[ctk\]\""),
 }
 
 
@@ -178,6 +180,26 @@ def test_a_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match="installed but cannot use .*ImportError: libcuda.so.1"):
         minigan.set_device("cuda")
     assert not minigan.cuda.is_available()
+
+
+@pytest.mark.parametrize("installed, advice", [
+    ((), r'pip install "cupy-cuda12x\[ctk\]"'),
+    (("cupy-cuda13x",), r'pip install "cupy-cuda13x\[ctk\]"'),
+    (("cupy-cuda12x", "cupy-cuda13x"),
+     "cupy-cuda12x and cupy-cuda13x are installed, which break each other .*libcuda.*; "
+     "`pip uninstall cupy-cuda12x cupy-cuda13x`, then install one")])
+def test_the_advice_is_for_the_cupy_that_is_there(installed, advice, monkeypatch, tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ImportError('libcuda.so.1: cannot open')")
+    for name in installed:
+        folder = tmp_path / f"{name.replace('-', '_')}-14.2.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 14.2.0\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    device = importlib.import_module("minigan.device")
+    monkeypatch.setattr(device, "_cupy", None)
+    if device.cupy_packages() == sorted(installed):  # and none of this machine's own
+        assert re.search(advice, device.why_no_cuda())
 
 
 @pytest.mark.parametrize("missing", NO_CUDA)

@@ -162,6 +162,26 @@ def test_mnist_batch(folder):
     assert targets.cpu().numpy().sum() == 3
 
 
+@pytest.mark.parametrize("indices", [slice(5, 9), slice(6, 1, -2), range(3), numpy.array([0, -1]),
+                                     [6]], ids=repr)
+def test_mnist_batches_are_its_items(folder, indices):
+    dataset = data.MnistDataset(folder)
+    labels, images, targets = dataset.batch(indices)
+    assert labels.tolist() == list(numpy.array(LABELS)[indices])
+    expected = IMAGES.reshape(-1, 784)[indices] / numpy.float32(255)
+    assert numpy.array_equal(images.cpu().numpy(), expected)
+    assert targets.cpu().numpy().argmax(axis=1).tolist() == labels.tolist()
+    for x in (labels, images, targets):
+        x.fill_(0)
+    check_items(dataset)
+
+
+@pytest.mark.parametrize("index", [7, -8])
+def test_mnist_has_no_batch_of_others(folder, index):
+    with pytest.raises(IndexError):
+        data.MnistDataset(folder).batch(numpy.array([0, index]))
+
+
 def test_mnist_shows_an_image(folder):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

@@ -10,7 +10,8 @@ import numpy
 import pytest
 
 import minigan
-from minigan import Tensor, functional as F, kernels, nn, optim
+from minigan import functional as F, kernels, nn, optim
+from minigan.tensor import from_array
 from minigan.kernels import launch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,13 +30,13 @@ def form(request):
 
 
 def parameter(values):
-    return Tensor(numpy.asarray(values, "float32")).requires_grad_()
+    return from_array(numpy.asarray(values, "float32")).requires_grad_()
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_read_only_memory_is_not_written(make):
     memory = bytes(16)
-    p = Tensor(numpy.frombuffer(memory, "float32")).requires_grad_()
+    p = from_array(numpy.frombuffer(memory, "float32")).requires_grad_()
     p.grad = minigan.ones(4)
     with pytest.raises(ValueError, match="read-only"):
         make([p]).step()
@@ -43,13 +44,13 @@ def test_read_only_memory_is_not_written(make):
 
 
 def test_read_only_statistics_are_an_error():
-    mean = Tensor(numpy.frombuffer(bytes(16), "float32"))
+    mean = from_array(numpy.frombuffer(bytes(16), "float32"))
     with pytest.raises(ValueError, match="read-only"):
         F.batch_norm(minigan.ones(8, 4), mean, minigan.ones(4), training=True)
 
 
 def test_unaligned_statistics_are_updated():
-    mean = Tensor(numpy.frombuffer(bytearray(17), "float32", 4, 1))
+    mean = from_array(numpy.frombuffer(bytearray(17), "float32", 4, 1))
     F.batch_norm(minigan.ones(8, 4) * 5, mean, minigan.ones(4), training=True)
     assert mean.tolist() == [0.5] * 4
 

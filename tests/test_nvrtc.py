@@ -20,7 +20,7 @@ except Exception as error:  # CuPy has one of its own, which it does not export
     sys.exit(f"no compiler: {error}")
 program = nvrtc.createProgram(launch.gpu_source(sys.argv[1]), "minigan.cu", (), ())
 try:
-    nvrtc.compileProgram(program, (*launch.GPU_OPTIONS, "-arch=sm_90", "-ftz=true"))
+    nvrtc.compileProgram(program, (*launch.GPU_OPTIONS, f"-arch={sys.argv[2]}", "-ftz=true"))
 except nvrtc.NVRTCError:
     sys.exit(nvrtc.getProgramLog(program))
 print(str(nvrtc.getPTX(program)).count(".entry"))
@@ -30,8 +30,10 @@ print(str(nvrtc.getPTX(program)).count(".entry"))
 @pytest.mark.skipif(importlib.util.find_spec("cupy_backends") is None,
                     reason="CuPy is not installed")
 @pytest.mark.parametrize("char", compiler.TYPES)
-def test_the_kernels_compile_for_compute_capability_9(char):
-    result = subprocess.run([sys.executable, "-c", COMPILE, char], capture_output=True, text=True)
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_the_kernels_compile(char, architecture):
+    result = subprocess.run([sys.executable, "-c", COMPILE, char, architecture],
+                            capture_output=True, text=True)
     if result.stderr.startswith("no compiler"):
         pytest.skip(result.stderr.strip())
     assert result.returncode == 0, result.stderr

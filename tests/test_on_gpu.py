@@ -12,11 +12,12 @@ import evaluate
 import minigan
 import mnist_cnn
 import standin
-from conftest import needs_kernels, stand_in
+from conftest import needs_kernels
 from crosscheck import cross_check
 from minigan import data, nn, optim
 from minigan.data import DataLoader, MnistDataset
-from minigan.device import is_on_gpu
+from minigan.device import is_on_gpu, to_device
+from minigan.functional.convolution import col2im, conv2d_geometry
 from minigan.kernels import convolution_gpu
 from minigan.training import Progress, Run, runs
 from standin.memory import memory
@@ -32,7 +33,7 @@ def imitated():
     """The stand-in, which can forbid the host to wait."""
     if not standin.has_compiler():
         pytest.skip("the stand-in for a GPU needs g++")
-    with stand_in() as cupy:
+    with standin.in_place_of_cupy() as cupy:
         minigan.set_device("cuda")
         yield cupy
         minigan.set_device("cpu")
@@ -207,6 +208,25 @@ def test_the_classifiers_loop_waits_for_no_single_step(digits, imitated, tmp_pat
     assert len(set(training.history.losses["loss"])) == 3  # each a copy of its own
 
 
+def test_the_data_set_is_copied_to_the_gpu_once(digits, imitated):
+    dataset = MnistDataset(digits)
+    dataset.batch(slice(0, 4))
+    before = counts.uploads
+    with no_host_reads():
+        for start in range(0, 40, 8):
+            labels, images, targets = dataset.batch(slice(start, start + 8))
+    assert counts.uploads == before
+    for x in (labels, images, targets):  # not the set's own memory
+        x.fill_(0)
+    assert dataset.batch(slice(32, 40))[2].sum().item() == 8
+    inputs = data.SampleAhead(cgan.sample_inputs, batch_size=8, times=2)
+    inputs(0)
+    with no_host_reads():
+        before = counts.uploads
+        assert [x.shape for x in inputs(1)] == 2 * [(8, 10), (8, 100)]
+    assert counts.uploads == before
+
+
 def run_in_process(monkeypatch, module, *arguments):
     monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, arguments)])
     module.main()
@@ -281,6 +301,47 @@ def test_columns_are_made_a_part_at_a_time(gpu, monkeypatch):
     for in_parts, whole in zip(results[:2], results[2:]):
         for a, b in zip(in_parts, whole):
             numpy.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("dilation", [1, 2, 3, 4, 6])
+def test_every_tap_of_a_kernel_reaches_its_pixels(gpu, stride, dilation):
+    for kernel, padding in ((1, 0), (2, 1), (5, 0), (5, 7)):
+        geometry = conv2d_geometry((1 + 4 * dilation, 29), (kernel, 5), (1, stride), (padding, 2),
+                                   dilation)
+        C, N, places = 2, 3, geometry.output[0] * geometry.output[1]
+        columns = numpy.random.default_rng(0).standard_normal((C * kernel * 5, places * N))
+        bias = numpy.array([1.0, 2.0])
+        w = numpy.eye(len(columns)).reshape(len(columns), C, kernel, 5)  # each place's taps, as they are
+        x = convolution_gpu.scatter(to_device(w, gpu), to_device(
+            columns.reshape(len(columns), *geometry.output, N), gpu), to_device(bias, gpu), geometry)
+        expected = col2im(columns, N, geometry) + bias[:, None, None, None]
+        numpy.testing.assert_allclose(to_device(x, "cpu"), expected, rtol=0, atol=1e-13)
+
+
+def test_a_bias_gradient_by_several_blocks_a_channel(gpu, monkeypatch):
+    g = numpy.random.default_rng(0).standard_normal((3, 5, 4, 7))  # (C,H,W,N)
+    found = []
+    for long in (1, 1 << 13):
+        monkeypatch.setattr(convolution_gpu, "LONG", long)
+        out = to_device(numpy.zeros(3), gpu)
+        convolution_gpu.sum_of_images(to_device(g, gpu), out)
+        found.append(to_device(out, "cpu"))
+    for sums in found:
+        numpy.testing.assert_allclose(sums, g.sum(axis=(1, 2, 3)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("size, kernel, N", [((2, 2), (1, 1), 1 << 29), ((2, 1 << 16), (1, 1 << 16), 1 << 15)])
+def test_what_is_too_large_to_be_counted_is_refused(size, kernel, N):
+    geometry = conv2d_geometry(size, kernel, 1, 0, 1)
+    w = numpy.ones((1, 1, *geometry.kernel), "float32")
+    x, g = (numpy.broadcast_to(numpy.float32(1), (1, *shape, N))
+            for shape in (size, geometry.output))
+    for call in (lambda: convolution_gpu.correlate(x, w, None, geometry),
+                 lambda: convolution_gpu.scatter(w, g, None, geometry),
+                 lambda: convolution_gpu.outer(x, g, geometry, w)):
+        with pytest.raises(ValueError, match="too large for a GPU"):
+            call()
 
 
 @pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])

@@ -7,6 +7,7 @@ import pytest
 
 import minigan
 from minigan import nn, no_grad, optim, tensor
+from minigan.kernels.launch import address
 
 pytestmark = pytest.mark.usefixtures("device")
 random = numpy.random.default_rng(0)
@@ -359,3 +360,16 @@ def test_options_of_pytorch():
             make()
     with pytest.raises(TypeError, match="^SGD: unexpected option betas"):
         optim.SGD([w], betas=(0.5, 0.9))
+
+
+def test_every_gradient_starts_where_matrix_products_are_fast(device):
+    """At a multiple of 64 numbers, whatever the sizes before; and parameters stay where they are."""
+    net = nn.Sequential(nn.Linear(3, 7), nn.Linear(7, 1), nn.Linear(1, 65))
+    before = [address(p.array) for p in net.parameters()]
+    optimiser = optim.Adam(net.parameters())
+    net(minigan.ones(2, 3)).sum().backward()
+    optimiser.step()
+    places = [address(p.grad_buffer.array) for p in net.parameters()]
+    assert {(place - places[0]) % (64 * 4) for place in places} == {0}
+    assert len(set(places)) == 6 and places == [address(p.grad.array) for p in net.parameters()]
+    assert [address(p.array) for p in net.parameters()] == before

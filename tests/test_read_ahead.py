@@ -11,6 +11,7 @@ import pytest
 
 import minigan
 from minigan import data
+from minigan.tensor import from_array
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,7 +73,7 @@ def test_one_seed_decides_the_orders(dataset):
 
 
 def test_tensors_in_tuples_are_moved_and_others_left(device):
-    on_cpu = minigan.Tensor(numpy.ones(2))
+    on_cpu = from_array(numpy.ones(2))
     (label, (tensor, name)), = data.ReadAhead([(3, [on_cpu, "name"])])
     assert (label, name) == (3, "name") and tensor.device == device and tensor.tolist() == [1, 1]
 

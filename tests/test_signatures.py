@@ -23,6 +23,8 @@ nn.BatchNorm1d(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_
     device=None, dtype=None, *, bias=True)
 nn.BatchNorm2d(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
     device=None, dtype=None, *, bias=True)
+nn.SyncBatchNorm(num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
+    process_group=None, device=None, dtype=None)
 nn.LayerNorm(normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None,
     dtype=None)
 nn.MaxPool2d(kernel_size, stride=None, padding=0, dilation=1, return_indices=False,
@@ -61,6 +63,7 @@ nn.BCEWithLogitsLoss(weight=None, size_average=None, reduce=None, reduction='mea
 nn.CrossEntropyLoss(weight=None, size_average=None, ignore_index=-100, reduce=None,
     reduction='mean', label_smoothing=0.0)
 nn.NLLLoss(weight=None, size_average=None, ignore_index=-100, reduce=None, reduction='mean')
+nn.Module.add_module(self, name, module)
 nn.Module.apply(self, fn)
 nn.Module.cuda(self, device=None)
 nn.Module.load_state_dict(self, state_dict, strict=True, assign=False)
@@ -263,6 +266,7 @@ Tensor.view(self, *shape)
 Tensor.reshape(self, *shape)
 Tensor.permute(self, *dims)
 Tensor.type(self, dtype=None, non_blocking=False)
+Tensor.type_as(self, other)
 Tensor.where(self, condition, other)
 Tensor.masked_fill(self, mask, value)
 Tensor.masked_fill_(self, mask, value)
@@ -345,7 +349,7 @@ def test_every_public_name_stands_in_the_table():
         "nn": {"BCELoss", "Identity", "Module", "Sequential", "Sigmoid", "Tanh", "View"},
         "optim": {"Optimizer"}, "nn.functional": {"expand", "index", "repeat", "view"},
         "": {"AnomalyError", "BoolTensor", "ByteTensor", "DamagedFileError", "DoubleTensor",
-             "FloatTensor", "GradcheckError", "IntTensor", "LongTensor", "Tensor",
+             "FloatTensor", "GradcheckError", "IntTensor", "LongTensor", "Size", "Tensor",
              "arange", "capture", "detect_anomaly", "device", "draw", "enable_grad",
              "from_dlpack", "gradcheck", "is_grad_enabled", "keep_freed_memory", "load",
              "no_grad", "profile", "randint", "save", "set_device", "summary",

@@ -9,7 +9,6 @@ import numpy
 import pytest
 
 import standin
-from conftest import stand_in
 from standin import array, random
 from standin.streams import CUDARuntimeError, counts, no_host_reads
 
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.skipif(not standin.has_compiler(), reason="the stand-in
 
 @pytest.fixture
 def cupy():
-    with stand_in() as module:
+    with standin.in_place_of_cupy() as module:
         yield module
 
 
@@ -33,7 +32,12 @@ MIXED = {
     "numpy.concatenate": lambda x: numpy.concatenate([x, x]),
     "numpy.asarray(x)": lambda x: numpy.asarray(x),
     "numpy.array([x])": lambda x: numpy.array([x, x]),
-    "x[...] = host array": lambda x: x.__setitem__(..., HOST),
+    "x + list": lambda x: x + [1, 2, 3],
+    "list + x": lambda x: [1, 2, 3] + x,
+    "x == list": lambda x: x == [1, 2, 3],
+    "exp of a list": lambda x: sys.modules["cupy"].exp([1.0]),
+    "sum of a list": lambda x: sys.modules["cupy"].sum([1.0]),
+    "concatenate with a list": lambda x: sys.modules["cupy"].concatenate([x, [1.0]]),
     "host array[...] = x": lambda x: HOST.__setitem__(..., x),
     "out=host array": lambda x: sys.modules["cupy"].add(x, x, out=HOST),
     "as_strided": lambda x: numpy.lib.stride_tricks.as_strided(x),
@@ -55,11 +59,52 @@ def test_what_cupy_has_not_is_not_there(wrong, cupy):
         wrong(cupy.ones(3))
 
 
+@pytest.mark.parametrize("value", [[1, 2, 3], (1, 2, 3), HOST, [4.0]], ids=repr)
+def test_sequences_are_not_assigned(value, cupy):
+    x = cupy.zeros(3)
+    for assign in (lambda: x.__setitem__(..., value), lambda: x.__setitem__(slice(0, 3), value),
+                   lambda: x.fill(value)):
+        with pytest.raises(ValueError, match="non-scalar"):
+            assign()
+    x[cupy.arange(len(value))] = value  # but with an index that is an array
+    assert x.tolist()[:len(value)] == list(value)
+
+
+def test_memory_that_a_copy_from_the_host_does_not_fill(cupy):
+    with pytest.raises(RuntimeError, match="non-contiguous"):
+        cupy.zeros((4, 2))[::2].set(numpy.ones((2, 2)))
+    with pytest.raises(TypeError, match="float32 array cannot be set to float64"):
+        cupy.zeros(2).set(numpy.ones(2, "float32"))
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", ">f4", "longdouble"])
+def test_dtypes_that_no_gpu_has(dtype, cupy):
+    with pytest.raises(ValueError, match="Unsupported dtype"):
+        cupy.asarray(numpy.zeros(2, dtype))
+
+
+def test_flags_say_nothing_of_alignment(cupy):
+    flags = cupy.zeros((2, 3)).T.flags
+    assert flags.f_contiguous and flags.forc and not flags.c_contiguous
+    for missing in ("carray", "aligned", "writeable"):
+        assert not hasattr(flags, missing)
+
+
+def test_random_numbers_of_any_dtype_are_drawn_in_silence(cupy):
+    """As CuPy does: minigan has to look at the dtype before."""
+    drawn = cupy.random.default_rng(0).random(3, dtype="int64")
+    assert drawn.dtype == "int64" and drawn.tolist() == [0, 0, 0]
+    with pytest.raises(TypeError, match="standard_normal"):
+        cupy.random.default_rng(0).standard_normal(3, dtype="int64")
+
+
 READS = {
     "item": lambda x: x[0].item(), "float": lambda x: float(x[0]), "int": lambda x: int(x[0]),
     "bool": lambda x: bool(x[0] > 0), "if": lambda x: 1 if x[0] else 2, "repr": repr, "str": str,
     "format": lambda x: f"{x[0]:.1f}", "get": lambda x: x.get(), "tolist": lambda x: x.tolist(),
     "asnumpy": lambda x: sys.modules["cupy"].asnumpy(x), "mask": lambda x: x[x > 0],
+    "writing with a mask": lambda x: x.__setitem__(x > 0, 1.0),
+    "adding with a mask": lambda x: sys.modules["cupy"].add.at(x, x > 0, 1.0),
     "nonzero": lambda x: x.nonzero(), "in": lambda x: 1 in x,
     "synchronize": lambda x: sys.modules["cupy"].cuda.Device().synchronize(),
 }
@@ -139,8 +184,9 @@ def test_memory_is_nan_before_anybody_writes_to_it(cupy):
 
 
 def test_indices_out_of_range_wrap(cupy):
-    x = cupy.arange(3)
-    assert x[cupy.asarray([3, -1, 4])].tolist() == [0, 2, 1]
+    x, i = cupy.arange(3), cupy.asarray([3, -1, 4])
+    assert x[i].tolist() == cupy.take(x, i).tolist() == [0, 2, 1]
+    assert cupy.take_along_axis(x, i, 0).tolist() == [0, 2, 1]
 
 
 def test_layouts_are_those_of_cupy(cupy):

@@ -42,10 +42,29 @@ def test_gradient_of_a_0d_leaf_can_be_changed():
     assert x.grad.item() == 0
 
 
-def test_a_tensor_needs_an_array():
-    for bad in ([1.0], 1.0, None, "a"):
-        with pytest.raises(TypeError, match="Tensor: expected an array"):
+def test_a_tensor_needs_numbers():
+    for bad in (None, "a", [None]):
+        with pytest.raises((TypeError, ValueError), match="FloatTensor"):
             minigan.Tensor(bad)
+
+
+def test_a_tensor_of_sizes_of_numbers_and_of_a_shape():
+    numbers = numpy.arange(6).reshape(2, 3)
+    for made in (minigan.Tensor(2, 3), minigan.Tensor(numbers), minigan.Tensor(numbers.tolist()),
+                 minigan.Tensor(minigan.ones(2, 3).size()), minigan.zeros(1).new(2, 3)):
+        assert (made.shape, made.dtype, made.is_leaf) == ((2, 3), "float32", True)
+    assert minigan.Tensor([1, 2]).tolist() == [1, 2] and minigan.Tensor().shape == (0,)
+    assert minigan.Tensor((2, 3)).tolist() == [2, 3]  # numbers, where a Size is a shape
+    assert minigan.LongTensor(minigan.ones(2, 3).shape).dtype == "int64"
+
+
+def test_shapes_are_sizes():
+    size = minigan.ones(2, 3).shape
+    assert type(size) is type(minigan.ones(1).size()) is minigan.Size
+    assert str(size) == f"{size[:]}" == "torch.Size([2, 3])" and size.numel() == 6
+    assert type(size[0]) is int and type(size[1:]) is minigan.Size and size == (2, 3)
+    assert repr(size + (1,)) == "torch.Size([2, 3, 1])" and type((1,) + size) is minigan.Size
+    assert hash(size) == hash((2, 3)) and minigan.zeros(size).shape == size
 
 
 # Views and copies

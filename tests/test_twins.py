@@ -18,7 +18,8 @@ from minigan import Tensor, kernels, optim
 from minigan import functional as F
 from minigan.autograd import twins
 from minigan.device import to_device
-from minigan.kernels import launch
+from minigan.kernels import launch, linear, normalization
+from minigan.tensor import from_array
 
 DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 2e-6, "float64": 1e-14}  # of the largest number, in a result of size 1
@@ -48,12 +49,12 @@ def tensor_of(array, dtype, device, requires_grad=True):
     if not isinstance(array, numpy.ndarray):
         return array  # None
     if array.dtype.kind != "f":
-        return Tensor(to_device(array, device))
-    x = Tensor(to_device(array.astype(dtype), device))  # keeps the order of axes
+        return from_array(to_device(array, device))
+    x = from_array(to_device(array.astype(dtype), device))  # keeps the order of axes
     if not array.flags.c_contiguous and not array.flags.f_contiguous:
         # `astype` has closed the gaps: open them again, by a larger array
         wide = to_device(numpy.repeat(array, 2, axis=-1).astype(dtype), device)
-        x = Tensor(wide[..., ::2])
+        x = from_array(wide[..., ::2])
     return x.requires_grad_(requires_grad)
 
 
@@ -136,7 +137,7 @@ def test_a_gradient_may_be_a_scalar(device):
     (y + y * 3).backward()
     assert x.grad.item() == 4
     x = tensor_of(random(4, 3), "float32", device)
-    classes = Tensor(to_device(numpy.array([0, 1, 2, 0]), device))
+    classes = from_array(to_device(numpy.array([0, 1, 2, 0]), device))
     for loss in (lambda: F.mse_loss(x, x.detach() * 2), lambda: F.cross_entropy(x, classes)):
         x.grad = None
         loss().backward()
@@ -190,7 +191,7 @@ def test_batch_norm(device, shape, training, affine, running):
     def function(x, w, b):
         stats = [None, None]
         if running:
-            stats = [Tensor(to_device(s.astype(x.dtype), x.device))
+            stats = [from_array(to_device(s.astype(x.dtype), x.device))
                      for s in (random(C, seed=4), random(C, seed=5) ** 2 + 0.1)]
             statistics.append([to_device(s.array, "cpu") for s in stats])
         return F.batch_norm(x, *stats, w, b, training, 0.3, 1e-5)
@@ -202,15 +203,42 @@ def test_batch_norm(device, shape, training, affine, running):
         agree(device, function, way(x), w, b, g=g, tolerance=40)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("part, shape", [(7, (3, 2, 6, 5)), (1, (5, 3)), (64, (65, 2)),
+                                         (2, (2, 1, 700))])
+def test_batch_norm_by_several_blocks_a_channel(device, monkeypatch, part, shape, training):
+    monkeypatch.setattr(normalization, "PART", part)
+    C, statistics = shape[1], []
+
+    def function(x, w, b):
+        mean, var = (from_array(to_device(numpy.full(C, v, x.dtype), x.device)) for v in (4, 2))
+        y = F.batch_norm(x, mean, var, w, b, training, 0.3, 1e-5)
+        statistics.append([to_device(s.array, "cpu") for s in (mean, var)])
+        return y
+
+    x, g = 2 * random(*shape) + 5, random(*shape, seed=1)
+    agree(device, function, x, random(C, seed=2), random(C, seed=3), g=g, tolerance=40)
+    for dtype, expected, found in zip(DTYPES, statistics[::2], statistics[1::2]):
+        numpy.testing.assert_allclose(found, expected, rtol=10 * TOLERANCE[dtype])
+
+
+def test_a_large_mean_of_several_blocks_keeps_its_digits(device, monkeypatch):
+    x = 1e4 + random(64, 1)
+    x[32:] += 3  # parts have means of their own
+    for part in (64, 5):
+        monkeypatch.setattr(normalization, "PART", part)
+        agree(device, lambda x: F.batch_norm(x, None, None, None, None, True), x, tolerance=4000)
+
+
 def test_the_running_statistics_move(device):
     x = 2 * random(5, 3, 4, 4) + 1
     for dtype in DTYPES:
         found = []
         for place in ("cpu", device):
-            mean, var = (Tensor(to_device(numpy.full(3, v, dtype), place)) for v in (0, 1))
+            mean, var = (from_array(to_device(numpy.full(3, v, dtype), place)) for v in (0, 1))
             versions = mean.version[0], var.version[0]
             with contextlib.nullcontext() if found else kernels.disabled():
-                F.batch_norm(Tensor(to_device(x.astype(dtype), place)), mean, var, None, None, True,
+                F.batch_norm(from_array(to_device(x.astype(dtype), place)), mean, var, None, None, True,
                              0.25)
             assert (mean.version[0], var.version[0]) == (versions[0] + 1, versions[1] + 1)
             found.append([to_device(s.array, "cpu") for s in (mean, var)])
@@ -300,7 +328,7 @@ def test_joining(device, join, dim):
     for x, y in itertools.product(layouts((3, 5, 7)), repeat=2):
         shape = (numpy.concatenate if join is F.cat else numpy.stack)([x, y, x], axis=dim).shape
         agree(device, lambda x, y: join([x, y, x], dim), x, y, g=random(*shape, seed=1))
-    integers = [Tensor(to_device(numpy.arange(n), device)) for n in (3, 3)]
+    integers = [from_array(to_device(numpy.arange(n), device)) for n in (3, 3)]
     joined = join(integers)
     assert joined.dtype == "int64" and to_device(joined.array, "cpu").ravel().tolist() == [0, 1, 2] * 2
     with pytest.raises(ValueError, match=f"{join.__name__}: .*must (match|agree|have the same)"):
@@ -316,6 +344,15 @@ def test_a_bias_gradient_of_many_rows_is_exact(device):
     F.linear(x, w, b).backward(g)
     expected = rows * float(numpy.float32(0.1))
     assert to_device(b.grad.array, "cpu") == pytest.approx(expected, rel=1e-6)
+
+
+def test_columns_are_added_up_by_several_threads(device, monkeypatch):
+    for rows in (1, 5, 100):
+        monkeypatch.setattr(linear, "ROWS", rows)
+        x, g = random(33, 300), random(33, 300, seed=1)
+        for w, b in ((random(300), None), (None, random(300)), (random(300), random(300))):
+            agree(device, lambda x, w, b: F.layer_norm(x, (300,), w, b), x, w, b, g=g, tolerance=40)
+        agree(device, F.linear, random(33, 4), random(3, 4), random(3), tolerance=40)
 
 
 def test_gradients_of_weights_go_to_the_optimisers_memory(device):
@@ -341,7 +378,7 @@ def test_embedding(device, n, V, D, padding):
 
 
 def test_an_index_out_of_range(device):
-    index = Tensor(to_device(numpy.array([0, -1, 3, 1]), device))
+    index = from_array(to_device(numpy.array([0, -1, 3, 1]), device))
     w = tensor_of(random(3, 2), "float32", device)
     if device == "cpu":
         with pytest.raises(ValueError, match="indices must lie in 0..2"):
@@ -372,10 +409,10 @@ def test_binary_cross_entropy_at_its_ends(device):
     p = numpy.array([0, 1, 0, 1, 0.5, 1e-30])
     t = numpy.array([0, 1, 1, 0, 0.5, 1])
     agree(device, lambda p: F.binary_cross_entropy(
-        p, Tensor(to_device(t.astype(p.dtype), p.device)), reduction="sum"), p)
+        p, from_array(to_device(t.astype(p.dtype), p.device)), reduction="sum"), p)
     logits = numpy.array([1e4, -1e4, 80, -80, 0, 1e-30])
     agree(device, lambda x: F.binary_cross_entropy_with_logits(
-        x, Tensor(to_device(t.astype(x.dtype), x.device))), logits)
+        x, from_array(to_device(t.astype(x.dtype), x.device))), logits)
 
 
 def test_what_is_no_probability_is_explained_on_the_cpu(device):
@@ -418,7 +455,7 @@ def test_cross_entropy_of_extremes(device):
 def test_classes_out_of_range(device):
     for wrong in (3, -1):
         x = tensor_of(random(2, 3), "float32", device)
-        t = Tensor(to_device(numpy.array([0, wrong]), device))
+        t = from_array(to_device(numpy.array([0, wrong]), device))
         if device == "cpu":
             with pytest.raises(ValueError, match="target indices must lie in 0..2"):
                 F.cross_entropy(x, t)
@@ -447,12 +484,12 @@ def test_results_do_not_depend_on_where_arrays_lie(device, dtype):
     for place in (61, 64, 200, 3):
         p, m = memory[place:place + n], memory[place + n:place + 2 * n]
         p[...] = a
-        q = Tensor(p).requires_grad_()
-        q.grad = Tensor(b)
+        q = from_array(p).requires_grad_()
+        q.grad = from_array(b)
         optimiser = optim.SGD([q], 0.1, momentum=0.9, dampening=0.3, weight_decay=0.1)
         optimiser.step()
         m[...] = optimiser.state[q]["momentum_buffer"].array
-        optimiser.state[q]["momentum_buffer"] = Tensor(m)
+        optimiser.state[q]["momentum_buffer"] = from_array(m)
         optimiser.step()
         found.add(p.tobytes())
     assert len(found) == 1
@@ -525,17 +562,17 @@ def test_arrays_that_were_replaced_are_stepped(device):
 # What twins cover
 
 def covered_calls():
-    x, t = Tensor(random(4, 5)), Tensor(numpy.array([0, 1, 2, 3]))
-    p = Tensor(numpy.full((4, 5), 0.5))
-    image, w, b = Tensor(random(2, 5, 3, 3)), Tensor(random(5)), Tensor(random(5))
+    x, t = from_array(random(4, 5)), from_array(numpy.array([0, 1, 2, 3]))
+    p = from_array(numpy.full((4, 5), 0.5))
+    image, w, b = from_array(random(2, 5, 3, 3)), from_array(random(5)), from_array(random(5))
     for function in (F.sigmoid, F.tanh, F.relu, F.leaky_relu, F.gelu, F.softplus, F.dropout):
         yield function, (x,), {}
     yield F.softmax, (x, 1), {}
     yield F.log_softmax, (x, -1), {}
     yield F.batch_norm, (image, None, None, w, b), {"training": True}
     yield F.layer_norm, (x, 5, w, b), {}
-    yield F.linear, (x, Tensor(random(3, 5)), Tensor(random(3))), {}
-    yield F.embedding, (t, Tensor(random(4, 5))), {}
+    yield F.linear, (x, from_array(random(3, 5)), from_array(random(3))), {}
+    yield F.embedding, (t, from_array(random(4, 5))), {}
     yield F.sum, (x,), {}
     yield F.mean, (x,), {"keepdim": True}
     for function in (F.mse_loss, F.binary_cross_entropy, F.binary_cross_entropy_with_logits):
@@ -561,7 +598,7 @@ def test_what_is_covered(function, args, options):
     with kernels.disabled():
         assert twin(*args, **options) is NotImplemented
     for change in (lambda a: a.astype("float16"), lambda a: a[:0]):
-        others = [Tensor(change(a.array)) if isinstance(a, Tensor) and a.dtype.kind == "f" else a
+        others = [from_array(change(a.array)) if isinstance(a, Tensor) and a.dtype.kind == "f" else a
                   for a in args]
         assert twin(*others, **options) is NotImplemented
     others = pickle.loads(pickle.dumps(args))  # whose dtypes are other objects

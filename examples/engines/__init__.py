@@ -7,6 +7,7 @@ its own.
     workloads.py     what is measured: the examples' networks and batches as Tasks
     layers.py        a network as plain data, and built again
     worker.py        an engine in its own process
+    dry_run.py       what a step launches on a GPU, counted without one
     machine.py       cores, memory and names of the machine; blas.py: the library behind NumPy
 
 Each in_*.py has make_run(task, **options), which returns a function run(steps): it takes that many

@@ -6,7 +6,7 @@ import numpy
 
 from minigan.checks import describe
 from minigan.device import device_module, to_device
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 
 def fixed_inputs(inputs, device):
@@ -14,7 +14,7 @@ def fixed_inputs(inputs, device):
     for i, x in enumerate(inputs):
         if not isinstance(x, Tensor):
             raise TypeError(f"capture: argument {i} of a step must be a Tensor, got {describe(x)}")
-    return [Tensor(device_module(device).empty(x.shape, x.dtype)) for x in inputs]
+    return [from_array(device_module(device).empty(x.shape, x.dtype)) for x in inputs]
 
 
 def check_inputs(inputs, fixed):
@@ -52,7 +52,7 @@ def own_memory(outputs, inputs):
     overwrites."""
     def separate(x):
         if any(numpy.may_share_memory(x.array, fixed.array) for fixed in inputs):
-            return Tensor(x.array.copy())
+            return from_array(x.array.copy())
         return x
 
     return map_outputs(separate, outputs)

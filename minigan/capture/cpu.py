@@ -9,7 +9,7 @@ from minigan.capture.arguments import (
     check_inputs, fill, fixed_inputs, has_arrays, map_outputs, own_memory, tensors_in,
     without_history)
 from minigan.capture.host import BUFFER, HostWork
-from minigan.capture.listing import argument_names, lines_of, network_names, page
+from minigan.capture.listing import Page, argument_names, lines_of, network_names
 from minigan.capture.plan import Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
@@ -21,7 +21,7 @@ from minigan.kernels import threads
 from minigan.kernels.launch import switch
 from minigan.messages import report
 from minigan.nn.module import attribute_changes
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 
 MOST_RECORDINGS = 4  # of a step that does one thing or another, such as adding gradients up
 MOST_FAILURES = 8    # recordings that could not be used
@@ -168,7 +168,7 @@ class CpuStep:
     def record(self, inputs):
         tape = Tape(network_names(self.step))
         before = state_of_python(self.step)
-        arguments = [Tensor(array) for array in self.arrays]
+        arguments = [from_array(array) for array in self.arrays]
         references = [weakref.ref(x) for x in arguments]
         try:
             with tape:
@@ -203,7 +203,7 @@ class CpuStep:
         self.failures += 1  # until the recording is used
         if self.failures > MOST_FAILURES:
             self.give_up("it does something else in every call" if tape.keeps is None else
-                         f"it keeps a tensor of shape {tape.keeps} that it makes; return it "
+                         f"it keeps a tensor of shape {tuple(tape.keeps)} that it makes; return it "
                          f"instead")
         return outputs
 
@@ -254,7 +254,7 @@ class CpuStep:
         plan = recording.plan
         lines = lines_of(plan, self.inputs, argument_names(self.step, len(self.inputs)),
                          network_names(self.step), plan.seconds())
-        return page(f"{name}, recorded on the CPU: {len(lines)} calls, "
+        return Page(f"{name}, recorded on the CPU: {len(lines)} calls, "
                     f"{-(-plan.arena.nbytes // 1024)} KiB of arena",
                     lines)
 
@@ -295,7 +295,7 @@ def difference(recording, after, state, host_work, outputs):
         if found is not None and found is not BUFFER:
             found = digest(found.array) if leaf in gradients else expected
         if found != expected:
-            return f"the gradient of a tensor of shape {leaf.shape}"
+            return f"the gradient of a tensor of shape {leaf.array.shape}"
     if (tape.changes_of(host_work), host_work.gradient_versions, host_work.optimisers) != (
             tape.changes_of(tape), tape.gradient_versions, tape.optimisers):
         return "how often it changes a tensor"

@@ -11,7 +11,7 @@ import sys
 import numpy
 
 from minigan.kernels import launch
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 
 class Watch:
@@ -105,7 +105,7 @@ def slot_offsets():
         return {}
     offsets = {}
     for name in ("array", "version", "_grad", "grad_buffer", "_requires_grad"):
-        tensor, marker = Tensor(numpy.zeros(1)), object()
+        tensor, marker = from_array(numpy.zeros(1)), object()
         setattr(tensor, name, marker)
         found = [offset for offset in range(object.__basicsize__, Tensor.__basicsize__, 8)
                  if ctypes.c_size_t.from_address(id(tensor) + offset).value == id(marker)]

@@ -18,4 +18,4 @@ from minigan.data.loader import DataLoader, Dataset, TensorDataset, collate, one
 from minigan.data.mnist import MnistDataset
 from minigan.data.pack import pack_images, read_image
 from minigan.data.random import (
-    generate_random_image, generate_random_one_hot, generate_random_seed)
+    SampleAhead, generate_random_image, generate_random_one_hot, generate_random_seed)

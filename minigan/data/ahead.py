@@ -6,7 +6,7 @@ import sys
 import threading
 from numbers import Integral
 
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 from minigan.device import to_device
 from minigan.checks import describe
 
@@ -97,7 +97,7 @@ def _prepare(iterable, ready, room, stopped):
 
 def _to_default_device(item):
     if isinstance(item, Tensor):
-        return Tensor(to_device(item.array, None))
+        return from_array(to_device(item.array, None))
     if isinstance(item, (tuple, list)):
         return tuple(map(_to_default_device, item))
     return item

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 from minigan.data.faces import open_faces
 from minigan.data.loader import Dataset
 from minigan.data.sandbox import read_in_sandbox
@@ -64,7 +64,7 @@ class ImageDataset(Dataset):
         return len(self.names)
 
     def __getitem__(self, index):
-        return Tensor(self._to_device(self.raw(index).transpose(2, 0, 1)))
+        return from_array(self._to_device(self.raw(index).transpose(2, 0, 1)))
 
     def batch(self, indices):
         """Many items at once, of an int64 array (N,) or a slice: float32 Tensor (N,3,size,size)."""
@@ -73,7 +73,7 @@ class ImageDataset(Dataset):
         pixels = numpy.empty((len(indices), self.size, self.size, 3), numpy.uint8)
         for row, index in enumerate(indices):
             pixels[row] = self.raw(index)
-        return Tensor(self._to_device(pixels.transpose(0, 3, 1, 2)))
+        return from_array(self._to_device(pixels.transpose(0, 3, 1, 2)))
 
     def raw(self, index):
         """The middle of an image as it is in the file: a NumPy array uint8 (size,size,3)."""

@@ -3,7 +3,7 @@
 import numpy
 
 from minigan import distributed
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 from minigan.device import generator, array_module, to_device
 from minigan.checks import check_options, check_int, describe, explain_errors, short_repr
 
@@ -48,7 +48,7 @@ class TensorDataset(Dataset):
         return tuple(x[index] for x in self.tensors)
 
     def batch(self, indices):
-        return tuple(Tensor(to_device(x[indices].array, None)) for x in self.tensors)
+        return tuple(from_array(to_device(x[indices].array, None)) for x in self.tensors)
 
 
 class DataLoader:
@@ -103,7 +103,11 @@ class DataLoader:
 
     def __len__(self):
         """The number of batches in an epoch."""
-        full, rest = divmod(len(self.dataset), self.items_per_step)
+        return self.batches_for(distributed.size())
+
+    def batches_for(self, processes):
+        """The number of batches in an epoch with so many processes."""
+        full, rest = divmod(len(self.dataset), self.batch_size * processes)
         return full + bool(rest and not self.drop_last)
 
     def __iter__(self):
@@ -198,8 +202,9 @@ def collate(items):
         numbers = numpy.array(items)
         if numbers.dtype.kind not in "biuf":
             raise TypeError(f"collate: expected numbers, got {_kinds(items)}")
-        return Tensor(to_device(numbers.astype("float32") if numbers.dtype.kind == "f" else numbers,
-                            None))
+        if numbers.dtype.kind == "f":
+            numbers = numbers.astype("float32")
+        return from_array(to_device(numbers, None))
     arrays = [item.array if isinstance(item, Tensor) else item for item in items]
     if not all(hasattr(array, "shape") for array in arrays):
         raise TypeError(f"collate: expected Tensors, arrays, numbers or tuples of them, "
@@ -210,7 +215,7 @@ def collate(items):
     stacked = array_module(arrays[0]).stack(arrays)
     if stacked.dtype.kind not in "biuf":
         raise TypeError(f"collate: expected numbers, got {describe(stacked)}")
-    return Tensor(to_device(stacked, None))
+    return from_array(to_device(stacked, None))
 
 
 def _kinds(items):
@@ -232,4 +237,4 @@ def one_hot(labels, num_classes=10):
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
         raise ValueError(f"one_hot: labels must be 0 to {num_classes - 1}, got {wrong.flat[0]}")
-    return Tensor(to_device(numpy.eye(num_classes, dtype="float32")[labels], None))
+    return from_array(to_device(numpy.eye(num_classes, dtype="float32")[labels], None))

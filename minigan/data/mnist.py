@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy
 
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 from minigan.files import cache_folder
 from minigan.data.digits import load_digits
 from minigan.data.download import download_mnist
@@ -36,7 +36,8 @@ class MnistDataset(Dataset):
 
     gives label, an int; image, a float32 Tensor (784,) from 0 to 1; target, a float32 Tensor (10,)
     with a one at the label's index. The Tensors are on the default device. The attributes `images`,
-    uint8 (n, 28, 28), and `labels`, uint8 (n,), hold the set as NumPy arrays, read-only.
+    uint8 (n, 28, 28), and `labels`, uint8 (n,), hold the set as NumPy arrays, read-only. A GPU gets
+    the whole set once, and makes batches there.
 
     Raises FileNotFoundError for missing files, DamagedFileError for damaged or unsuitable ones,
     and ConnectionError if MNIST cannot be downloaded.
@@ -47,7 +48,8 @@ class MnistDataset(Dataset):
         for array in (self.images, self.labels):
             array.flags.writeable = False  # some of them are converted ahead
         self._rows = self.images.reshape(-1, PIXELS)
-        self._block = None  # (index of the first item, arrays)
+        self._block = None   # (index of the first item, arrays)
+        self._on_gpu = None  # labels, images and targets of all items, once a batch was made there
 
     def __len__(self):
         return len(self.labels)
@@ -55,7 +57,8 @@ class MnistDataset(Dataset):
     def __getitem__(self, index):
         label = self.labels.item(index)
         image = numpy.divide(self._rows[index], 255, dtype="float32")
-        return label, Tensor(to_device(image, None)), Tensor(to_device(TARGETS[label].copy(), None))
+        target = TARGETS[label].copy()
+        return label, from_array(to_device(image, None)), from_array(to_device(target, None))
 
     def batch(self, indices):
         """Many items at once: int64 Tensor (N,), float32 Tensors (N, 784) and (N, 10)."""
@@ -63,9 +66,9 @@ class MnistDataset(Dataset):
             start, end, step = indices.indices(len(self))
             first = start - start % BLOCK
             if step == 1 and start <= end <= first + BLOCK:
-                return tuple([Tensor(array[start - first:end - first].copy())
+                return tuple([from_array(array[start - first:end - first].copy())
                               for array in self._block_from(first)])
-        return tuple(map(Tensor, self._arrays(indices)))
+        return tuple(map(from_array, self._arrays(indices)))
 
     def _block_from(self, first):
         """The arrays of BLOCK items, converted at once: one by one takes as long as a small step."""
@@ -74,12 +77,21 @@ class MnistDataset(Dataset):
         return self._block[1]
 
     def _arrays(self, indices):
+        """int64 (N,), float32 (N,784) and (N,10), on the default device."""
         xp = device_module(None)
-        labels = xp.asarray(self.labels[indices].astype("int64"))
-        # Copied as bytes and converted there: a quarter of the traffic to a GPU.
-        images = xp.divide(xp.asarray(self._rows[indices]), 255, dtype="float32")
-        targets = xp.asarray(TARGETS[self.labels[indices]])
-        return labels, images, targets
+        if not isinstance(indices, slice):
+            indices = numpy.arange(len(self))[indices]  # IndexError for those that are out of range
+        if default_device() == "cpu":
+            labels = self.labels[indices]
+            images, labels, targets = self._rows[indices], labels.astype("int64"), TARGETS[labels]
+        else:
+            if self._on_gpu is None:
+                self._on_gpu = [xp.asarray(array) for array in (
+                    self._rows, self.labels.astype("int64"), TARGETS[self.labels])]
+            indices = indices if isinstance(indices, slice) else xp.asarray(indices)
+            images, labels, targets = (array[indices] for array in self._on_gpu)
+            labels, targets = labels.copy(), targets.copy()  # a slice is a view
+        return labels, xp.divide(images, 255, dtype="float32"), targets
 
     def plot_image(self, index):
         """Show an image with its label as the title, in matplotlib's current axes."""

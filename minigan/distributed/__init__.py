@@ -20,5 +20,5 @@ A training.Run does all of this by itself.
 
 from minigan.distributed.gradients import average_gradients, broadcast
 from minigan.distributed.processes import (
-    abort_together, barrier, gather, init, on_every, rank, report_once, size)
+    abort_together, barrier, gather, init, largest, on_every, own_seed, rank, report_once, size)
 from minigan.distributed.reduction import all_reduce

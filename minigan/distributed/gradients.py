@@ -5,12 +5,12 @@ import weakref
 import numpy
 
 from minigan.checks import describe
-from minigan.device import array_module, is_on_gpu
+from minigan.device import array_module
 from minigan.distributed.processes import processes
 from minigan.distributed.reduction import Flat, communicates
 from minigan.hooks import hooks
 from minigan.kernels.launch import address, run
-from minigan.tensor import Tensor
+from minigan.tensor import from_array
 
 ALIGNMENT = 64  # numbers: where each gradient starts, as in optim/optimizer.py
 
@@ -23,7 +23,7 @@ def broadcast(module):
     if processes.size == 1:
         return
     for tensor in module.state_dict().values():
-        values = tensor.numpy() if is_on_gpu(tensor.array) else numpy.ascontiguousarray(tensor.array)
+        values = numpy.ascontiguousarray(tensor.detach().cpu().array)
         processes.world.Bcast(values)
         tensor.array[...] = array_module(tensor.array).asarray(values)
         tensor.changed()
@@ -80,6 +80,7 @@ class Part:
         self.places = [self.flat.array[start:start + p.array.size].reshape(p.array.shape)
                        for p, start in zip(params, starts)]
         self.counts = self.flat.array[starts[-1]:]
+        self.known = {}  # arrays for them
         for p, place in zip(params, self.places):
             self.adopt(p, place)
 
@@ -87,7 +88,7 @@ class Part:
         """Let backward passes write the parameter's gradient into its place."""
         own = place[...]  # a view of its own: references to it are counted
         if p.grad_buffer is None:
-            p.grad_buffer = Tensor(own)
+            p.grad_buffer = from_array(own)
         else:
             own[...] = p.grad_buffer.array
             p.grad_buffer.array = own
@@ -114,11 +115,17 @@ class Part:
             elif address(g) != address(place):
                 place[...] = g
                 elsewhere.append((place, g))
-        self.counts[...] = array_module(self.counts).asarray(
-            [g is not None for g in gradients], self.counts.dtype)
+        self.counts[...] = self.ones_of(tuple([g is not None for g in gradients]))
         self.flat.average()
         for place, g in elsewhere:
             g[...] = place
+
+    def ones_of(self, found):
+        """An array of ones and zeros. It is kept: a step that is captured on a GPU cannot copy it
+        there."""
+        if found not in self.known:
+            self.known[found] = array_module(self.counts).asarray(found, self.counts.dtype)
+        return self.known[found]
 
     def take_over(self, p, place, i):
         """The gradient of a parameter that got none here, if it got one in another process."""
@@ -128,4 +135,4 @@ class Part:
             hooks.capture.refuse("a parameter has no gradient here, and may have one in another "
                                  "process")
         if self.counts[i] > 0:
-            p._grad = Tensor(place.copy())
+            p._grad = from_array(place.copy())

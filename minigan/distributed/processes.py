@@ -5,10 +5,13 @@ import sys
 import time
 import traceback
 
+import numpy
+
 from minigan.messages import report
 
 # What launchers tell each process: MPICH's mpiexec, Open MPI's, and srun with PMIx.
 LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")
+TESTS, NAP = 200, 5e-5  # how often, then how many seconds apart, `wait` looks
 PATIENCE = 3.0  # seconds that a process which fails waits for the others to fail too
 
 
@@ -32,8 +35,8 @@ def init():
     """Join the other processes that mpiexec started; does nothing for one that is alone, and
     nothing the second time.
 
-    From then on an exception that nobody catches ends all processes, and those of one machine
-    divide its cores among them, unless mpiexec has.
+    From then on an exception that nobody catches ends all processes. Those of one machine divide
+    its cores and GPUs among them, unless mpiexec has.
 
     RuntimeError if there are several processes, and mpi4py is not installed or belongs to another
     MPI than mpiexec.
@@ -59,6 +62,7 @@ def init():
     processes.local = local
     processes.across = world.Split(local.rank)
     divide_cores(local)
+    divide_gpus(local)
     sys.excepthook = end_by_exception
 
 
@@ -75,6 +79,14 @@ def divide_cores(local):
     set_threads(len(own))
 
 
+def divide_gpus(local):
+    """Let each process of a machine see a GPU of its own, unless the launcher has seen to it."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if local.size > 1 and len(set(local.allgather(visible))) == 1:
+        names = list(map(str, range(local.size))) if visible is None else visible.split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names[local.rank:local.rank + 1])
+
+
 def rank():
     """The number of this process, from 0."""
     return processes.rank
@@ -88,13 +100,40 @@ def size():
 def barrier():
     """Wait until all processes are here."""
     if processes.size > 1:
-        processes.world.Barrier()
+        wait(processes.world.Ibarrier())
+
+
+def wait(request):
+    """Wait for a communication that has begun. MPI itself would keep the core busy meanwhile, which
+    the others may need to get there."""
+    for _ in range(TESTS):
+        if request.Test():
+            return
+    while not request.Test():
+        time.sleep(NAP)
 
 
 def gather(value):
     """What each process gives, a list in the order of their ranks, in all of them. Any picklable
     value."""
+    barrier()
     return [value] if processes.size == 1 else processes.world.allgather(value)
+
+
+def largest(*values):
+    """For each of these integers, the largest that any process gives."""
+    if processes.size == 1:
+        return values
+    numbers = numpy.array(values, "int64")
+    wait(processes.world.Iallreduce(processes.mpi.IN_PLACE, numbers, processes.mpi.MAX))
+    return numbers.tolist()
+
+
+def own_seed(seed):
+    """A seed for this process alone: process 0 takes the seed as it is."""
+    if processes.rank == 0:
+        return seed
+    return int(numpy.random.SeedSequence((seed, processes.rank)).generate_state(1)[0])
 
 
 def on_every(text):

@@ -5,7 +5,7 @@ import functools
 import numpy
 
 from minigan.device import array_module, is_on_gpu
-from minigan.distributed.processes import processes
+from minigan.distributed.processes import processes, wait
 from minigan.hooks import hooks
 from minigan.kernels.launch import run
 
@@ -30,7 +30,7 @@ def sum_over_processes(array):
     if is_on_gpu(array):
         sum_on_gpus(array)
     else:
-        processes.world.Allreduce(processes.mpi.IN_PLACE, array)
+        wait(processes.world.Iallreduce(processes.mpi.IN_PLACE, array))
 
 
 class Flat:
@@ -70,7 +70,7 @@ class Flat:
         for part in self.parts[1:]:
             self.mean += part
         if processes.across.size > 1:
-            processes.across.Allreduce(processes.mpi.IN_PLACE, self.mean)
+            wait(processes.across.Iallreduce(processes.mpi.IN_PLACE, self.mean))
         self.mean /= processes.size
         for part in self.parts:
             part[...] = self.mean
@@ -79,7 +79,7 @@ class Flat:
     def meet(self):
         """Wait for the processes of this machine; each then sees what the others have written."""
         self.window.Sync()
-        processes.local.Barrier()
+        wait(processes.local.Ibarrier())
         self.window.Sync()
 
 

@@ -58,7 +58,7 @@ def explain(name, operation):
     yield from marked_source(operation, output.node.backward)
 
     yield heading("Example" + (f": {case.configuration}" if case.configuration else ""))
-    shapes = ", ".join(f"{argument} {x.shape}" for argument, x in zip(names, inputs))
+    shapes = ", ".join(f"{argument} {tuple(x.shape)}" for argument, x in zip(names, inputs))
     yield f"{shapes} -> {output.shape}"
     for argument, x in zip(names, inputs):
         title = argument if x.requires_grad else f"{argument}, which has no gradient"

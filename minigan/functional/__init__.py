@@ -6,7 +6,7 @@ from minigan.functional.arithmetic import (
     abs, add, argmax, argmin, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, bmm, clamp, div, eq,
     exp, ge, gt, le, log, lt, matmul, max, maximum, mean, min, minimum, mm, mul, ne, neg, pow, sqrt,
     sub, sum)
-from minigan.functional.conversion import to, type
+from minigan.functional.conversion import to, type, type_as
 from minigan.functional.convolution import conv2d, conv_transpose2d
 from minigan.functional.dropout import dropout, dropout2d
 from minigan.functional.inplace import (

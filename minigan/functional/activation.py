@@ -4,7 +4,7 @@ import math
 import warnings
 
 from minigan.autograd import node, operation, sum_in_float64
-from minigan.checks import check_axis, check_floating, check_prelu, describe
+from minigan.checks import check_axis, check_prelu, describe
 from minigan.device import array_module
 from minigan.functional.arithmetic import floating
 from minigan.functional.special import normal_cdf

@@ -15,7 +15,7 @@ import numpy
 from minigan.autograd import sum_in_float64, node, operation
 from minigan.checks import check_axes, check_axis, check_bounds
 from minigan.device import array_module
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 
 @operation
@@ -223,7 +223,7 @@ def extreme_along(name, input, axis, keepdim):
         gx = xp.where(positions == where, g.reshape(where.shape), 0)
         return (gx.reshape(x.shape),)
 
-    return Extreme(node(values, (input,), backward, name), Tensor(where.reshape(shape)))
+    return Extreme(node(values, (input,), backward, name), from_array(where.reshape(shape)))
 
 
 def extreme_of_all(name, input, axes, keepdim):
@@ -270,7 +270,7 @@ def argmin(input: Tensor, dim=None, keepdim=False):
     """Where the smallest value stands; as `argmax`."""
     if dim is None:
         shape = (1,) * input.array.ndim if keepdim else ()
-        return Tensor(array_module(input.array).asarray(input.array.argmin()).reshape(shape))
+        return from_array(array_module(input.array).asarray(input.array.argmin()).reshape(shape))
     axis = check_axis("argmin", dim, input.array.ndim)
     return extreme_along("min", input.detach(), axis, keepdim).indices
 
@@ -280,7 +280,7 @@ def argmax(input: Tensor, dim=None, keepdim=False):
     """Where the largest value stands: in the flattened tensor, or along one dimension."""
     if dim is None:
         shape = (1,) * input.array.ndim if keepdim else ()
-        return Tensor(array_module(input.array).asarray(input.array.argmax()).reshape(shape))
+        return from_array(array_module(input.array).asarray(input.array.argmax()).reshape(shape))
     axis = check_axis("argmax", dim, input.array.ndim)
     return extreme_along("max", input.detach(), axis, keepdim).indices
 
@@ -327,7 +327,7 @@ def matmul(input, other):
 def mm(input: Tensor, mat2: Tensor):
     """The product of two matrices: `matmul` that takes nothing else."""
     if input.ndim != 2 or mat2.ndim != 2:
-        raise ValueError(f"mm: expected two matrices, got shapes {input.shape} and {mat2.shape}")
+        raise ValueError(f"mm: expected two matrices, got shapes {input.array.shape} and {mat2.array.shape}")
     return matmul(input, mat2)
 
 
@@ -335,8 +335,8 @@ def mm(input: Tensor, mat2: Tensor):
 def bmm(input: Tensor, mat2: Tensor):
     """The products of matrices in pairs, (B,I,K) and (B,K,J)."""
     if input.ndim != 3 or mat2.ndim != 3 or len(input) != len(mat2):
-        raise ValueError(f"bmm: expected two stacks of as many matrices, got shapes {input.shape} "
-                         f"and {mat2.shape}")
+        raise ValueError(f"bmm: expected two stacks of as many matrices, got shapes {input.array.shape} "
+                         f"and {mat2.array.shape}")
     return matmul(input, mat2)
 
 
@@ -399,14 +399,14 @@ def bitwise_xor(input, other):
 @operation
 def bitwise_not(input: Tensor):
     """~input, for booleans and integers."""
-    return Tensor(~input.array)
+    return from_array(~input.array)
 
 
 def compared(compare, input, other):
     if isinstance(input, Tensor) and isinstance(other, (bool, int, float)):
-        return Tensor(compare(input.array, other))  # also numbers that its dtype cannot hold
+        return from_array(compare(input.array, other))  # also numbers that its dtype cannot hold
     a, b = operands(input, other)
-    return Tensor(compare(a.array, b.array))
+    return from_array(compare(a.array, b.array))
 
 
 # What the operations above share
@@ -441,9 +441,9 @@ def as_operand(value, tensor):
             dtype = numpy.dtype("float32")
         elif dtype.kind == "b" and not isinstance(value, bool):
             dtype = numpy.dtype("int64")
-        return Tensor(xp.full((), value, dtype))
+        return from_array(xp.full((), value, dtype))
     if isinstance(value, (numpy.ndarray, type(array))) and value.dtype.kind in KINDS:
-        return Tensor(xp.asarray(value))
+        return from_array(xp.asarray(value))
     raise TypeError(f"expected a Tensor, an array of numbers or a number, got {type(value).__name__}")
 
 

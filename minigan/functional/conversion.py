@@ -3,7 +3,7 @@
 from minigan.autograd import node, operation
 from minigan.checks import check_dtype, describe
 from minigan.device import default_device, device as device_named, device_of, to_device
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 
 def to(input, *targets, device=None, dtype=None):
@@ -24,10 +24,16 @@ def to(input, *targets, device=None, dtype=None):
                       "to")
     if dtype is not None and result.dtype != dtype:
         if dtype.kind != "f":  # integers have no gradient
-            return Tensor(result.array.astype(dtype))
+            return from_array(result.array.astype(dtype))
         # The backward pass turns the gradient into the input's dtype by itself.
         result = node(result.array.astype(dtype), (result,), lambda g: (g,), "to")
     return result
+
+
+@operation
+def type_as(input: Tensor, other: Tensor):
+    """In another Tensor's dtype, and on its device."""
+    return to(input, other)
 
 
 # PyTorch's names for a dtype on a device, 'torch.FloatTensor' and 'torch.cuda.FloatTensor'.

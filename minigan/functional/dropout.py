@@ -21,7 +21,7 @@ def dropout(input: Tensor, p=0.5, training=True, inplace=False):
 def dropout2d(input: Tensor, p=0.5, training=True, inplace=False):
     """As dropout, for whole channels of (N,C,H,W). ValueError for any other shape."""
     if input.array.ndim != 4:
-        raise ValueError(f"dropout2d: input must have shape (N,C,H,W), got {input.shape}")
+        raise ValueError(f"dropout2d: input must have shape (N,C,H,W), got {input.array.shape}")
     return dropped("dropout2d", input, p, training, (*input.shape[:2], 1, 1))
 
 

@@ -57,7 +57,7 @@ def assign(name, tensor, index, value):
         else:
             tensor.array[first][then] = array
     except (IndexError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name}: {error}; the tensor has shape {tensor.shape}, the value is "
+        raise ValueError(f"{name}: {error}; the tensor has shape {tensor.array.shape}, the value is "
                          f"{describe(value)}") from error
     tensor.changed()
     return tensor

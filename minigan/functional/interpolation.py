@@ -28,8 +28,12 @@ def interpolate(input: Tensor, size=None, scale_factor=None, mode="nearest", ali
         if min(size) < 1:
             raise ValueError(f"interpolate: scale_factor {factors} leaves nothing of {x.shape}")
     scales = [n / m for n, m in zip(x.shape[2:], size)]
-    if factors is not None:  # as in PyTorch a fractional factor counts, not the size it led to
-        scales = [scale if s == int(s) else 1 / s for scale, s in zip(scales, factors)]
+    if factors is not None:
+        # As in PyTorch a fractional factor counts and not the size it led to, unless that is the
+        # old one, or twice the old one in mode 'nearest'.
+        by_size = (1, 0.5) if mode == "nearest" else (1,)
+        scales = [scale if s == int(s) or scale in by_size else 1 / s
+                  for scale, s in zip(scales, factors)]
     if mode == "bilinear":
         return bilinear(input, size, scales, align_corners)
     if all(new % old == 0 and scale == old / new

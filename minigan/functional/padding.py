@@ -1,7 +1,9 @@
 """pad: rows and columns around images, of one number or copied from inside."""
 
+from numbers import Real
+
 from minigan.autograd import node, operation
-from minigan.checks import check_number, check_padding
+from minigan.checks import check_padding, check_type
 from minigan.device import array_module
 from minigan.tensor import Tensor
 
@@ -20,7 +22,7 @@ def pad(input: Tensor, pad, mode="constant", value=None):
     sides = check_padding(x, pad, mode, value)
     xp = array_module(x)
     if mode == "constant":
-        fill = 0 if value is None else check_number("pad", "value", value)
+        fill = 0 if value is None else check_type("pad", "value", value, Real)
         shape = [before + n + after for n, (before, after) in zip(x.shape, sides)]
         y = xp.full(shape, fill, x.dtype)
         here = tuple(slice(max(before, 0), n + before + min(after, 0))

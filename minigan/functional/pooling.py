@@ -11,9 +11,12 @@ from minigan.checks import check_adaptive, check_options, check_pair
 from minigan.device import array_module
 from minigan.tensor import Tensor
 
+POOLING_OPTIONS = {"dilation": (1, (1, 1)), "ceil_mode": (False,), "return_indices": (False,)}
+
 
 @operation
-def max_pool2d(input: Tensor, kernel_size, stride=None, padding=0):
+def max_pool2d(input: Tensor, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):
     """The largest pixel of each window: (N,C,H,W) -> (N,C,OH,OW), unbatched too.
 
     kernel_size, stride  integers or pairs; stride None: windows side by side
@@ -21,8 +24,11 @@ def max_pool2d(input: Tensor, kernel_size, stride=None, padding=0):
                          half of the window
 
     OH = (H + 2 padding - KH) // stride + 1: windows lie inside the padded image. The first of equal
-    pixels gets the gradient. ValueError for other shapes and windows larger than the image.
+    pixels gets the gradient. ValueError for other shapes and windows larger than the image,
+    NotImplementedError for the options of PyTorch's that are not off.
     """
+    check_options("max_pool2d", {"dilation": dilation, "ceil_mode": ceil_mode,
+                                 "return_indices": return_indices}, POOLING_OPTIONS)
     positions, shape, (PH, PW) = window_positions("max_pool2d", input.array, kernel_size, stride,
                                                   padding)
     x = with_edge(input.array, PH, PW, -math.inf)

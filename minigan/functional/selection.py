@@ -4,7 +4,7 @@ from minigan.autograd import node, operation
 from minigan.checks import check_axis, check_fill, check_int, check_mask, check_one_hot, check_places
 from minigan.device import array_module
 from minigan.functional.arithmetic import as_operand, operands
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 
 @operation
@@ -78,4 +78,4 @@ def one_hot(input: Tensor, num_classes=-1):
         num_classes = input.max().item() + 1  # waits for the device, as PyTorch's does
     C = check_int("one_hot", "num_classes", num_classes)
     check_one_hot(i, C)
-    return Tensor((i[..., None] == array_module(i).arange(C)).astype("int64"))
+    return from_array((i[..., None] == array_module(i).arange(C)).astype("int64"))

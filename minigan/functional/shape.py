@@ -126,7 +126,7 @@ def pixel_shuffle(input: Tensor, upscale_factor):
     r = check_int("pixel_shuffle", "upscale_factor", upscale_factor)
     if input.ndim < 3 or input.shape[-3] % (r * r):
         raise ValueError(f"pixel_shuffle: input must have shape (...,C,H,W) with C a multiple of "
-                         f"{r * r}, got {input.shape}")
+                         f"{r * r}, got {input.array.shape}")
     *batch, C, H, W = input.shape
     d = len(batch)
     parts = reshape(input, *batch, C // (r * r), r, r, H, W)
@@ -166,7 +166,7 @@ def transpose(input: Tensor, dim0, dim1):
 def t(input: Tensor):
     """A matrix transposed; a vector or number as it is."""
     if input.array.ndim > 2:
-        raise ValueError(f"t: expected at most 2 dimensions, got shape {input.shape}")
+        raise ValueError(f"t: expected at most 2 dimensions, got shape {input.array.shape}")
     return node(input.array.T, (input,), lambda g: (g.T,), view_of=input)
 
 
@@ -185,8 +185,10 @@ def contiguous(input: Tensor):
 
 @operation
 def cat(tensors, dim=0):
-    """Tensors joined along a dimension that they have; the other sizes must agree."""
+    """Tensors joined along a dimension that they have; the other sizes must agree. As in PyTorch
+    an empty tensor of one dimension, torch.zeros(0), fits any others."""
     tensors = checked_tensors("cat", tensors)
+    tensors = [x for x in tensors if x.array.shape != (0,)] or tensors[:1]
     arrays = [x.array for x in tensors]
     axis = check_axis("cat", dim, arrays[0].ndim)
     ends = list(itertools.accumulate(a.shape[axis] for a in arrays))
@@ -231,7 +233,7 @@ def split(tensor: Tensor, split_size_or_sections, dim=0):
     size = [check_int("split", "split_size_or_sections", n, least=0) for n in size]
     if sum(size) != tensor.shape[axis]:
         raise ValueError(f"split: the sizes {size} do not add up to {tensor.shape[axis]}, "
-                         f"dimension {axis} of {tensor.shape}")
+                         f"dimension {axis} of {tensor.array.shape}")
     ends = list(itertools.accumulate(size))
     return tuple(slice_along(tensor, axis, end - n, end) for n, end in zip(size, ends))
 

@@ -14,7 +14,7 @@ def var(input: Tensor, dim=None, unbiased=True, keepdim=False, *, correction=Non
     """The variance over one, several or (None) all dimensions, the sum of squared distances from
     the mean over n - correction: nan where that is not above 0.
 
-    correction  None: 1 if unbiased, else 0
+    correction  None: 1 if unbiased, else 0; var(input, False) is unbiased=False
     """
     y, centred, divisor, axes = variance("var", input, dim, unbiased, correction)
     x = input.array
@@ -44,6 +44,8 @@ def variance(name, input, dim, unbiased, correction):
     """(the variance with its axes kept, x - mean, what it was divided by, the axes)"""
     x = input.array
     check_floating(name, x)
+    if isinstance(dim, bool):  # std(False): PyTorch has such a form, without dim
+        dim, unbiased = None, dim
     axes = check_axes(name, dim, x.ndim)
     correction = bool(unbiased) if correction is None else check_number(name, "correction",
                                                                         correction)

@@ -14,9 +14,10 @@
 #define EACH_ENTRY(p, P)                                                            \
     INDEPENDENT                                                                     \
     for (long long p = threadIdx.x; p < (P); p += blockDim.x)
-#ifndef CPU
-#define INDEPENDENT
-#endif
+// Each entry of a part of them, by the threads of the block.
+#define EACH_IN(p, part)                                                            \
+    INDEPENDENT                                                                     \
+    for (long long p = (part).first + threadIdx.x; p < (part).end; p += blockDim.x)
 
 #ifdef CPU
 const int MOST_THREADS = 1;  // of a block
@@ -24,6 +25,9 @@ const int LANES = 16;        // so many numbers, or a few times as many, a threa
 #else
 const int MOST_THREADS = 1024;
 const int LANES = 1;
+// The compiler is not to make several turns at once: to know how many it can, each thread would
+// divide 64-bit integers first, which takes longer than the few turns that it makes.
+#define INDEPENDENT _Pragma("unroll 1")
 #endif
 const int SHORT = 32;  // so many numbers are added in T; longer sums go on in double
 
@@ -41,6 +45,23 @@ __device__ double block_sum(double value)
         __syncthreads();
     }
     return parts[0];
+}
+
+// The part of 0 ... n - 1 that block b of a row of the grid has: first <= i < end.
+struct Part { long long first, end; };
+__device__ Part part_of_block(long long b, long long n)
+{
+    const long long size = (n + gridDim.x - 1) / gridDim.x, end = (b + 1) * size;
+    return {b * size, end < n ? end : n};
+}
+
+// The sum of f(b) over the blocks of a row of the grid, for all threads of the block.
+template <class Function> __device__ double sum_over_blocks(Function f)
+{
+    double sum = 0;
+    for (long long b = threadIdx.x; b < gridDim.x; b += blockDim.x)
+        sum += f(b);
+    return block_sum(sum);
 }
 
 // The sum of f(i) for first <= i < end, for all threads of the block.
@@ -87,16 +108,20 @@ __device__ T largest_of(long long P, const T* row)
 
 const int COLUMNS = LANES == 1 ? 1 : 4 * LANES;
 
-// out[p] = the sum of f(r, p) over the rows r < R, for each column p < P. Over all threads of the
-// grid: each adds up columns of its own.
+// out[b,p] = the sum of f(r, p) over a part of the rows r < R, for each column p < P: each row b of
+// the grid has a part, and each thread columns of its own. With one row of blocks, as on a CPU, that
+// is the sum over all rows; with several, column_sum adds up theirs.
 template <class Function> __device__ void column_sums(long long R, long long P, T* out, Function f)
 {
+    const long long size = (R + gridDim.y - 1) / gridDim.y, first_row = blockIdx.y * size;
+    const long long end = first_row + size < R ? first_row + size : R;
+    out += blockIdx.y * P;
     EACH(tile, (P + COLUMNS - 1) / COLUMNS) {
         const long long first = tile * COLUMNS;
         const int width = P - first < COLUMNS ? P - first : COLUMNS;
         double sum[COLUMNS] = {};
-        for (long long start = 0; start < R; start += SHORT) {
-            const long long stop = start + SHORT < R ? start + SHORT : R;
+        for (long long start = first_row; start < end; start += SHORT) {
+            const long long stop = start + SHORT < end ? start + SHORT : end;
             T part[COLUMNS] = {};
             for (long long r = start; r < stop; ++r)
                 for (int j = 0; j < width; ++j)

@@ -20,7 +20,7 @@ from minigan.tensor import Tensor
 
 THREADS = 256        # of a block on a GPU, for kernels with one thread an element
 MOST_THREADS = 1024  # as in common.cu
-MOST_BLOCKS = 65535  # of a grid's rows; more elements than threads are gone over in steps
+MOST_BLOCKS = 4096   # of a grid, either way: plenty for any GPU; the rest is gone over in steps
 GPU_OPTIONS = ("--std=c++17",)
 
 

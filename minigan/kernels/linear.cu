@@ -10,7 +10,7 @@ extern "C" __global__ void add_bias(T* y, const T* b, long long R, long long P)
     }
 }
 
-// The sum of the rows of x (R,P): y (P,)
+// The sum of the rows of x (R,P): y (P,), or with several rows of blocks a sum for each of them
 extern "C" __global__ void column_sum(const T* x, T* y, long long R, long long P)
 {
     column_sums(R, P, y, [=](long long r, long long p) { return x[r * P + p]; });
@@ -61,14 +61,23 @@ extern "C" __global__ void embedding_backward(const T* g, const long long* index
                                               long long padding, long long n, long long V,
                                               long long D)
 {
-    EACH_ROW(v, V)
-        EACH_ENTRY(d, D) {
-            T sum = T(0);
-            for (long long i = 0; i < n; ++i)
-                if (index[i] == v && v != padding)
-                    sum += g[i * D + d];
-            g_weight[v * D + d] = sum;
+    EACH_ROW(v, V) {
+        T* out = g_weight + v * D;
+        EACH_ENTRY(d, D)
+            out[d] = T(0);
+        // Each thread looks at one index; most often all look in vain, and go on to the next ones.
+        for (long long start = 0; start < n; start += blockDim.x) {
+            const long long own = start + threadIdx.x;
+            const bool found = own < n && index[own] == v && v != padding;
+            if (block_sum(found) == 0)
+                continue;
+            const long long stop = start + blockDim.x < n ? start + blockDim.x : n;
+            for (long long i = start; i < stop; ++i)
+                if (index[i] == v)
+                    EACH_ENTRY(d, D)
+                        out[d] += g[i * D + d];
         }
+    }
 }
 
 // The same by one thread, which has no need to look.

@@ -10,9 +10,11 @@ from minigan.device import array_module, is_on_gpu
 from minigan.hooks import look
 from minigan.kernels import blas
 from minigan.kernels.launch import (
-    contiguous, covered, fits, launch, launch_columns, launch_rows)
+    contiguous, covered, fits, launch, launch_columns, launch_rows, MOST_BLOCKS, THREADS)
 from minigan.kernels.product import product
 from minigan.tensor import Tensor
+
+ROWS = 64  # that a thread of a GPU adds up, most often
 
 
 @twin_of(F.linear)
@@ -44,10 +46,28 @@ def linear(input, weight, bias=None):
         gb = None
         if bias.requires_grad:
             gb = gradient_buffer(bias, inputs)
-            launch_columns("column_sum", R, O, g, gb)
+            launch_sums("column_sum", R, O, (g,), (gb,))
         return gx, gw, gb
 
     return node(y if x.ndim == 2 else y.reshape(*x.shape[:-1], O), inputs, backward)
+
+
+def launch_sums(name, R, P, inputs, outputs):
+    """Run a kernel that adds up R rows of P columns. On a GPU columns are fewer than it has threads:
+    where there are many rows, threads share a column, and their sums are added up.
+
+    inputs   arrays; outputs  (P,) or None for one that is not there
+    """
+    if R <= ROWS or isinstance(inputs[0], numpy.ndarray):
+        launch_columns(name, R, P, *inputs, *outputs)
+        return
+    parts = min(-(-R // ROWS), MOST_BLOCKS)
+    sums = [None if out is None else array_module(out).empty((parts, P), out.dtype)
+            for out in outputs]
+    launch(name, inputs[0], -(-P // THREADS), THREADS, (*inputs, *sums, R, P), parts)
+    for part_sums, out in zip(sums, outputs):
+        if out is not None:
+            launch_columns("column_sum", parts, P, part_sums, out)
 
 
 @twin_of(F.matmul)

@@ -13,8 +13,8 @@ extern "C" __global__ void total(const T* sums, T* y, long long n)
 // The sum of f(i) over this block's part of 0 ... n - 1, times share, into sums.
 template <class Function> __device__ void block_part(long long n, double share, T* sums, Function f)
 {
-    const long long part = (n + gridDim.x - 1) / gridDim.x, first = blockIdx.x * part;
-    const double sum = sum_of(first, first + part < n ? first + part : n, f);
+    const Part part = part_of_block(blockIdx.x, n);
+    const double sum = sum_of(part.first, part.end, f);
     if (threadIdx.x == 0)
         sums[blockIdx.x] = T(sum * share);
 }

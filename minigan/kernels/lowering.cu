@@ -5,8 +5,10 @@
 // pixel (oh * SH + kh * DH - top, ow * SW + kw * DW - left) of channel c of image n, or 0 where
 // that lies outside.
 //
-// The threads of a block go over the pixels of a row, (w,n), in steps of the block, so that
-// neighbours write neighbouring memory. Only the first of these is found by a division.
+// The threads of a block go over a row of places or pixels, (w,n): neighbours write neighbouring
+// memory. A division takes longer than moving a number, so a thread divides only to find where it
+// starts, and then steps from tap to tap. A row has fewer than 2^31 places or pixels, for which
+// 32-bit integers are enough; an array may have more elements, and pointers step through it.
 
 // The geometry comes by value, not as an array: a launch copies nothing to the GPU, and one that is
 // recorded keeps its own.
@@ -14,80 +16,69 @@
     int C, int N, int H, int W, int KH, int KW, int OH, int OW, int SH, int SW, int top, int left, \
     int DH, int DW
 
-#define STEPS                                                                       \
-    const int first_n = threadIdx.x % N, first_pixel = threadIdx.x / N;             \
-    const int step_n = blockDim.x % N, step_pixel = blockDim.x / N
-
-// Pixel w of image n, for each place p of a row of so many.
-#define EACH_PIXEL(p, w, n, places)                                                 \
-    (int p = threadIdx.x, w = first_pixel, n = first_n; p < (places);               \
-     p += blockDim.x, w += step_pixel, n += step_n, w += n >= N, n -= n >= N ? N : 0)
-
 // The image by its strides, in elements: it need not be contiguous, and is never padded.
-extern "C" __global__ void im2col(const T* x, T* columns, GEOMETRY, long long x_c,
-                                  long long x_h, long long x_w, long long x_n)
+extern "C" __global__ void im2col(const T* __restrict__ x, T* __restrict__ columns, GEOMETRY,
+                                  long long x_c, long long x_h, long long x_w, long long x_n)
 {
-    STEPS;
-    const long long places = (long long)OH * OW * N;
-    for (int row = blockIdx.y; row < C * KH; row += gridDim.y) {
-        const int c = row / KH, kh = row % KH;
+    const unsigned row_places = OW * N;
+    const long long places = (long long)OH * row_places, next_w = DW * x_w;
+    for (int row = blockIdx.y; row < C * KH; row += gridDim.y)
         for (int oh = blockIdx.x; oh < OH; oh += gridDim.x) {
-            const int h = oh * SH + kh * DH - top;
-            const T* from = x + c * x_c + h * x_h;
-            T* to = columns + row * KW * places + (long long)oh * OW * N;
-            for (int kw = 0; kw < KW; ++kw, to += places)
-                for EACH_PIXEL(p, ow, n, OW * N) {
-                    const int w = ow * SW + kw * DW - left;
-                    const bool inside = h >= 0 && h < H && w >= 0 && w < W;
-                    to[p] = inside ? from[w * x_w + n * x_n] : T(0);
-                }
+            const int c = row / KH, kh = row % KH, h = oh * SH + kh * DH - top;
+            const unsigned pixels = h >= 0 && h < H ? W : 0;
+            for (unsigned p = threadIdx.x; p < row_places; p += blockDim.x) {
+                const int ow = p / N, n = p % N;
+                int w = ow * SW - left;
+                const T* from = x + c * x_c + h * x_h + w * x_w + n * x_n;
+                T* to = columns + row * KW * places + (long long)oh * row_places + p;
+#pragma unroll 4  // four loads are under way at once: hence __restrict__, too
+                for (int kw = 0; kw < KW; ++kw, w += DW, from += next_w, to += places)
+                    *to = unsigned(w) < pixels ? *from : T(0);  // a w below 0 is a large one
+            }
         }
-    }
 }
 
-// The first of K taps that reaches a pixel at this distance from the first place's first tap, or K.
-__device__ int first_tap(int distance, int K, int S, int D)
+// The taps k of an axis that reach a pixel, each from a place o: o * S + k * D == distance, that of
+// the pixel from the first place's first tap. Every `every`th tap does, from the first one on; place
+// is that of the first.
+struct Taps { int place, first, count; };
+__device__ Taps taps_at(unsigned distance, int O, int K, unsigned S, unsigned D, int every)
 {
-    for (int k = 0; k < K && k < S; ++k)
-        if ((distance - k * D) % S == 0)
-            return k;
-    return K;
+    int place = distance / S;
+    place = place < O ? place : O - 1;
+    while (place >= 0 && (distance - place * S) % D)
+        --place;
+    const int first = (distance - place * S) / D, last = distance / D;
+    return {place, first, place < 0 ? 0 : ((last < K ? last : K - 1) - first + every) / every};
 }
 
-// Every how many taps one reaches the same pixel.
-__device__ int taps_apart(int S, int D)
+// bias (C,) or 0. From one tap that reaches a pixel to the next it is `every` taps, and `back` places
+// back: every * D == back * S.
+extern "C" __global__ void col2im(const T* columns, const T* bias, T* x, GEOMETRY, int every_h,
+                                  int every_w, int back_h, int back_w)
 {
-    int apart = 1;
-    while (apart * D % S)
-        ++apart;
-    return apart;
-}
-
-extern "C" __global__ void col2im(const T* columns, T* x, GEOMETRY)
-{
-    STEPS;
-    const long long places = (long long)OH * OW * N;
-    const int apart_h = taps_apart(SH, DH), apart_w = taps_apart(SW, DW);
+    const unsigned row_pixels = W * N;
+    const long long row_places = (long long)OW * N, places = OH * row_places;
+    const long long next_h = every_h * KW * places - back_h * row_places;
+    const long long next_w = every_w * places - (long long)back_w * N;
     for (int c = blockIdx.y; c < C; c += gridDim.y)
         for (int h = blockIdx.x; h < H; h += gridDim.x) {
-            const int first_h = first_tap(h + top, KH, SH, DH);
-            T* to = x + ((long long)c * H + h) * W * N;
-            for EACH_PIXEL(p, w, n, W * N) {
-                const int first_w = first_tap(w + left, KW, SW, DW);
-                int oh = (h + top - first_h * DH) / SH;
-                const int last_ow = (w + left - first_w * DW) / SW;
+            const Taps down = taps_at(h + top, OH, KH, SH, DH, every_h);
+            T* to = x + ((long long)c * H + h) * row_pixels;
+            for (unsigned p = threadIdx.x; p < row_pixels; p += blockDim.x) {
+                const int w = p / N, n = p % N;
+                const Taps right = taps_at(w + left, OW, KW, SW, DW, every_w);
+                const T* row = columns +
+                               (((long long)c * KH + down.first) * KW + right.first) * places +
+                               down.place * row_places + (long long)right.place * N + n;
                 T sum = T(0);
-                for (int kh = first_h; kh < KH; kh += apart_h, oh -= apart_h * DH / SH) {
-                    if (oh < 0 || oh >= OH)
-                        continue;
-                    const T* from = columns + ((long long)c * KH + kh) * KW * places +
-                                    (long long)oh * OW * N + n;
-                    int ow = last_ow;
-                    for (int kw = first_w; kw < KW; kw += apart_w, ow -= apart_w * DW / SW)
-                        if (ow >= 0 && ow < OW)
-                            sum += from[kw * places + (long long)ow * N];
+                for (int i = 0; i < down.count; ++i, row += next_h) {
+                    const T* from = row;
+#pragma unroll 4  // as above
+                    for (int j = 0; j < right.count; ++j, from += next_w)
+                        sum += *from;
                 }
-                to[p] = sum;
+                to[p] = bias ? sum + bias[c] : sum;
             }
         }
 }

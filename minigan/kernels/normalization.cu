@@ -1,24 +1,60 @@
-// Batch and layer normalization, one block a channel or a row; formulas as in
-// functional/normalization.py. A pointer may be 0 for what is not there.
+// Batch and layer normalization; formulas as in functional/normalization.py. A pointer may be 0 for
+// what is not there.
+//
+// Of batch normalization's grid each row has a channel, whose P entries its blocks share. One block
+// adds up the whole channel. Several would each add up all of it: before them, a kernel of the same
+// grid leaves the sums of each block's part, which they add up in the blocks' order.
 
-// x, y (C,P); weight, bias, mean, deviation and the running statistics (C,).
-extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias, T* y, T* mean,
-                                      T* deviation, T* running_mean, T* running_var, double eps,
-                                      double momentum, long long training, long long C, long long P)
+#define EACH_CHANNEL(c, C) for (long long c = blockIdx.y; c < (C); c += gridDim.y)
+
+// x (C,P), sums (2,C,blocks): of a block's part, and of its squares about the mean of this part.
+extern "C" __global__ void batch_norm_sums(const T* x, double* sums, long long C, long long P)
 {
-    EACH_ROW(c, C) {
+    const Part part = part_of_block(blockIdx.x, P);
+    EACH_CHANNEL(c, C) {
+        const T* row = x + c * P;
+        const double sum = sum_of(part.first, part.end, [=](long long p) { return row[p]; });
+        const T m = T(sum / (part.end - part.first));
+        const double squares = sum_of(part.first, part.end, [=](long long p) {
+            return (row[p] - m) * (row[p] - m);
+        });
+        if (threadIdx.x == 0) {
+            sums[c * gridDim.x + blockIdx.x] = sum;
+            sums[(C + c) * gridDim.x + blockIdx.x] = squares;
+        }
+    }
+}
+
+// x, y (C,P); weight, bias, mean, deviation and the running statistics (C,); sums as above, or 0.
+extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias, T* y, T* mean,
+                                      T* deviation, T* running_mean, T* running_var,
+                                      const double* sums, double eps, double momentum,
+                                      long long training, long long C, long long P)
+{
+    const Part part = part_of_block(blockIdx.x, P);
+    const bool is_first = blockIdx.x == 0 && threadIdx.x == 0;
+    EACH_CHANNEL(c, C) {
         const T* row = x + c * P;
         T* out = y + c * P;
         T m, var;
         if (training) {
-            m = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
-            const double squares = sum_of(0, P, [=](long long p) {
-                return (row[p] - m) * (row[p] - m);
-            });
+            double squares;
+            if (sums) {
+                const double *sum = sums + c * gridDim.x, *square = sum + C * gridDim.x;
+                m = T(sum_over_blocks([=](long long b) { return sum[b]; }) / P);
+                squares = sum_over_blocks([=](long long b) {
+                    const Part of = part_of_block(b, P);
+                    const double n = of.end - of.first, distance = sum[b] / n - m;
+                    return square[b] + n * distance * distance;
+                });
+            } else {
+                m = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
+                squares = sum_of(0, P, [=](long long p) { return (row[p] - m) * (row[p] - m); });
+            }
             var = T(squares / P);
-            if (threadIdx.x == 0 && running_mean)
+            if (is_first && running_mean)
                 running_mean[c] = T(1 - momentum) * running_mean[c] + T(momentum) * m;
-            if (threadIdx.x == 0 && running_var)  // the unbiased estimate
+            if (is_first && running_var)  // the unbiased estimate
                 running_var[c] = T(1 - momentum) * running_var[c] + T(momentum / (P - 1) * squares);
         } else {
             m = running_mean[c];
@@ -26,41 +62,70 @@ extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias
         }
         const T d = sqrt(var + T(eps));
         const T a = (weight ? weight[c] : T(1)) / d, b = bias ? bias[c] : T(0);
-        EACH_ENTRY(p, P)
+        EACH_IN(p, part)
             out[p] = (row[p] - m) * a + b;
-        if (threadIdx.x == 0) {
+        if (is_first) {
             mean[c] = m;
             deviation[c] = d;
         }
     }
 }
 
-// g, x, gx (C,P); the others (C,).
+// g, x (C,P), mean (C,), sums (2,C,blocks): of a block's part of g, and of g * (x - mean).
+extern "C" __global__ void batch_norm_backward_sums(const T* g, const T* x, const T* mean,
+                                                    double* sums, long long C, long long P)
+{
+    const Part part = part_of_block(blockIdx.x, P);
+    EACH_CHANNEL(c, C) {
+        const T *g_row = g + c * P, *row = x + c * P;
+        const T m = mean[c];
+        const double g_sum = sum_of(part.first, part.end, [=](long long p) { return g_row[p]; });
+        const double g_x = sum_of(part.first, part.end, [=](long long p) {
+            return g_row[p] * (row[p] - m);
+        });
+        if (threadIdx.x == 0) {
+            sums[c * gridDim.x + blockIdx.x] = g_sum;
+            sums[(C + c) * gridDim.x + blockIdx.x] = g_x;
+        }
+    }
+}
+
+// g, x, gx (C,P); sums as above, or 0; the others (C,).
 extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* weight,
                                                const T* mean, const T* deviation, T* gx,
-                                               T* g_weight, T* g_bias, long long training,
-                                               long long C, long long P)
+                                               T* g_weight, T* g_bias, const double* sums,
+                                               long long training, long long C, long long P)
 {
-    EACH_ROW(c, C) {
+    const Part part = part_of_block(blockIdx.x, P);
+    const bool is_first = blockIdx.x == 0 && threadIdx.x == 0;
+    EACH_CHANNEL(c, C) {
         const T *g_row = g + c * P, *row = x + c * P;
         const T m = mean[c], d = deviation[c];
-        const T g_sum = T(sum_of(0, P, [=](long long p) { return g_row[p]; }));
-        const T g_xhat = T(sum_of(0, P, [=](long long p) { return g_row[p] * (row[p] - m); })) / d;
-        if (threadIdx.x == 0 && g_weight)
+        double sum, products;
+        if (sums) {
+            const double *left = sums + c * gridDim.x, *right = left + C * gridDim.x;
+            sum = sum_over_blocks([=](long long b) { return left[b]; });
+            products = sum_over_blocks([=](long long b) { return right[b]; });
+        } else {
+            sum = sum_of(0, P, [=](long long p) { return g_row[p]; });
+            products = sum_of(0, P, [=](long long p) { return g_row[p] * (row[p] - m); });
+        }
+        const T g_sum = T(sum), g_xhat = T(products) / d;
+        if (is_first && g_weight)
             g_weight[c] = g_xhat;
-        if (threadIdx.x == 0 && g_bias)
+        if (is_first && g_bias)
             g_bias[c] = g_sum;
         if (!gx)
             continue;
         T* out = gx + c * P;
         const T a = (weight ? weight[c] : T(1)) / d;
         if (!training) {  // the statistics do not depend on x
-            EACH_ENTRY(p, P)
+            EACH_IN(p, part)
                 out[p] = g_row[p] * a;
             continue;
         }
         const T shift = a / T(P) * g_sum, scale = a / T(P) * g_xhat / d;
-        EACH_ENTRY(p, P)
+        EACH_IN(p, part)
             out[p] = g_row[p] * a - shift - (row[p] - m) * scale;
     }
 }
@@ -110,7 +175,8 @@ extern "C" __global__ void layer_norm_backward(const T* g, const T* x, const T* 
     }
 }
 
-// The sums over rows: g, x (R,P); g_weight, g_bias (P,) or 0; mean and scale (R,).
+// The sums over rows: g, x (R,P); g_weight, g_bias (P,) or 0; mean and scale (R,). With several rows
+// of blocks g_weight and g_bias (blocks,P) have sums over a part of the rows for each of them.
 extern "C" __global__ void layer_norm_backward_affine(const T* g, const T* x, const T* mean,
                                                       const T* scale, T* g_weight, T* g_bias,
                                                       long long R, long long P)

@@ -2,12 +2,18 @@
 
 import functools
 
+import numpy
+
 from minigan import functional as F
 from minigan.autograd import gradient_buffer, node, twin_of
 from minigan.device import array_module
 from minigan.kernels.launch import (
-    contiguous, covered, empty_like, fits, is_plain, launch_columns, launch_rows)
+    contiguous, covered, empty_like, fits, is_plain, launch, launch_rows)
+from minigan.kernels.linear import launch_sums
 from minigan.tensor import Tensor
+
+PART = 1 << 13     # entries of a channel that a block of a GPU has, most often
+MOST_PARTS = 1024  # of a channel
 
 
 @functools.cache
@@ -42,8 +48,10 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     w, b, m, v = (None if tensor is None else contiguous(tensor.array)
                   for tensor in (weight, bias, running_mean, running_var))
     training = int(bool(training))
-    launch_rows("batch_norm", C, P, x, w, b, y, mean, deviation, m, v, float(eps), float(momentum),
-                training)
+    blocks = blocks_of(x, P)
+    sums = sums_of_blocks("batch_norm_sums", blocks, C, P, x) if blocks > 1 and training else None
+    launch("batch_norm", x, blocks, P, (x, w, b, y, mean, deviation, m, v, sums, float(eps),
+                                        float(momentum), training, C, P), C)
     if training:
         for running in (running_mean, running_var):
             if running is not None:
@@ -55,11 +63,28 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         gx = empty_like(x) if input.requires_grad else None
         gw = None if weight is None else gradient_buffer(weight, inputs)
         gb = None if bias is None else gradient_buffer(bias, inputs)
-        launch_rows("batch_norm_backward", C, P, g, x, w, mean, deviation, gx, gw, gb, training)
+        sums = None
+        if blocks > 1:
+            sums = sums_of_blocks("batch_norm_backward_sums", blocks, C, P, g, x, mean)
+        launch("batch_norm_backward", x, blocks, P, (g, x, w, mean, deviation, gx, gw, gb, sums,
+                                                     training, C, P), C)
         return [None if gx is None else gx.transpose(back),
                 *[gw] * (weight is not None), *[gb] * (bias is not None)]
 
     return node(y.transpose(back), inputs, backward)
+
+
+def blocks_of(x, P):
+    """How many blocks of a GPU share a channel; each has something of it."""
+    return 1 if isinstance(x, numpy.ndarray) else min(-(-P // PART), MOST_PARTS)
+
+
+def sums_of_blocks(name, blocks, C, P, *args):
+    """Two sums for each block of each channel, (2,C,blocks) of float64, by a kernel of this name.
+    What adds them up does so in their order: results do not vary from run to run."""
+    sums = array_module(args[0]).empty((2, C, blocks), "float64")
+    launch(name, args[0], blocks, P, (*args, sums, C, P), C)
+    return sums
 
 
 @twin_of(F.layer_norm)
@@ -93,7 +118,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
         if bias is not None:
             gb = gradient_buffer(bias, inputs)
         if len(inputs) > 1:
-            launch_columns("layer_norm_backward_affine", R, P, g, x, mean, scale, gw, gb)
+            launch_sums("layer_norm_backward_affine", R, P, (g, x, mean, scale), (gw, gb))
         return [gx, *[gw] * (weight is not None), *[gb] * (bias is not None)]
 
     return node(y, inputs, backward)

@@ -44,7 +44,7 @@ def fans(name, tensor):
     A transposed convolution's weight is (C,O,KH,KW): its fan_in is O * KH * KW, as in PyTorch.
     """
     if tensor.ndim < 2:
-        raise ValueError(f"{name}: expected at least 2 dimensions, got shape {tensor.shape}")
+        raise ValueError(f"{name}: expected at least 2 dimensions, got shape {tensor.array.shape}")
     out, into, *kernel = tensor.shape
     return into * math.prod(kernel), out * math.prod(kernel)
 

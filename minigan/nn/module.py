@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from minigan.checks import check_dtype
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
-from minigan.checks import check_callable, describe, explain_errors
+from minigan.checks import check_callable, describe, explain_errors, short_repr
 from minigan.autograd import clear_gradients
 from minigan.hooks import hooks
 
@@ -19,12 +19,12 @@ class Parameter(Tensor):
     __slots__ = ()
 
     @explain_errors
-    def __init__(self, data, requires_grad=True):
+    def __new__(cls, data, requires_grad=True):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: expected a Tensor, got {describe(data)}")
-        super().__init__(data.array)
-        self.version = data.version
-        self.requires_grad_(requires_grad)
+        parameter = from_array(data.array, cls)
+        parameter.version = data.version
+        return parameter.requires_grad_(requires_grad)
 
     def __deepcopy__(self, memo):
         """A copy without the gradient, as PyTorch's Parameter; a plain leaf's copy has its own."""
@@ -96,6 +96,30 @@ class Module:
                 object.__delattr__(self, name)
             if name in self._buffers:
                 self._buffers = tuple(other for other in self._buffers if other != name)
+
+    def add_module(self, name, module):
+        """As `self.name = module`, for names that are made as one goes, also 'conv-1'. ValueError for
+        one with a dot and one that is taken by something else; None leaves the place empty."""
+        self._check_part("add_module", name, module, Module)
+        setattr(self, name, module)
+
+    register_module = add_module
+
+    def register_parameter(self, name, param):
+        """As `add_module`, for a Parameter."""
+        self._check_part("register_parameter", name, param, Parameter)
+        setattr(self, name, param)
+
+    def _check_part(self, function, name, part, kind):
+        if not isinstance(name, str):
+            raise TypeError(f"{function}: name must be a text, got {describe(name)}")
+        if part is not None and not isinstance(part, kind):
+            raise TypeError(f"{function}: {name} must be a {kind.__name__} or None, "
+                            f"got {describe(part)}")
+        taken = hasattr(self, name) and not isinstance(getattr(self, name), (kind, type(None)))
+        if not name or "." in name or taken:
+            raise ValueError(f"{function}: {short_repr(name)} cannot be the name of a part"
+                             + taken * f": {type(self).__name__} has such an attribute")
 
     def register_buffer(self, name, tensor):
         """Keep a Tensor (or None) that belongs to the state but is not trained."""
@@ -265,7 +289,7 @@ class Module:
                 raise TypeError(f"load_state_dict: {key}: {error}") from error
             values[key] = value
             if value.shape != own[key].shape:
-                misshapen.append(f"{key} has shape {value.shape}, needs {own[key].shape}")
+                misshapen.append(f"{key} has shape {value.shape}, needs {own[key].array.shape}")
             elif value.dtype.kind == "f" and own[key].dtype.kind != "f":
                 raise TypeError(f"load_state_dict: {key} must be {own[key].dtype}, "
                                 f"got {describe(value)}")

@@ -3,7 +3,7 @@
 import numpy
 
 from minigan.autograd import node, operation, sum_in_float64
-from minigan.checks import check_batch_norm, check_type
+from minigan.checks import check_batch_norm, check_options, check_type, explain_errors
 from minigan.device import array_module
 from minigan.distributed import all_reduce, size
 from minigan.functional.convolution import present
@@ -17,9 +17,15 @@ class SyncBatchNorm(_BatchNorm):
     """Each channel of (N,C) or (N,C,...) normalized over the batches of all processes.
 
     As BatchNorm1d and BatchNorm2d in evaluation, and where there is one process alone. A checkpoint
-    of one fits the other.
+    of one fits the other. process_group must be None: all processes.
     """
     dimensions = range(2, 6)
+
+    @explain_errors
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True,
+                 track_running_stats=True, process_group=None, device=None, dtype=None):
+        check_options("SyncBatchNorm", {"process_group": process_group}, {"process_group": (None,)})
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
 
     def normalize(self, input, momentum, by_batch):
         if not by_batch or size() == 1:

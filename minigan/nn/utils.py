@@ -1,5 +1,7 @@
 """Gradients kept within bounds, between `backward` and an optimiser's `step`."""
 
+import math
+
 from minigan.checks import check_number, describe, explain_errors
 from minigan.creation import zeros
 from minigan.functional import norm, stack
@@ -12,9 +14,10 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0):
     """Scale all gradients so that their common norm is at most max_norm; returns the norm before,
     a Tensor.
 
-    norm_type  as p in functional.norm
+    norm_type  as p in functional.norm, or 'inf'
     """
     check_number("clip_grad_norm_", "max_norm", max_norm, 0)
+    norm_type = math.inf if isinstance(norm_type, str) and norm_type == "inf" else norm_type
     grads = _gradients("clip_grad_norm_", parameters)
     if not grads:
         return zeros(())

@@ -1,11 +1,12 @@
-"""Learning rates that change from epoch to epoch: each is a function of the epoch's number.
+"""Learning rates that change from epoch to epoch.
 
 A scheduler sets the `lr` of its optimiser's groups, at first for epoch 0 and in `step` for the next
-one. The rates are PyTorch's; they are computed from the first one, the group's 'initial_lr', so
-that a rate changed by hand, or by another scheduler of the same optimiser, is forgotten.
+one. The rates are PyTorch's: all but LambdaLR change the rate that they find, so that several
+schedulers of one optimiser, or changes by hand, work together.
 """
 
 import math
+from collections import Counter
 
 from minigan.hooks import refuse_in_capture
 from minigan.checks import (
@@ -13,9 +14,14 @@ from minigan.checks import (
 from minigan.optim.optimizer import Optimizer
 
 
+# What PyTorch's state has beside ours, and serves nothing here.
+OTHER_KEYS = {"_step_count", "_is_initial", "_get_lr_called_within_step", "_last_lr", "lr_lambdas",
+              "verbose"}
+
+
 class LRScheduler:
-    """Base class; a subclass defines `rate(initial, epoch, i)` for group i and the names of the
-    numbers that its state has (`options`).
+    """Base class; a subclass defines `rate(lr, initial, i)`, the rate of group i in `last_epoch` from
+    the one before and the first one, and the names of the numbers that its state has (`options`).
 
     last_epoch  the epoch that was the last, for an optimiser whose groups have an 'initial_lr'
     """
@@ -34,7 +40,9 @@ class LRScheduler:
                 raise ValueError(f"{name}: last_epoch={last_epoch} needs an 'initial_lr' in each "
                                  f"parameter group")
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self.is_initial = True  # the step that only sets the rates there are
         self.step()
+        self.is_initial = False
 
     def step(self):
         """Set the rates of the next epoch."""
@@ -44,7 +52,7 @@ class LRScheduler:
         for group in groups[len(self.base_lrs):]:  # added since
             self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
         for i, (group, initial) in enumerate(zip(groups, self.base_lrs)):
-            group["lr"] = self.rate(initial, self.last_epoch, i)
+            group["lr"] = self.rate(group["lr"], initial, i)
 
     def get_last_lr(self):
         """The rates of the groups, as they are now."""
@@ -56,15 +64,17 @@ class LRScheduler:
 
     @explain_errors
     def load_state_dict(self, state_dict):
-        """Go on from another's state. The optimiser's own state has the rates."""
+        """Go on from another's state, also one of PyTorch's. The optimiser's own state has the
+        rates."""
         names = {"base_lrs", "last_epoch", *self.options}
-        if not isinstance(state_dict, dict) or state_dict.keys() != names:
+        if not isinstance(state_dict, dict) or state_dict.keys() - OTHER_KEYS != names:
             raise ValueError(f"load_state_dict: {type(self).__name__}: expected a dict with "
                              f"{', '.join(sorted(names))}, got {describe(state_dict)}")
         if len(state_dict["base_lrs"]) != len(self.base_lrs):
             raise ValueError(f"load_state_dict: {type(self).__name__} has {len(self.base_lrs)} "
                              f"groups, the state has {len(state_dict['base_lrs'])}")
-        vars(self).update(state_dict, base_lrs=list(state_dict["base_lrs"]))
+        vars(self).update({name: state_dict[name] for name in names},
+                          base_lrs=list(state_dict["base_lrs"]))
 
 
 class LambdaLR(LRScheduler):
@@ -79,8 +89,8 @@ class LambdaLR(LRScheduler):
         self.lr_lambdas = [check_callable("LambdaLR", "lr_lambda", each) for each in lambdas]
         super().__init__(optimizer, last_epoch)
 
-    def rate(self, initial, epoch, i):
-        return initial * self.lr_lambdas[i](epoch)
+    def rate(self, lr, initial, i):
+        return initial * self.lr_lambdas[i](self.last_epoch)
 
 
 class StepLR(LRScheduler):
@@ -94,8 +104,8 @@ class StepLR(LRScheduler):
         self.gamma = check_number("StepLR", "gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
-    def rate(self, initial, epoch, i):
-        return initial * self.gamma ** (epoch // self.step_size)
+    def rate(self, lr, initial, i):
+        return lr if not self.last_epoch or self.last_epoch % self.step_size else lr * self.gamma
 
 
 class MultiStepLR(LRScheduler):
@@ -111,8 +121,9 @@ class MultiStepLR(LRScheduler):
         self.gamma = check_number("MultiStepLR", "gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
-    def rate(self, initial, epoch, i):
-        return initial * self.gamma ** sum(n <= epoch for n in self.milestones)
+    def rate(self, lr, initial, i):
+        # A Counter in PyTorch's state, and a list in others, has the epochs as often as they count.
+        return lr * self.gamma ** Counter(self.milestones)[self.last_epoch]
 
 
 class ExponentialLR(LRScheduler):
@@ -125,8 +136,8 @@ class ExponentialLR(LRScheduler):
         self.gamma = check_number("ExponentialLR", "gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
-    def rate(self, initial, epoch, i):
-        return initial * self.gamma ** epoch
+    def rate(self, lr, initial, i):
+        return lr if self.is_initial else lr * self.gamma
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -143,6 +154,11 @@ class CosineAnnealingLR(LRScheduler):
         self.eta_min = check_number("CosineAnnealingLR", "eta_min", eta_min)
         super().__init__(optimizer, last_epoch)
 
-    def rate(self, initial, epoch, i):
-        share = (1 + math.cos(math.pi * epoch / self.T_max)) / 2
-        return self.eta_min + (initial - self.eta_min) * share
+    def rate(self, lr, initial, i):
+        if self.is_initial:
+            return lr
+        before, now = (math.cos(math.pi * epoch / self.T_max)
+                       for epoch in (self.last_epoch - 1, self.last_epoch))
+        if (self.last_epoch - 1) % (2 * self.T_max) == self.T_max:  # from eta_min, up again
+            return lr + (initial - self.eta_min) * (1 + now) / 2
+        return self.eta_min + (lr - self.eta_min) * (1 + now) / (1 + before)

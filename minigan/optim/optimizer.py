@@ -9,7 +9,7 @@ from minigan.checks import check_callable, describe, explain_errors
 from minigan.creation import tensor
 from minigan.device import array_module
 from minigan.hooks import hooks
-from minigan.tensor import Tensor
+from minigan.tensor import Tensor, from_array
 
 # PyTorch's further options: those for how it computes change nothing here, and are accepted; those
 # for what it computes are accepted only where they are off.
@@ -73,7 +73,7 @@ class Optimizer:
                 raise ValueError(f"{self.name}: only floating-point leaves can be trained, not "
                                  f"{describe(p)}" + ("" if p.is_leaf else " made by an operation"))
             if id(p) in known:
-                raise ValueError(f"{self.name}: a parameter of shape {p.shape} is given twice")
+                raise ValueError(f"{self.name}: a parameter of shape {p.array.shape} is given twice")
             known.add(id(p))
         unknown = set(group) - {"params", "initial_lr"} - set(self.defaults)
         if unknown:
@@ -110,7 +110,7 @@ class Optimizer:
             first = parts[0].array
             flat = array_module(first).zeros(starts[-1], first.dtype)
             for p, start in zip(parts, starts):
-                p.grad_buffer = Tensor(flat[start:start + p.array.size].reshape(p.array.shape))
+                p.grad_buffer = from_array(flat[start:start + p.array.size].reshape(p.array.shape))
         self._laid_out = params
 
     def zero_grad(self, set_to_none=True):
@@ -171,14 +171,15 @@ class Optimizer:
         if state is None:
             xp = array_module(p.array)
             self.state[p] = state = {
-                name: Tensor(xp.zeros((), "int64") if name == "step" else xp.zeros_like(p.array))
+                name: from_array(
+                    xp.zeros((), "int64") if name == "step" else xp.zeros_like(p.array))
                 for name in self.state_names}
             return state
         moment = state[self.state_names[-1]]
         is_moment = len(self.state_names) > 1  # and not the number of steps alone
         if is_moment and moment.array.shape != p.array.shape:
-            raise ValueError(f"{self.name}: a parameter's shape changed from {moment.shape} to "
-                             f"{p.shape}; make a new optimiser")
+            raise ValueError(f"{self.name}: a parameter's shape changed from {moment.array.shape} to "
+                             f"{p.array.shape}; make a new optimiser")
         if is_moment and moment.array.dtype is not p.array.dtype or (
                 type(moment.array) is not type(p.array)):
             for name in self.state_names:  # the parameter was moved to another device or dtype
@@ -226,21 +227,21 @@ class Optimizer:
         """A copy of a parameter's saved state."""
         if "step" not in saved and self.needs_state:
             raise ValueError(f"load_state_dict: {self.name}: step of a parameter of shape "
-                             f"{p.shape} is missing")
+                             f"{p.array.shape} is missing")
         step = int(saved.get("step", 1))
         if step < 0:
             raise ValueError(f"load_state_dict: {self.name}: step must be at least 0, got {step}")
         xp = array_module(p.array)
-        state = {"step": Tensor(xp.full((), step, "int64"))}
+        state = {"step": from_array(xp.full((), step, "int64"))}
         for name in self.state_names[1:]:
             moment = saved.get(name)
             if moment is None and not self.needs_state:
-                state[name] = Tensor(xp.zeros_like(p.array))  # PyTorch's, without momentum
+                state[name] = from_array(xp.zeros_like(p.array))  # PyTorch's, without momentum
                 continue
             if moment is None or tuple(moment.shape) != p.shape:
                 found = "is missing" if moment is None else f"has shape {tuple(moment.shape)}"
                 raise ValueError(f"load_state_dict: {self.name}: {name} of a parameter of "
-                                 f"shape {p.shape} {found}")
+                                 f"shape {p.array.shape} {found}")
             state[name] = tensor(moment, dtype=p.dtype, device=p.device)
         return state
 

@@ -4,15 +4,19 @@
     losses.csv               a row for every tenth step
     checkpoint.h5            all that is needed to resume; checkpoint.previous.h5: the one before
     samples/*.png            samples that the script has saved on the way
-    losses.png, report.html  written anew every few seconds
+    losses.png, report.html  written anew every few seconds, and so is state.json: how far it is
     step.txt                 the training step, call by call, if it was captured
+
+All runs in a folder named `runs` are listed in its index.html.
 """
 
 import contextlib
 import json
 import math
+import os
 import shlex
 import signal
+import tempfile
 import threading
 import time
 import zlib
@@ -23,23 +27,25 @@ from pathlib import Path
 import numpy
 
 import minigan
+from minigan import distributed
 from minigan.capture import CapturedStep
-from minigan.device import array_module
+from minigan.device import array_module, random_state, set_random_state
+from minigan.distributed import report_once
 from minigan.checks import (
     AnomalyError, DamagedFileError, NotFiniteError, check_callable, check_int, check_type, describe,
     explain_errors, short_repr)
 from minigan.files import remove_partial, write_atomically
-from minigan.messages import report
 from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.training.arrays import as_numpy
 from minigan.training.checkpoint import Checkpoint, versions, write_checkpoint
-from minigan.training.folders import lock, output_folder
+from minigan.training.folders import (
+    CHECKPOINT, PREVIOUS, SETTINGS, has_checkpoint, lock, output_folder)
 from minigan.training.history import History
+from minigan.training.index import update_index, write_state
 from minigan.training.progress import Progress
 from minigan.training.report import write_report
 
-CHECKPOINT, PREVIOUS = "checkpoint.h5", "checkpoint.previous.h5"
 STEPS_BETWEEN_LOGS = 10
 SECONDS_BETWEEN_FLUSHES = 1.0
 FACTS = {"script": str, "step": int, "epoch": int, "batch": int, "batches": int, "data": int,
@@ -82,6 +88,11 @@ class StepForBatches(CapturedStep):
         return self.step(batch, *others)
 
 
+def average_first(optimizer, args, kwargs):
+    """At the beginning of a step: the mean of the gradients of all processes."""
+    distributed.average_gradients(optimizer)
+
+
 class Run:
     """A training run: its loops count, log, check and save the steps.
 
@@ -107,6 +118,12 @@ class Run:
     that was interrupted and resumed ends with the same bits as one that was not. On a GPU its
     random numbers differ.
 
+    Of several processes (minigan.distributed) each makes a Run, and takes its part of every batch.
+    `register` gives all networks process 0's weights, and lets every step of an optimiser begin
+    with the mean of the gradients. Process 0 alone writes the folder; that of the others is a
+    temporary one, which is deleted. What is logged are means over all processes. A run may be
+    resumed by another number of processes, from the same item of the data on.
+
     Ctrl-C and SIGTERM end it with a checkpoint after the current step: RunEnded says how to resume
     it. A second signal stops it at once. A loss that is nan or infinite raises RunEnded too; on
     the CPU every loss is checked, on a GPU those that are logged, once a second, all together.
@@ -126,10 +143,14 @@ class Run:
         self.log_scale = log_scale
         if not str(folder):  # it would be the current one
             raise ValueError("Run: folder must have a name, got ''")
-        self.folder = output_folder(folder)
         self._around = contextlib.ExitStack()
+        self._stream = None  # of the progress line: stderr
+        if distributed.rank():
+            folder = self._around.enter_context(tempfile.TemporaryDirectory(prefix="minigan-"))
+            self._stream = self._around.enter_context(open(os.devnull, "w"))
+        self.folder = output_folder(folder)
         self._around.enter_context(lock(self.folder))
-        if checkpoint is None and holds_run(self.folder):
+        if checkpoint is None and has_checkpoint(self.folder):
             self._around.close()
             raise ValueError(f"{self.folder}: holds a run already; --resume continues it, "
                              f"another --out starts a new one")
@@ -148,8 +169,9 @@ class Run:
         self.warnings = []
         self.state = "running"
         self._saved_step = None
+        self._divergence = ""  # seen in this process's part of the step
         self._captured = None
-        self._signal = None
+        self._signal = 0
         self._handlers = {}  # of signals, as they were before the run
         self._progress = None
         self._next_flush = self._next_report = 0.0
@@ -186,6 +208,12 @@ class Run:
                                 f"got {describe(part)}")
         self.loader, self.parts = loader, parts
         self._data = fingerprint(loader.dataset)
+        if distributed.size() > 1:
+            for part in parts.values():
+                if isinstance(part, Module):
+                    distributed.broadcast(part)
+                else:
+                    part.register_step_pre_hook(average_first)
 
     # The two loops
 
@@ -212,13 +240,13 @@ class Run:
 
     def batches(self, through=lambda loader: loader):
         """The remaining batches of this epoch; `through` may be ReadAhead."""
-        size = self.loader.batch_size
+        size = self.loader.items_per_step
         items = len(self.loader.dataset)
         length = len(self.loader)
         batches = min(length, self.batch + self.last_step - self.step)
         later = size * (self.last_step - self.step + self.batch - batches)
         with Progress(min(items, size * batches), f"epoch {self.epoch + 1}/{self.last_epoch}",
-                      done=self.batch * size, later=later) as self._progress:
+                      stream=self._stream, done=self.batch * size, later=later) as self._progress:
             for batch in through(self.loader).batches(self.batch):
                 yield batch
                 self.batch += 1
@@ -244,13 +272,20 @@ class Run:
         for name, loss in losses.items():
             array = loss.array
             if array_module(array) is numpy and not math.isfinite(array.item()):
-                raise self._diverged(f"loss {name!r} is {array.item()} in step {self.step + 1}")
+                what = f"loss {name!r} is {array.item()} in step {self.step + 1}"
+                if distributed.size() == 1:
+                    raise self._diverged(what)
+                # All end together, after the step.
+                self._divergence = f"{what} of process {distributed.rank()}"
         figures = {}
         if self.step % STEPS_BETWEEN_LOGS == 0:
             # Copies: a captured step overwrites its losses the next time.
             figures = {name: loss.array.copy() for name, loss in losses.items()}
+            for figure in figures.values():
+                distributed.all_reduce(figure)
+                figure /= distributed.size()
             self.history.add(self.step + 1, figures)
-        self._progress.advance(count, **figures)
+        self._progress.advance(count * distributed.size(), **figures)
 
     @explain_errors
     def log_metrics(self, figures):
@@ -266,7 +301,7 @@ class Run:
         kind = check_type("warn", "text", text, str).partition(":")[0]
         if text and not any(kind in before for before in self.warnings):
             self.warnings.append(f"after step {self.step}: {text}")
-            report(f"warning: {self.warnings[-1]}")
+            report_once(f"warning: {self.warnings[-1]}")
 
     # Saving and resuming
 
@@ -274,19 +309,40 @@ class Run:
         """Write a checkpoint now. RunEnded if anything in it is not finite, OSError if it cannot be
         written; the one before stays then."""
         self._read_losses()
-        wrong = self._not_finite()
+        wrong = distributed.on_every(self._not_finite())
         if wrong:
             raise self._diverged(f"after step {self.step} these are not finite: {wrong}")
+        self._check_equal_weights()
         self._try("the losses", self.history.write)
         facts = {"script": self.script, "step": self.step, "epoch": self.epoch, "batch": self.batch,
                  "batches": len(self.loader), "data": self._data, "seconds": self.seconds,
                  "order": self.loader.order_state(begun=self.batch > 0),
+                 "processes": distributed.gather(random_state()),
                  "metrics": self.metrics, "warnings": self.warnings, "settings": self.settings}
-        write_checkpoint(self.folder / CHECKPOINT, facts, self.parts, self.history.arrays(),
-                         self.folder / PREVIOUS if self._is_good else None)
+        error = None
+        if distributed.rank() == 0:
+            try:
+                write_checkpoint(self.folder / CHECKPOINT, facts, self.parts,
+                                 self.history.arrays(),
+                                 self.folder / PREVIOUS if self._is_good else None)
+            except OSError as its:
+                error = its
+        error = next(filter(None, distributed.gather(error)), None)
+        if error is not None:
+            raise error
         self._is_good = True
         self._saved_step = self.step
         self._saved_at = time.monotonic()
+
+    def _check_equal_weights(self):
+        """RunEnded if the processes' weights are not the same bits any more."""
+        checksums = distributed.gather([
+            zlib.crc32(as_numpy(p).tobytes()) for module in self.parts.values()
+            if isinstance(module, Module) for p in module.parameters()])
+        if any(its != checksums[0] for its in checksums):
+            raise RunEnded(f"error: after step {self.step} the weights are not the same in all "
+                           f"processes: something changes them in one of them alone; "
+                           f"{self._last_good()}", 1)
 
     def _restore_or_save(self):
         """Restore the state from the checkpoint, or write the first one."""
@@ -295,29 +351,40 @@ class Run:
             self.save()
         else:
             facts = checkpoint.facts
-            if facts["batches"] != len(self.loader):
+            randoms = facts.get("processes", [facts["random"]])
+            batches = self.loader.batches_for(len(randoms))
+            if facts["batches"] != batches:
                 raise RunEnded(f"error: {checkpoint.path}: the run's data had {facts['batches']} "
-                               f"batches, now there are {len(self.loader)}", 2)
+                               f"batches, now there are {batches}", 2)
             try:
                 checkpoint.restore(self.parts)
                 self.loader.set_order_state(facts["order"])
             except (TypeError, ValueError) as error:
                 raise RunEnded(f"error: {checkpoint.path}: does not match: {error}", 2) from error
             self.step, self.epoch, self.batch = facts["step"], facts["epoch"], facts["batch"]
+            if len(randoms) == distributed.size():
+                set_random_state(randoms[distributed.rank()])
+            else:  # from the same item on, with batches of another size
+                self.batch = self.batch * len(randoms) // distributed.size()
+                self.step = self.epoch * len(self.loader) + self.batch
+                if distributed.rank():
+                    minigan.manual_seed(distributed.own_seed(self.step))
+                report_once(f"this was a run of {len(randoms)} processes, now there are "
+                            f"{distributed.size()}")
             self.seconds = facts["seconds"]
             self.metrics, self.warnings = facts["metrics"], facts["warnings"]
             self._saved_step = self.step
             self.history.restore(checkpoint.arrays())
             self._try("the losses", self.history.write)
             self._saved_at = time.monotonic()
-            report(f"resuming after step {self.step} of {self.last_step}")
+            report_once(f"resuming {self.folder} after step {self.step} of {self.last_step}")
             if facts["data"] != self._data:
-                report("warning: the data is not that which the run was started with")
+                report_once("warning: the data is not that which the run was started with")
             for name, version in versions().items():
                 if facts["versions"].get(name) != version:
-                    report(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
+                    report_once(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
                            f"{version}: last digits may differ")
-        write_atomically(self.folder / "settings.json", json.dumps(
+        write_atomically(self.folder / SETTINGS, json.dumps(
             {"script": self.script, "command": self.command, "settings": self.settings,
              "versions": versions()}, indent=1).encode())
         self._try("the report", self._report)
@@ -330,10 +397,16 @@ class Run:
             self._read_losses()
             self._try("the losses", self.history.write)
             self._next_flush = now + SECONDS_BETWEEN_FLUSHES
-        if self._signal is not None:
+        due = (self.step - self._saved_step >= self.every.steps
+               or now - self._saved_at >= self.every.seconds)
+        # Process 0 has the clock; a signal or a divergence in one process is for all.
+        self._signal, due, diverged = distributed.largest(
+            self._signal, int(due and distributed.rank() == 0), int(self._divergence != ""))
+        if diverged:
+            raise self._diverged(distributed.on_every(self._divergence))
+        if self._signal:
             self._stop()
-        if (self.step - self._saved_step >= self.every.steps
-                or now - self._saved_at >= self.every.seconds):
+        if due:
             self._try("the checkpoint", self.save)
             self._saved_at = time.monotonic()  # also if it failed: not again in every step
         if now >= self._next_report:
@@ -384,12 +457,15 @@ class Run:
         try:
             function()
         except OSError as error:
-            report(f"warning: {what} could not be written: {error}; the training continues, "
+            report_once(f"warning: {what} could not be written: {error}; the training continues, "
                    f"{self._last_good()}")
 
     def _report(self):
         self._next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS  # also if it fails
-        write_report(self)
+        if distributed.rank() == 0:
+            write_report(self)
+            write_state(self)
+            update_index(self.folder)
 
     # Signals
 
@@ -404,7 +480,7 @@ class Run:
     def _handle_signal(self, number, frame):
         self._signal = number
         self._restore_handlers()  # so that a second one stops at once
-        report("\nfinishing this step and saving; a second signal stops at once")
+        report_once("\nfinishing this step and saving; a second signal stops at once")
 
     def _restore_handlers(self):
         for number, handler in self._handlers.items():
@@ -426,10 +502,6 @@ def is_undamaged(path):
         return True
     except (OSError, DamagedFileError):
         return False
-
-
-def holds_run(folder):
-    return any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
 
 
 def find_checkpoint(place):

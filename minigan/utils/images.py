@@ -36,7 +36,7 @@ def make_grid(tensor, nrow=8, padding=2, normalize=False, value_range=None, scal
     images = images.view((1,) * (4 - images.ndim) + images.shape)
     N, C, H, W = images.shape
     if not images.numel():
-        raise ValueError(f"make_grid: expected at least one pixel, got shape {tensor.shape}")
+        raise ValueError(f"make_grid: expected at least one pixel, got shape {tuple(tensor.shape)}")
     if normalize:
         groups = [images[i:i + 1] for i in range(N)] if scale_each else [images]
         images = cat([_normalized(group, value_range) for group in groups])

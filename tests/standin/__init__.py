@@ -8,34 +8,44 @@ for the CPU (compiled.py), and imitates the part of cuBLAS that minigan calls (c
 It is a check of discipline. Nothing measured on it is a result of a GPU.
 """
 
+import contextlib
+import functools
+import importlib
 import sys
+from unittest import mock
 
+from minigan.kernels import blas
 from standin import array, compiled, cuda, random
 from standin.compiled import compile_kernels, has_compiler
 from standin.cublas import cublas
-from standin.memory import MemoryPool
-from standin.streams import counts, no_host_reads
+from standin.memory import MemoryPool, memory
+from standin.streams import counts, dry_run, extent, no_host_reads
 
 MODULES = {"cupy": array.module, "cupy.cuda": cuda.module, "cupy.random": random.module}
-_before = {}
+devices = importlib.import_module("minigan.device")  # `minigan.device` is the class
 
 
-def install():
-    """Be what `import cupy` gives."""
-    for name, module in MODULES.items():
-        _before[name] = sys.modules.get(name)
-        sys.modules[name] = module
-    return array.module
-
-
-def uninstall():
-    """Put back what was there."""
-    for name, module in _before.items():
-        if module is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = module
-    _before.clear()
+@contextlib.contextmanager
+def in_place_of_cupy():
+    """What `import cupy` gives is the stand-in. What minigan keeps of the real one is put aside."""
+    before = {name: sys.modules.get(name) for name in MODULES}
+    with (mock.patch.object(devices, "_cupy", None),
+          mock.patch.object(blas, "loaded_library", lambda: cublas),
+          mock.patch.object(blas, "library", functools.cache(blas.library.__wrapped__)),
+          mock.patch.object(blas, "handles", blas._Handles())):
+        real = devices._generators.pop("cuda", None)
+        sys.modules.update(MODULES)
+        try:
+            yield array.module
+        finally:
+            for name, module in before.items():
+                if module is None:
+                    del sys.modules[name]
+                else:
+                    sys.modules[name] = module
+            devices._generators.pop("cuda", None)
+            if real is not None:
+                devices._generators["cuda"] = real
 
 
 array.module.cuda = cuda.module

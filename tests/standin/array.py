@@ -9,6 +9,10 @@ from standin.memory import Buffer
 from standin.streams import counts, host_read, made, refuse_in_capture, run, upload
 
 
+# What goes beside arrays into a function of each element.
+SCALARS = {bool, int, float, complex, *(numpy.dtype(char).type for char in "?bBhHiIlLqQefd")}
+
+
 class ndarray:
     """An array on the "device": `host` is where it really lies."""
 
@@ -38,7 +42,7 @@ class ndarray:
     strides = property(lambda self: self.host.strides)
     itemsize = property(lambda self: self.host.itemsize)
     nbytes = property(lambda self: self.host.nbytes)
-    flags = property(lambda self: self.host.flags)
+    flags = property(lambda self: Flags(self))
     T = property(lambda self: self.view_of(self.host.T))
 
     @property
@@ -105,15 +109,20 @@ class ndarray:
         return format(self.host, spec)
 
     def nonzero(self):
+        if not self.ndim:
+            raise ValueError("Calling nonzero on 0d arrays is not allowed.")
         host_read("nonzero")
         return tuple(new_from(part) for part in self.host.nonzero())
 
     def set(self, array):
         if not isinstance(array, numpy.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        if array.dtype != self.dtype or array.shape != self.shape:
-            raise ValueError(f"{array.dtype} of shape {array.shape} set to {self.dtype} of shape "
-                             f"{self.shape}")
+        if array.dtype != self.dtype:
+            raise TypeError(f"{array.dtype} array cannot be set to {self.dtype} array")
+        if array.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        if not self.flags.forc:
+            raise RuntimeError("Cannot set to non-contiguous array")
         upload()
         self.host[...] = array
 
@@ -124,7 +133,7 @@ class ndarray:
         reshaped = self.host.reshape(shape)
         if numpy.shares_memory(reshaped, self.host) or not self.size:
             return self.view_of(reshaped)
-        return made(lambda: self.host.reshape(shape), new_like_values)
+        return made(lambda: self.host.reshape(shape), new_like_values, "copy", [self])
 
     def ravel(self, order="C"):
         if order != "C":
@@ -147,40 +156,77 @@ class ndarray:
         if masked:
             host_read("reading with a mask")
         if advanced:
-            return made(lambda: numpy.asarray(self.host[host_index(index)]), new_like_values)
+            return made(lambda: numpy.asarray(self.host[host_index(index)]), new_like_values,
+                        "take")
         return self.view_of(self.host[(*index, ...)] if Ellipsis not in index else self.host[index])
 
     def __setitem__(self, index, value):
-        index, _, _ = prepared_index(index, self.shape)
-        value = host_of(value)
-        run(lambda: self.host.__setitem__(host_index(index), value))
+        index, advanced, masked = prepared_index(index, self.shape)
+        if masked:
+            host_read("writing with a mask")  # for how many places it has
+        if isinstance(value, ndarray):
+            value = value.host
+        elif advanced:
+            upload()
+            value = numpy.array(value, self.dtype)
+        else:
+            value = filling(value, self.dtype)
+        written = [value, value] if advanced else [self.host[host_index(index)], value]
+        run(lambda: self.host.__setitem__(host_index(index), value), "assign", written)
 
     # Copies and what is computed
 
     def copy(self, order="C"):
-        return made(lambda: self.host.copy(), keeping(self) if order == "K" else new_like_values)
+        return made(lambda: self.host.copy(), keeping(self) if order == "K" else new_like_values,
+                    "copy", [self])
 
-    def astype(self, dtype, order="K", copy=True):
+    def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
+        if casting is not None or subok is not None:
+            raise TypeError("astype: casting and subok are not supported")
         if not copy and self.dtype == dtype:
             return self
         return made(lambda: self.host.astype(dtype), keeping(self) if order == "K" else
-                    new_like_values)
+                    new_like_values, "copy", [self])
 
     def fill(self, value):
-        value = host_of(value)
-        run(lambda: self.host.fill(value))
+        if isinstance(value, ndarray):
+            if value.shape:
+                raise ValueError("non-scalar cupy.ndarray cannot be used for fill")
+            value = value.host  # read when it runs
+        else:
+            value = filling(value, self.dtype)
+        run(lambda: self.host.fill(value), "fill", [self])
 
     def dot(self, other):
         return module.dot(self, other)
 
 
+class Flags:
+    """What CuPy knows of an array's memory: nothing of alignment, and all may be written."""
+
+    def __init__(self, array):
+        flags = array.host.flags
+        self.c_contiguous, self.f_contiguous = flags.c_contiguous, flags.f_contiguous
+        self.fnc, self.forc = flags.fnc, flags.forc
+        self.owndata = array.base is None
+
+
 def host_of(x):
-    """What stands for x in NumPy's function. TypeError for an array of the host."""
+    """What stands for x in NumPy's function. TypeError for an array or a sequence of the host."""
     if isinstance(x, ndarray):
         return x.host
-    if isinstance(x, numpy.ndarray):
+    if type(x) not in SCALARS:
         raise TypeError(f"Unsupported type {type(x)}")
     return x
+
+
+def filling(value, dtype):
+    """The number that an array is filled with. ValueError for an array or a sequence of numbers:
+    CuPy does not assign one from the host."""
+    value = numpy.asarray(value, dtype)
+    if value.shape:
+        raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+    return value[()]
 
 
 # Indices
@@ -230,6 +276,8 @@ def host_index(index):
 def new(shape, dtype, strides=None):
     """Memory that nobody has written to."""
     dtype = numpy.dtype(dtype)
+    if dtype.type not in SCALARS or not dtype.isnative:
+        raise ValueError(f"Unsupported dtype {dtype}")
     host = numpy.empty(shape, dtype)
     buffer = Buffer(host.nbytes)
     host = buffer.bytes.view(dtype)[:host.size].reshape(shape)
@@ -268,8 +316,10 @@ def keeping(x):
 
 
 def array(data, dtype=None, copy=True, order="K"):
+    if dtype is None and isinstance(data, numpy.ndarray) and not data.dtype.isnative:
+        raise ValueError(f"Unsupported dtype {data.dtype} with big-endian byte-order")
     if isinstance(data, ndarray):
-        return data.astype(dtype or data.dtype, "C" if order == "C" else "K", copy)
+        return data.astype(dtype or data.dtype, "C" if order == "C" else "K", copy=copy)
     if isinstance(data, (list, tuple)) and any(isinstance(x, ndarray) for x in data):
         raise NotImplementedError("arrays of the device in a list")
     upload()
@@ -330,17 +380,17 @@ def filled_like(value):
 
 def eye(n, m=None, dtype=float):
     result = zeros((n, n if m is None else m), dtype)
-    run(lambda: numpy.fill_diagonal(result.host, 1))
+    run(lambda: numpy.fill_diagonal(result.host, 1), "eye", [result])
     return result
 
 
 def arange(*args, dtype=None):
-    return made(lambda: numpy.arange(*args, dtype=dtype), new_like_values)
+    return made(lambda: numpy.arange(*args, dtype=dtype), new_like_values, "arange")
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     return made(lambda: numpy.linspace(start, stop, num, endpoint, retstep, dtype, axis),
-                new_like_values)
+                new_like_values, "linspace")
 
 
 def from_dlpack(array):
@@ -378,40 +428,70 @@ def elementwise(name):
         hosts = [host_of(a) for a in args]
         options = {} if dtype is None else {"dtype": dtype}
         if out is None:
-            return made(lambda: numpy.asarray(function(*hosts, **options)), layout_of(args))
-        run(lambda: function(*hosts, out=host_of(out), **options))
+            return made(lambda: numpy.asarray(function(*hosts, **options)), layout_of(args), name,
+                        args)
+        run(lambda: function(*hosts, out=host_of(out), **options), name, [*args, out])
         return out
 
     computed.__name__ = name
     return computed
 
 
+def clip(x, low, high, out=None):
+    """A bound may be None, unlike other arguments of functions of each element."""
+    least, most = ((-numpy.inf, numpy.inf) if x.dtype.kind == "f" else
+                   (numpy.iinfo(x.dtype).min, numpy.iinfo(x.dtype).max))
+    return elementwise("clip")(x, least if low is None else low, most if high is None else high,
+                               out=out)
+
+
 def add_at(x, index, values):
-    index, _, _ = prepared_index(index, x.shape)
+    if x.dtype.char not in "ilqILQefd":
+        raise TypeError(f"cupy.add.at does not support {x.dtype}")
+    index, _, masked = prepared_index(index, x.shape)
+    if masked:
+        host_read("adding with a mask")
     values = host_of(values)
-    run(lambda: numpy.add.at(x.host, host_index(index), values))
+    run(lambda: numpy.add.at(x.host, host_index(index), values), "add.at", [x, values])
 
 
 def whole(name):
-    """A function of whole arrays that makes a new one; lists of arrays are taken too."""
+    """A function of a whole array that makes a new one."""
     function = getattr(numpy, name)
 
-    def computed(*args, **options):
-        hosts = [[host_of(x) for x in a] if isinstance(a, (list, tuple)) and any(
-            isinstance(x, ndarray) for x in a) else host_of(a) for a in args]
-        return made(lambda: numpy.asarray(function(*hosts, **options)), new_like_values)
+    def computed(x, *args, **options):
+        if not isinstance(x, ndarray):
+            raise TypeError(f"{name}: expected an array of the device, got {type(x)}")
+        hosts = [x.host, *[a.host if isinstance(a, ndarray) else a for a in args]]
+        return made(lambda: numpy.asarray(function(*hosts, **options)), new_like_values, name, [x])
 
     computed.__name__ = name
     return computed
 
 
+def take(x, indices, axis=None):
+    """Indices out of range wrap, as in all of CuPy."""
+    indices = indices if isinstance(indices, ndarray) else asarray(indices)
+    return made(lambda: numpy.asarray(numpy.take(x.host, indices.host, axis, mode="wrap")),
+                new_like_values, "take")
+
+
+def take_along_axis(x, indices, axis):
+    return made(lambda: numpy.take_along_axis(x.host, indices.host % x.shape[axis], axis),
+                new_like_values, "take_along_axis")
+
+
 def joining(name):
-    """CuPy sends the addresses of many arrays to the device: here, of any number."""
-    join = whole(name)
+    """A function of a list of arrays. CuPy sends the addresses of many to the device: here, of any
+    number."""
+    function = getattr(numpy, name)
 
     def computed(arrays, axis=0):
+        if not all(isinstance(x, ndarray) for x in arrays):
+            raise TypeError("Only cupy arrays can be concatenated")
         upload()
-        return join(arrays, axis=axis)
+        hosts = [x.host for x in arrays]
+        return made(lambda: function(hosts, axis=axis), new_like_values, name, arrays)
 
     return computed
 
@@ -441,10 +521,10 @@ def as_strided(x, shape=None, strides=None):
     return x.view_of(numpy.lib.stride_tricks.as_strided(x.host, shape, strides))
 
 
-ELEMENTWISE = """abs absolute add clip divide equal exp expm1 floor greater isfinite isinf isnan less
+ELEMENTWISE = """abs absolute add divide equal exp expm1 floor greater isfinite isinf isnan less
     log log1p logical_and logical_not maximum minimum multiply negative not_equal power sign sqrt square
     subtract tanh where""".split()
-WHOLE = "all any argmax argmin cumsum max mean min prod sum take take_along_axis".split()
+WHOLE = "all any argmax argmin cumsum max mean min prod sum".split()
 VIEWS = "broadcast_to expand_dims moveaxis swapaxes transpose".split()
 METHODS = "all any argmax argmin max mean min prod sum".split()
 
@@ -460,7 +540,8 @@ for name in ("concatenate", "stack"):
 for name in VIEWS:
     setattr(module, name, view_function(name))
 for function in (array, asarray, asnumpy, ascontiguousarray, empty, full, zeros, ones, empty_like,
-                 eye, arange, linspace, from_dlpack, matmul, dot, may_share_memory):
+                 eye, arange, linspace, from_dlpack, matmul, dot, clip, take, take_along_axis,
+                 may_share_memory):
     setattr(module, function.__name__, function)
 module.zeros_like, module.ones_like = filled_like(0), filled_like(1)
 module.add.at = add_at
@@ -485,7 +566,7 @@ def operator_methods(name, function):
 
     def in_place(self, other):
         hosts = self.host, host_of(other)
-        run(lambda: getattr(operator, f"i{name}")(*hosts))
+        run(lambda: getattr(operator, f"i{name}")(*hosts), function, [self, self, other])
         return self
 
     setattr(ndarray, f"__{name}__", lambda self, other: compute(self, other))
@@ -499,12 +580,14 @@ for name, function in {"add": "add", "sub": "subtract", "mul": "multiply", "true
 for name in ("eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "xor", "mod"):
     def computed(self, other, name=name):
         hosts = self.host, host_of(other)
-        return made(lambda: numpy.asarray(getattr(operator, name)(*hosts)), layout_of([self, other]))
+        return made(lambda: numpy.asarray(getattr(operator, name)(*hosts)),
+                    layout_of([self, other]), name.rstrip("_"), [self, other])
 
     setattr(ndarray, f"__{name.rstrip('_')}__", computed)
 for name in ("neg", "invert", "abs"):
     def computed(self, name=name):
-        return made(lambda: numpy.asarray(getattr(operator, name)(self.host)), layout_of([self]))
+        return made(lambda: numpy.asarray(getattr(operator, name)(self.host)), layout_of([self]),
+                    name, [self])
 
     setattr(ndarray, f"__{name}__", computed)
 
@@ -512,7 +595,7 @@ for name in ("neg", "invert", "abs"):
 def i_or_and(name):
     def in_place(self, other):
         hosts = self.host, host_of(other)
-        run(lambda: getattr(operator, f"i{name}")(*hosts))
+        run(lambda: getattr(operator, f"i{name}")(*hosts), name, [self, self, other])
         return self
 
     return in_place

@@ -59,7 +59,7 @@ def waits(name, every):
 def parameters_of(text, aliases):
     result = []
     for part in text.split(","):
-        words = part.replace("*", " * ").replace("const", " ").split()
+        words = re.sub(r"\bconst\b|\b__restrict__\b", " ", part.replace("*", " * ")).split()
         name, pointer = words[-1], "*" in words
         type = " ".join(word for word in words[:-1] if word != "*")
         result.append(Parameter(aliases.get(type, type), name, pointer))
@@ -155,7 +155,7 @@ class Kernel:
                 if isinstance(a, ndarray) and not a.buffer.is_whole():
                     raise AssertionError(f"{self.name}: wrote outside of {p.name}")
 
-        run(action)
+        run(action, self.name, args)
 
     def _value(self, p, a):
         """An argument as ctypes has it. TypeError where CUDA would read nonsense."""

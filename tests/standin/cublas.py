@@ -97,7 +97,9 @@ def gemm(handle, op_a, op_b, m, n, k, alpha, a, a_type, lda, step_a, b, b_type, 
             product = (left.T if op_a else left) @ (right.T if op_b else right)
             result[...] = alpha * product + (beta * result if beta else 0)
 
-    run(action)
+    result = at(c, dtype, m, n, ldc)
+    arrays = [at(a, dtype, rows_a, columns_a, lda), at(b, dtype, rows_b, columns_b, ldb), result]
+    run(action, "product", count * [*arrays, *[result] * bool(beta)], (m, n, k, count))
     return SUCCESS
 
 

@@ -2,7 +2,7 @@
 
 import types
 
-from standin import memory, streams
+from standin import memory, nccl, streams
 
 module = types.ModuleType("cupy.cuda")
 module.is_available = lambda: True
@@ -23,6 +23,7 @@ class Device:
 
 
 module.Device = Device
+module.nccl = nccl
 module.runtime = types.ModuleType("cupy.cuda.runtime")
 module.runtime.CUDARuntimeError = streams.CUDARuntimeError
 module.runtime.getDeviceProperties = lambda number: {"name": b"a stand-in, no GPU"}

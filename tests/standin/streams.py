@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import traceback
+from typing import NamedTuple
 
 import numpy
 
@@ -11,13 +12,23 @@ class CUDARuntimeError(RuntimeError):
     pass
 
 
+class Launch(NamedTuple):
+    """A kernel's launch: its name, the bytes that it reads and writes, for a product its sizes
+    (m, n, k) and how many there are."""
+    name: str
+    nbytes: int
+    product: tuple | None = None
+
+
 class _Counts:
-    """How often the host read from the device, where last, and how often it copied to it."""
+    """How often the host read from the device, where last, and how often it copied to it; inside
+    `dry_run` the launches, which then only count."""
 
     def __init__(self):
         self.host_reads = self.uploads = 0
         self.last_read = ""
         self.reads_forbidden = False
+        self.launches = None
 
 
 counts = _Counts()
@@ -36,7 +47,7 @@ class Graph:
 
     def launch(self, stream=None):
         for action in self.actions:
-            run(action)
+            run(action, "of a graph")
 
     def upload(self, stream=None):
         pass
@@ -99,8 +110,15 @@ def get_current_stream():
     return _current[-1] if _current else Stream.null
 
 
-def run(action):
-    """Do something to memory that is there already; or record it."""
+def run(action, name, arrays=(), product=None):
+    """Do something to memory that is there already; or record it.
+
+    name, product  as a Launch has them
+    arrays         that it reads and writes
+    """
+    if counts.launches is not None:
+        counts.launches.append(Launch(name, sum(map(extent, arrays)), product))
+        return
     graph = get_current_stream().graph
     if graph is not None:
         graph.actions.append(action)
@@ -109,23 +127,45 @@ def run(action):
         action()
 
 
-def made(function, allocate):
+def made(function, allocate, name, arrays=()):
     """The array of what function() gives, in memory that is new; recorded, in the same each time.
 
     allocate  from the values, the new array. While a stream captures, the values are of whatever
               the inputs hold then: only a launch computes the true ones.
+    name      as a Launch has it
+    arrays    that it reads
     """
     with numpy.errstate(all="ignore"):
         values = function()
     result = allocate(values)
-    result.host[...] = values
-    graph = get_current_stream().graph
-    if graph is not None:
-        def again():
-            result.host[...] = function()
 
-        graph.actions.append(again)
+    def again():
+        result.host[...] = function()
+
+    if counts.launches is not None or get_current_stream().graph is not None:
+        run(again, name, [*arrays, result])
+    if counts.launches is None:
+        result.host[...] = values
     return result
+
+
+def extent(array):
+    """The bytes of an array, of what is repeated only once; 0 for a number."""
+    size = getattr(array, "itemsize", 0)
+    for n, step in zip(getattr(array, "shape", ()), getattr(array, "strides", ())):
+        size *= n if step else 1
+    return size if hasattr(array, "strides") else 0
+
+
+@contextlib.contextmanager
+def dry_run():
+    """Launches are counted and nothing is computed: arrays have shapes, and whatever numbers. Gives
+    the list of Launches."""
+    counts.launches = []
+    try:
+        yield counts.launches
+    finally:
+        counts.launches = None
 
 
 def host_read(what):
