@@ -47,7 +47,7 @@ class Recipe:
 
 
 RECIPES = {
-    "batch16": Recipe(epochs=16, batch_size=16, lr=0.0002, faster=5, beta1=0.5, noise=0.1,
+    "batch16": Recipe(epochs=11, batch_size=16, lr=0.0002, faster=5, beta1=0.5, noise=0.1,
                       memory=0.997, blurred=True),
     "batch1": Recipe(epochs=5, batch_size=1, lr=0.0001, faster=1, beta1=0.9, noise=0.0,
                      memory=0.0, blurred=False),
