@@ -13,6 +13,7 @@ import minigan
 from engines.layers import in_torch
 from minigan import nn
 from minigan.data import crop_center
+from minigan.training import Checkpoint
 from test_examples import run
 
 
@@ -393,3 +394,15 @@ def test_a_recipe_gives_way_to_options(tmp_path, pictures):
     assert (settings["batch_size"], settings["epochs"], settings["lr"]) == (2, 1, recipe.lr)
     result = run("--resume", "--recipe", "batch1", "--out", "out", cwd=tmp_path, script="dcgan.py")
     assert result.returncode == 2 and "--recipe: the run was started with batch16" in result.stderr
+
+
+def test_learning_rates_of_a_cgan_decay_after_each_epoch(tmp_path):
+    result = run("--epochs", 2, "--batch-size", 400, "--lr", 0.001, "--generator-lr", 0.002,
+                 "--lr-decay", 0.5, "--beta1", 0.5, "--device", "cpu", "--out", "out", cwd=tmp_path,
+                 script="cgan.py")
+    assert result.returncode == 0, result.stderr
+    gan = cgan.ConditionalGAN(0.001, 0.002, 0.5)
+    Checkpoint(tmp_path / "out" / "checkpoint.h5").restore(vars(gan))
+    for optimiser, lr in ((gan.discriminator_optimiser, 0.001), (gan.generator_optimiser, 0.002)):
+        group, = optimiser.param_groups
+        assert group["lr"] == pytest.approx(lr / 4) and tuple(group["betas"]) == (0.5, 0.999)
