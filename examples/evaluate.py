@@ -23,7 +23,7 @@ import numpy
 import cgan
 import dcgan
 import minigan
-from minigan import nn, optim
+from minigan import distributed, nn, optim
 from minigan.data import DataLoader, ImageDataset, MnistDataset, TensorDataset
 from minigan.files import write_atomically
 from minigan.nn import functional as F
@@ -230,6 +230,8 @@ def main():
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     args = parser.parse_args()
     with parser.report_errors():
+        if distributed.size() > 1:
+            raise ValueError("this is done by one process, without mpiexec")
         minigan.set_device(args.device)
         folder = run_folder(args.folder, "runs/cgan", "runs/dcgan")
         settings = folder / "settings.json"

@@ -318,8 +318,10 @@ def check_affine(name, x, shape, weight, bias):
             raise TypeError(f"{name}: {argument} has dtype {value.dtype}, input has {x.dtype}")
 
 
-def check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
-    """x (N,C,...); the others but numbers: Tensors (C,) or None."""
+def check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps,
+                     is_whole=True):
+    """x (N,C,...); the others but numbers: Tensors (C,) or None. is_whole: whether x is all of the
+    batch."""
     if not (eps >= 0 and 0 <= momentum <= 1):
         raise ValueError(f"batch_norm: eps must be at least 0 and momentum lie in 0..1, got "
                          f"{describe(eps)} and {describe(momentum)}")
@@ -333,7 +335,7 @@ def check_batch_norm(x, running_mean, running_var, weight, bias, training, momen
         if value is not None and value.shape != x.shape[1:2]:
             raise ValueError(f"batch_norm: {argument} must have shape {x.shape[1:2]}, "
                              f"got {tuple(value.shape)}")
-    if training and x.size == x.shape[1] > 0:
+    if training and is_whole and x.size == x.shape[1] > 0:
         raise ValueError(f"batch_norm: training needs more than one value a channel, "
                          f"got input of shape {x.shape}")
     if not training and (running_mean is None or running_var is None):

@@ -6,11 +6,14 @@ shows. Figures are made without pyplot: no display, no state shared with the cal
 Matplotlib is imported by the first plot.
 """
 
+import functools
+import inspect
 import math
 from pathlib import Path
 
 import numpy
 
+from minigan import distributed
 from minigan.checks import describe, explain_errors, check_number
 from minigan.files import atomic_path
 from minigan.training.arrays import as_classes, as_numpy
@@ -19,7 +22,22 @@ COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
 DPI = 120
 
 
+def drawn_once(function):
+    """Decorate a function that draws into a file: of several processes only process 0 does, and the
+    others get the file's path alone."""
+    @functools.wraps(function)
+    def draw(*args, **kwargs):
+        if distributed.rank():
+            path = inspect.signature(function).bind(*args, **kwargs).arguments.get("path")
+            if path is not None:
+                return as_path(path)
+        return function(*args, **kwargs)
+
+    return draw
+
+
 @explain_errors
+@drawn_once
 def plot_losses(losses, path=None, every=10, title="Training loss", log=False):
     """Each logged loss as a faint point, their running mean as a line.
 
@@ -70,6 +88,7 @@ def plot_losses(losses, path=None, every=10, title="Training loss", log=False):
 
 
 @explain_errors
+@drawn_once
 def plot_history(series, path=None, references=None, title="After each epoch", at=None,
                  unit="epoch"):
     """Figures measured after each epoch, such as a label share or a distance, a panel for each.
@@ -112,6 +131,7 @@ def plot_history(series, path=None, references=None, title="After each epoch", a
 
 
 @explain_errors
+@drawn_once
 def plot_predictions(images, labels, predictions, probabilities, path=None,
                      title="Predictions: true class, and the network's output for its answer"):
     """The first images that were classified correctly, and beside them the first that were not.
@@ -154,6 +174,7 @@ def plot_predictions(images, labels, predictions, probabilities, path=None,
 
 
 @explain_errors
+@drawn_once
 def plot_feature_maps(image, maps, path=None, title="Feature maps"):
     """An image, and below it every channel of the layers' outputs for it.
 
