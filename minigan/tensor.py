@@ -442,8 +442,7 @@ def from_array(array, cls=Tensor, requires_grad=False):
     if type(array) is not numpy.ndarray:
         array = plain_array(array)
     result = object.__new__(cls)
-    result.array = array
-    result._requires_grad = requires_grad
+    result.array, result._requires_grad = array, requires_grad
     result._grad = result.node = result.grad_buffer = result.read_only = None
     result.version = [0]
     return result
