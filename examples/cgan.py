@@ -2,7 +2,7 @@
 
     python examples/cgan.py                  on digits that minigan draws itself
     python examples/cgan.py --data mnist     on the real MNIST, downloaded once
-    python examples/cgan.py --label 7        six sevens by the generator in --out; --seed gives others
+    python examples/cgan.py --label 7        six sevens by the newest run; --seed gives others
     python examples/evaluate.py runs/cgan    how good the samples of each epoch are
     python examples/cgan.py --help           everything else
 
@@ -17,10 +17,10 @@ pictures, and checkpoints: interrupt the run, and --resume continues it.
 from pathlib import Path
 
 import minigan
-from minigan import distributed, nn, optim
+from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset, SampleAhead
 from minigan.training import (
-    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, save_animation,
+    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, run_folder, save_animation,
     spread_within_labels)
 
 LATENT_SIZE = 100
@@ -67,11 +67,13 @@ def generate_digit(generator, digit, noise):
 class ConditionalGAN:
     """Both networks, their optimisers and the training step."""
 
-    def __init__(self, lr):
+    def __init__(self, lr, generator_lr=None, beta1=0.9):
         self.discriminator = make_discriminator()
         self.generator = make_generator()
-        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr=lr)
-        self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
+        self.discriminator_optimiser = optim.Adam(
+            self.discriminator.parameters(), lr, betas=(beta1, 0.999))
+        self.generator_optimiser = optim.Adam(
+            self.generator.parameters(), generator_lr or lr, betas=(beta1, 0.999))
 
     def discriminate(self, images, labels):
         return self.discriminator(minigan.cat((images, labels), dim=1))
@@ -123,17 +125,17 @@ def train(gan, dataset, args, training):
     for epoch in training.epochs(args.epochs):
         for _, images, labels in training.batches():
             n = len(images)
-            losses = train_step(images, labels, *inputs(training.step, n))
-            training.log(losses, n)
+            training.log(train_step(images, labels, *inputs(training.step, n)), n)
 
         samples = [generate_digit(gan.generator, digit, fixed_noise) for digit in range(10)]
         plot_sample_grid(minigan.cat(samples), training.folder / f"samples/epoch_{epoch:03d}.png",
                          rows=10, title=f"epoch {epoch}")
         minigan.save(gan.generator, training.folder / f"generators/epoch_{epoch:03d}.npz")
         check_gan(training, spread_within_labels(samples, real, real_labels))
-    pictures = sorted(training.folder.glob("samples/epoch_*.png"))
-    if pictures:  # only process 0 has those from before it was resumed
-        print(save_animation(pictures, training.folder / "samples.gif"))
+        for optimiser in (gan.discriminator_optimiser, gan.generator_optimiser):
+            optimiser.param_groups[0]["lr"] *= args.lr_decay
+    print(save_animation(sorted(training.folder.glob("samples/epoch_*.png")),
+                         training.folder / "samples.gif"))
 
 
 def draw_digit(digit, folder):
@@ -153,18 +155,18 @@ def main():
     parser.add_argument("--data", default="digits", type=folder_or_name,
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
+    parser.add_adam_options()
     parser.add_argument("--label", type=int, choices=range(10),
-                        help="do not train; draw this digit by the newest generator in --out")
+                        help="do not train; draw this digit by the newest run, or the one in --out")
     args = parser.parse_training()
     with parser.report_errors():
         if args.label is not None:
-            if distributed.rank() == 0:
-                print(draw_digit(args.label, args.out))
+            print(draw_digit(args.label, run_folder(args.out, "runs/cgan")))
             return
         dataset = MnistDataset(args.data)
         training = parser.start_run(args)
     with training:
-        train(ConditionalGAN(args.lr), dataset, args, training)
+        train(ConditionalGAN(args.lr, args.generator_lr, args.beta1), dataset, args, training)
         print(f"trained for {training.seconds:.0f} s")
 
 

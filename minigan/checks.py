@@ -62,6 +62,19 @@ def check_type(name, argument, value, kind):
     return value
 
 
+def check_part(function, module, name, part, kind):
+    """That a Module can have a part, of that class or None, by this name."""
+    if not isinstance(name, str):
+        raise TypeError(f"{function}: name must be a text, got {describe(name)}")
+    if part is not None and not isinstance(part, kind):
+        raise TypeError(f"{function}: {name} must be a {kind.__name__} or None, "
+                        f"got {describe(part)}")
+    taken = hasattr(module, name) and not isinstance(getattr(module, name), (kind, type(None)))
+    if not name or "." in name or taken:
+        raise ValueError(f"{function}: {short_repr(name)} cannot be the name of a part"
+                         + taken * f": {type(module).__name__} has such an attribute")
+
+
 def check_callable(name, argument, value):
     """The value. TypeError unless it can be called."""
     if not callable(value):

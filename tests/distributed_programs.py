@@ -220,6 +220,9 @@ def batches():
     for options in ({}, {"shuffle": True, "seed": 3}, {"shuffle": True}, {"drop_last": True}):
         minigan.manual_seed(distributed.rank())
         loader = DataLoader(dataset, batch_size=2, **options)
+        assert [len(batch[0]) for batch in loader][:11] == [2] * 11  # not divided yet
+        loader = DataLoader(dataset, batch_size=2, **options)
+        loader.divide()
         own = [batch[0].tolist() for _ in range(2) for batch in loader]
         everywhere = distributed.gather(own)
         together = [sum(parts, []) for parts in zip(*everywhere)]
@@ -242,8 +245,9 @@ def batches():
     rng = numpy.random.default_rng(3)
     order = numpy.arange(n)
     rng.shuffle(order)
-    first = distributed.gather(next(iter(DataLoader(dataset, batch_size=2, shuffle=True,
-                                                    seed=3)))[0].tolist())
+    loader = DataLoader(dataset, batch_size=2, shuffle=True, seed=3)
+    loader.divide()
+    first = distributed.gather(next(iter(loader))[0].tolist())
     assert sum(first, []) == order[:2 * size].tolist()
 
 

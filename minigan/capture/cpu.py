@@ -9,7 +9,7 @@ from minigan.capture.arguments import (
     check_inputs, fill, fixed_inputs, has_arrays, map_outputs, own_memory, tensors_in,
     without_history)
 from minigan.capture.host import BUFFER, HostWork
-from minigan.capture.listing import argument_names, lines_of, network_names, page
+from minigan.capture.listing import Page, argument_names, lines_of, network_names
 from minigan.capture.plan import Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
@@ -17,7 +17,7 @@ from minigan.capture.watch import Counters, Watch, copy_inputs
 from minigan.distributed.processes import on_every, report_once
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
-from minigan.kernels import threads
+from minigan import threads
 from minigan.kernels.launch import switch
 from minigan.messages import report
 from minigan.nn.module import attribute_changes
@@ -256,7 +256,7 @@ class CpuStep:
         plan = recording.plan
         lines = lines_of(plan, self.inputs, argument_names(self.step, len(self.inputs)),
                          network_names(self.step), plan.seconds())
-        return page(f"{name}, recorded on the CPU: {len(lines)} calls, "
+        return Page(f"{name}, recorded on the CPU: {len(lines)} calls, "
                     f"{-(-plan.arena.nbytes // 1024)} KiB of arena",
                     lines)
 

@@ -7,7 +7,8 @@ nothing, and everything here is then for one process.
 
     minigan.distributed.init()
     minigan.manual_seed(minigan.distributed.rank())     # each has its own noise
-    loader = DataLoader(dataset, batch_size=16)         # 16 items in each process
+    loader = DataLoader(dataset, batch_size=16)
+    loader.divide()                                     # 16 other items in each process
     broadcast(model)                                    # all start from process 0's weights
     for x, t in loader:
         optimiser.zero_grad()

@@ -5,11 +5,10 @@ import weakref
 import numpy
 
 from minigan.checks import describe
-from minigan.device import array_module
+from minigan.device import address, array_module
 from minigan.distributed.processes import processes
 from minigan.distributed.reduction import Flat, communicates
-from minigan.hooks import hooks
-from minigan.kernels.launch import address, run
+from minigan.hooks import hooks, run
 from minigan.tensor import from_array
 
 ALIGNMENT = 64  # numbers: where each gradient starts, as in optim/optimizer.py

@@ -9,6 +9,7 @@ import traceback
 import numpy
 
 from minigan.messages import report
+from minigan.threads import set_threads, threads
 
 # What launchers tell each process: MPICH's mpiexec and Open MPI's. PMIx tells it only its rank, and
 # srun, which has it do so, how many there are.
@@ -71,7 +72,6 @@ def init():
 
 def divide_cores(local):
     """Let each process of a machine run on its part of the cores, if all may run on the same."""
-    from minigan.kernels.threads import set_threads, threads
     if not hasattr(os, "sched_setaffinity"):
         set_threads(max(1, threads() // local.size))
         return
