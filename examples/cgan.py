@@ -2,7 +2,7 @@
 
     python examples/cgan.py                  on digits that minigan draws itself
     python examples/cgan.py --data mnist     on the real MNIST, downloaded once
-    python examples/cgan.py --label 7        six sevens by the generator in --out; --seed gives others
+    python examples/cgan.py --label 7        six sevens by the newest run; --seed gives others
     python examples/evaluate.py runs/cgan    how good the samples of each epoch are
     python examples/cgan.py --help           everything else
 
@@ -20,7 +20,7 @@ import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset, SampleAhead
 from minigan.training import (
-    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, save_animation,
+    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, run_folder, save_animation,
     spread_within_labels)
 
 LATENT_SIZE = 100
@@ -153,11 +153,11 @@ def main():
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
     parser.add_argument("--label", type=int, choices=range(10),
-                        help="do not train; draw this digit by the newest generator in --out")
+                        help="do not train; draw this digit by the newest run, or the one in --out")
     args = parser.parse_training()
     with parser.report_errors():
         if args.label is not None:
-            print(draw_digit(args.label, args.out))
+            print(draw_digit(args.label, run_folder(args.out, "runs/cgan")))
             return
         dataset = MnistDataset(args.data)
         training = parser.start_run(args)

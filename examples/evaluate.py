@@ -1,7 +1,9 @@
 """How good are the samples of a GAN? The figures for a run of cgan.py or dcgan.py.
 
-    python examples/evaluate.py runs/cgan     each epoch's label share, Fréchet distance and spread
-    python examples/evaluate.py runs/dcgan    the spread of the pictures
+    python examples/evaluate.py               of the newest run
+    python examples/evaluate.py runs/cgan     of the newest run of cgan.py: each epoch's label
+                                              share, Fréchet distance and spread
+    python examples/evaluate.py runs/dcgan/2  of this run of dcgan.py: the spread of its pictures
 
 Label share: how many samples show the digit that was asked for, according to a classifier, which is
 trained here on the run's data. Fréchet distance: how far the samples are from real test images, in
@@ -13,7 +15,6 @@ evaluation.png.
 """
 
 import json
-from pathlib import Path
 
 import numpy
 
@@ -26,7 +27,7 @@ from minigan.files import write_atomically
 from minigan.nn import functional as F
 from minigan.training import (
     ArgumentParser, Progress, features_of, frechet_distance, label_share, plot_history, run,
-    spread_ratio)
+    run_folder, spread_ratio, update_index)
 
 SAMPLES = 10_000
 PICTURES = 200  # of a DCGAN
@@ -143,30 +144,32 @@ EXAMPLES = {"cgan.py": (load_cgan, evaluate_cgan), "dcgan.py": (load_dcgan, eval
 
 def main():
     parser = ArgumentParser(__doc__)
-    parser.add_argument("folder", type=Path, help="the folder of a run")
+    parser.add_argument("folder", nargs="?", help="of a run, or of runs, for the newest of them")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     args = parser.parse_args()
     with parser.report_errors():
         minigan.set_device(args.device)
         minigan.manual_seed(args.seed)
-        settings = args.folder / "settings.json"
+        folder = run_folder(args.folder, "runs/cgan", "runs/dcgan")
+        settings = folder / "settings.json"
         if not settings.is_file():
-            raise ValueError(f"{args.folder}: expected the folder of a run of "
+            raise ValueError(f"{folder}: expected the folder of a run of "
                              f"{' or '.join(EXAMPLES)}, found no settings.json")
         saved = json.loads(settings.read_text(encoding="utf-8"))
         script = saved.get("script")
         if script not in EXAMPLES:
-            raise ValueError(f"{args.folder}: expected a run of {' or '.join(EXAMPLES)}, "
+            raise ValueError(f"{folder}: expected a run of {' or '.join(EXAMPLES)}, "
                              f"got one of {script}")
         load, evaluate = EXAMPLES[script]
-        inputs = load(args.folder, saved["settings"])
+        inputs = load(folder, saved["settings"])
     figures, reference = evaluate(*inputs)
-    write_atomically(args.folder / "evaluation.json",
+    write_atomically(folder / "evaluation.json",
                      json.dumps({"figures": figures, "real images": reference}, indent=1).encode())
-    print(args.folder / "evaluation.json")
+    update_index(folder)
+    print(folder / "evaluation.json")
     if reference:
-        print(plot_history(figures, args.folder / "evaluation.png", reference))
+        print(plot_history(figures, folder / "evaluation.png", reference))
 
 
 if __name__ == "__main__":

@@ -55,8 +55,8 @@ def train(model, loader, training, epochs, lr):
             training.log({"loss": loss}, len(images))
 
 
-def evaluate(model, loader, folder):
-    """Print how good the model is on test images, and plot what it answers and sees."""
+def evaluate(model, loader, training):
+    """Print and log how good the model is on test images, and plot what it answers and sees."""
 
     # A batch-norm normalizes in two ways. In training it uses the statistics of the batch at hand,
     # with batches of one image those of that image alone, and only keeps running averages of them.
@@ -73,16 +73,19 @@ def evaluate(model, loader, folder):
     outputs = predict(model, loader)
     predictions = outputs.argmax(dim=1)
     as_trained = confusion_matrix(labels, predictions)
+    training.log_metrics({"test accuracy, %": accuracy(as_trained),
+                          "the same with eval(), %": accuracy(with_eval)})
     print(f"test accuracy as trained (statistics of each batch of {loader.batch_size}): "
-          f"{accuracy(as_trained)}")
-    print(f"test accuracy with eval() (running statistics): {accuracy(with_eval)}")
+          f"{accuracy(as_trained):.2f} %")
+    print(f"test accuracy with eval() (running statistics): {accuracy(with_eval):.2f} %")
     print(f"\nas trained:\n{format_confusion(as_trained)}\n")
 
     # The model stays in training mode: the second convolution sees what it was trained on.
     images = images.view(-1, 1, 28, 28)
-    print(plot_predictions(images, labels, predictions, outputs, folder / "predictions.png"))
+    print(plot_predictions(images, labels, predictions, outputs,
+                           training.folder / "predictions.png"))
     print(plot_feature_maps(images[0], feature_maps(model, images[:1]),
-                            folder / "feature_maps.png"))
+                            training.folder / "feature_maps.png"))
 
 
 @minigan.no_grad()
@@ -103,8 +106,8 @@ def feature_maps(model, x):
 
 
 def accuracy(confusion):
-    """The share of images on the diagonal, where the answer is the true class."""
-    return f"{100 * confusion.trace() / confusion.sum():.2f} %"
+    """The percentage of images on the diagonal, where the answer is the true class."""
+    return 100 * confusion.trace() / confusion.sum()
 
 
 def main():
@@ -126,7 +129,7 @@ def main():
         count, seconds = args.epochs * len(train_loader.dataset), training.seconds
         print(f"trained on {count} images in {seconds:.1f} s: {count / seconds:.0f} images/s")
         print(minigan.save(model, training.folder / "model.npz"))
-        evaluate(model, test_loader, training.folder)
+        evaluate(model, test_loader, training)
 
 
 if __name__ == "__main__":

@@ -904,6 +904,9 @@ TAKES = {
     (training.frechet_distance, "b"): numbers,
     (training.plot_losses, "losses"): either(numbers, mapping),
     (training.plot_losses, "every"): at_least(0, finite),
+    **{(drawing, "path"): optional(path) for drawing in (
+        minigan.draw, training.plot_losses, training.plot_history, training.plot_predictions,
+        training.plot_feature_maps, training.plot_sample_grid)},
     (Tensor.__setitem__, "value"): numbers,
     (Tensor.backward, "gradient"): optional(numbers),
     (Tensor.copy_, "src"): numbers,

@@ -272,9 +272,10 @@ NOT_IN_THE_TABLE = {
         training.ArgumentParser, training.folder_or_name, training.positive_int,
         training.positive_float, training.run},
     "draws for as long as it is asked to, and checks as draw_faces does": {data.open_faces},
-    "its errors tell the file, see test_data, test_images and test_training": {
+    "its errors tell the file, see test_data, test_images, test_training and test_run_folders": {
         data.ImageDataset, data.MnistDataset, data.write_idx, data.crop_center,
-        training.output_folder},
+        training.output_folder, training.new_run_folder, training.run_folder,
+        training.update_index},
 }
 METHODS_NOT_IN_THE_TABLE = {
     Tensor: "dim numel item tolist numpy detach cpu cuda half float double int long bool changed "

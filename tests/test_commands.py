@@ -155,3 +155,46 @@ def test_examples_work_without_an_installation(folder, tmp_path):  # noqa: F811
             "runpy.run_path(sys.argv[0], run_name='__main__')\n")
     result = train_digits(folder, '"$@"', "--out", "out", python=["-c", hide], PYTHONPATH=str(copy))
     assert result.returncode == 0, result.stderr.decode()
+
+
+# python -m minigan
+
+def what_there_is(cwd, *arguments, **environment):
+    result = shell('"$@"', cwd, "-m", "minigan", *arguments, **environment)
+    return result.returncode, " ".join(result.stdout.decode().split()), result.stderr.decode()
+
+
+def test_what_there_is_is_printed(tmp_path):
+    status, text, error = what_there_is(tmp_path)
+    assert (status, error) == (0, "")
+    commands = {f"python -m minigan.{path.parent.name}" for path in
+                (ROOT / "minigan").glob("*/__main__.py")}
+    scripts = {str(path) for path in (ROOT / "examples").glob("*.py")}
+    assert len(commands) >= 3 and len(scripts) >= 5
+    assert all(name in text for name in commands | scripts)
+    assert f"cache {tmp_path / 'cache'}: empty" in text
+    assert what_there_is(tmp_path, MINIGAN_CACHE="", HOME="/nowhere")[0] == 0
+
+
+def test_nothing_is_compiled_to_say_what_there_is(tmp_path):
+    folder = tmp_path / "kernels"
+    status, text, error = what_there_is(tmp_path, MINIGAN_KERNELS=str(folder))
+    assert (status, error) == (0, "") and not list(folder.glob("*"))
+    if "none, operations run by NumPy alone" in text:
+        pytest.skip("there is no compiler")
+    assert "CPU kernels not compiled yet: " in text
+    code = "import minigan; minigan.ones(2, 2).sigmoid()"
+    assert shell('"$@"', tmp_path, "-c", code, MINIGAN_KERNELS=str(folder)).returncode == 0
+    text = what_there_is(tmp_path, MINIGAN_KERNELS=str(folder))[1]
+    assert f"in {folder} CPU kernels, float64 not compiled yet: " in text
+    assert "CPU kernels, float32 compiled by " in text
+    assert "CPU kernels off" in what_there_is(tmp_path, MINIGAN_KERNELS="off")[1]
+    text = what_there_is(tmp_path, CXX="no-such-compiler")[1]
+    assert ("CPU kernels none, operations run by NumPy alone, slower: CXX names no-such-compiler"
+            in text)
+
+
+def test_wrong_arguments_of_the_command_that_lists(tmp_path):
+    status, text, error = what_there_is(tmp_path, "examples")
+    assert (status, text, error.count("\n")) == (2, "", 1)
+    assert error.startswith("python -m minigan: error: unrecognized arguments: examples")

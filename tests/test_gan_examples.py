@@ -17,7 +17,7 @@ from test_examples import run
 
 
 OF_EVERY_RUN = {"checkpoint.h5", "checkpoint.previous.h5", "losses.csv", "losses.png",
-                "report.html", "settings.json", "step.txt", ".lock"}
+                "report.html", "settings.json", "state.json", "step.txt", ".lock"}
 
 
 def files_of(folder):
@@ -35,7 +35,7 @@ def cgan_run(tmp_path_factory):
 def test_cgan_runs_to_the_end(cgan_run):
     result, cwd = cgan_run
     assert result.returncode == 0, result.stderr
-    out = cwd / "runs" / "cgan"
+    out = cwd / "runs" / "cgan" / "1"
     assert files_of(out) == OF_EVERY_RUN | {
         "samples.gif", "samples/epoch_001.png", "samples/epoch_002.png", "generators/epoch_001.npz",
         "generators/epoch_002.npz"}
@@ -44,25 +44,26 @@ def test_cgan_runs_to_the_end(cgan_run):
 
 def test_cgan_samples_from_what_was_learned(cgan_run):
     _, cwd = cgan_run
-    picture = cwd / "runs" / "cgan" / "label_3.png"
+    picture = cwd / "runs" / "cgan" / "1" / "label_3.png"
     result = run("--label", 3, "--device", "cpu", cwd=cwd, script="cgan.py")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == "runs/cgan/label_3.png" and picture.stat().st_size > 1000
+    assert result.stdout.strip() == "runs/cgan/1/label_3.png" and picture.stat().st_size > 1000
 
 
 def test_samples_of_a_cgan_are_evaluated(cgan_run):
     _, cwd = cgan_run
-    result = run("runs/cgan", "--device", "cpu", cwd=cwd, script="evaluate.py")
+    result = run("--device", "cpu", cwd=cwd, script="evaluate.py")
     assert result.returncode == 0, result.stderr
+    assert "Fréchet distance" in (cwd / "runs" / "index.html").read_text(encoding="utf-8")
     text = result.stdout
     shares = re.findall(r"epoch [12]: label share ([\d.]+) %", text)
     assert len(shares) == 2 and all(0 <= float(share) <= 100 for share in shares)
     recognised = float(re.search(r"recognises ([\d.]+) % of the test images", text).group(1))
     assert recognised > 97
     assert "classifier  100% 36000/36000" in result.stderr
-    saved = json.loads((cwd / "runs" / "cgan" / "evaluation.json").read_text())
+    saved = json.loads((cwd / "runs" / "cgan" / "1" / "evaluation.json").read_text())
     assert [len(values) for values in saved["figures"].values()] == [2, 2, 2]
-    assert (cwd / "runs" / "cgan" / "evaluation.png").exists()
+    assert (cwd / "runs" / "cgan" / "1" / "evaluation.png").exists()
 
 
 def test_samples_of_a_dcgan_are_evaluated(tmp_path, pictures):
@@ -76,7 +77,7 @@ def test_samples_of_a_dcgan_are_evaluated(tmp_path, pictures):
 
 
 def test_what_cannot_be_evaluated_is_refused(cgan_run, tmp_path):
-    whole = (cgan_run[1] / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
+    whole = (cgan_run[1] / "runs" / "cgan" / "1" / "generators" / "epoch_002.npz").read_bytes()
     cases = {"nowhere": "found no settings.json", "classifier": "got one of mnist_cnn.py",
              "no generators": "holds no generators", "damaged": "epoch_002.npz", "no JSON": ""}
     for name, script in (("classifier", "mnist_cnn.py"), ("no generators", "cgan.py"),
@@ -104,7 +105,7 @@ def test_cgan_refuses_bad_arguments(tmp_path, arguments, message):
 
 def test_cgan_refuses_a_damaged_generator(cgan_run, tmp_path):
     _, cwd = cgan_run
-    whole = (cwd / "runs" / "cgan" / "generators" / "epoch_002.npz").read_bytes()
+    whole = (cwd / "runs" / "cgan" / "1" / "generators" / "epoch_002.npz").read_bytes()
     (tmp_path / "generators").mkdir()
     (tmp_path / "generators" / "epoch_002.npz").write_bytes(whole[:len(whole) // 2])
     result = run("--label", 3, "--out", tmp_path, cwd=tmp_path, script="cgan.py")
@@ -116,7 +117,7 @@ def test_dcgan_runs_to_the_end_on_the_built_in_faces(tmp_path):
     result = run("--channels", 2, "--batch-size", 2, "--steps", 3, "--show-every", 2, "--device",
                  "cpu", cwd=tmp_path, script="dcgan.py")
     assert result.returncode == 0, result.stderr
-    out = tmp_path / "runs" / "dcgan"
+    out = tmp_path / "runs" / "dcgan" / "1"
     assert files_of(out) == OF_EVERY_RUN | {
         "samples.gif", "generator.npz", "samples/step_000000.png", "samples/step_000002.png",
         "samples/step_000003.png"}

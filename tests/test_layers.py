@@ -17,6 +17,7 @@ LAYERS = [
     {"nn", "optim"},
     {"capture", "data", "explain", "gradcheck", "inspect", "kernels", "serialization", "training"},
     {"utils"},
+    {"__main__"},
 ]
 # The operators of Tensor call the operations, which are written in terms of Tensor.
 CIRCLE = {("tensor", "functional")}

@@ -24,7 +24,7 @@ README = TEXTS["README.md"]
 BLOCKS = {file: re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
           for file, text in TEXTS.items()}
 # (what Python is given, its arguments), of indented lines and of what stands in backticks
-PYTHON = r"python ((?:examples|tests)/\S+\.py|-m minigan[\w.]*)"
+PYTHON = r"(?:python |%run minigan/)((?:examples|tests)/\S+\.py|-m minigan[\w.]*)"
 COMMANDS = [command for text in TEXTS.values() for command in [
     *re.findall(rf"^ {{4}}.*?(?<!\S){PYTHON}(?!\S)([^#\n]*)", text, re.MULTILINE),
     *re.findall(rf"`{PYTHON}(?=[\s`])([^`]*)`", text)]]
@@ -135,7 +135,7 @@ def test_the_tree_of_the_package_is_complete():
     named = re.findall(r"(?:^ {6}|; )([\w/]+(?:\.py|/))", tree, re.MULTILINE)
     present = [path.name + "/" * path.is_dir() for path in (ROOT / "minigan").iterdir()
                if path.suffix == ".py" or (path / "__init__.py").exists()]
-    assert sorted(named) == sorted(name for name in present if not name.startswith("__"))
+    assert sorted(named) == sorted(name for name in present if name not in ("__init__.py", "__pycache__/"))
 
 
 def test_the_speeds_are_those_of_the_table_of_the_benchmark():

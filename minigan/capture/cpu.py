@@ -9,7 +9,7 @@ from minigan.capture.arguments import (
     check_inputs, fill, fixed_inputs, has_arrays, map_outputs, own_memory, tensors_in,
     without_history)
 from minigan.capture.host import BUFFER, HostWork
-from minigan.capture.listing import argument_names, lines_of, network_names, page
+from minigan.capture.listing import Page, argument_names, lines_of, network_names
 from minigan.capture.plan import Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
@@ -254,7 +254,7 @@ class CpuStep:
         plan = recording.plan
         lines = lines_of(plan, self.inputs, argument_names(self.step, len(self.inputs)),
                          network_names(self.step), plan.seconds())
-        return page(f"{name}, recorded on the CPU: {len(lines)} calls, "
+        return Page(f"{name}, recorded on the CPU: {len(lines)} calls, "
                     f"{-(-plan.arena.nbytes // 1024)} KiB of arena",
                     lines)
 

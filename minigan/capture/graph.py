@@ -9,7 +9,7 @@ import sys
 
 from minigan.capture.host import HostWork
 from minigan.capture.arguments import check_inputs, fill, fixed_inputs, without_history
-from minigan.capture.listing import Operations, network_names, page
+from minigan.capture.listing import Operations, Page, network_names
 from minigan.device import device_module, private_pools
 from minigan.hooks import hooks
 
@@ -109,7 +109,7 @@ class GpuStep:
         """The step on a page, as far as the host knows it."""
         if self.graph is None:
             return f"{name}: not captured yet"
-        return page(f"{name}, captured as a CUDA graph: {len(self.lines)} operations", self.lines)
+        return Page(f"{name}, captured as a CUDA graph: {len(self.lines)} operations", self.lines)
 
 
 _streams = {}

@@ -4,6 +4,7 @@ import inspect
 from typing import NamedTuple
 
 from minigan.hooks import Observer
+from minigan.inspect.tables import html_table
 from minigan.kernels.launch import address
 from minigan.nn import Module
 
@@ -27,21 +28,46 @@ class Line(NamedTuple):
     seconds: float | None = None
 
 
-def page(title, lines):
-    """The lines as a table."""
-    rows = [(str(i), line.call, line.source,
-             "" if line.seconds is None else f"{1e6 * line.seconds:.1f} us",
-             f"{listed(line.reads)} -> {listed(line.writes)}") for i, line in enumerate(lines, 1)]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
-    text, phase = [title], None
-    for line, (number, call, source, time, arrays) in zip(lines, rows):
-        if line.phase and line.phase != phase:
-            phase = line.phase
-            text += ["", phase]
-        cells = [number.rjust(widths[0]), call.ljust(widths[1]), source.ljust(widths[2])]
-        cells += [time.rjust(widths[3])] if widths[3] else []
-        text.append("  ".join([*cells, arrays]))
-    return "\n".join(text)
+class Page(NamedTuple):
+    """The Lines as a table: printed, and as HTML for notebooks."""
+    title: str
+    lines: list
+
+    def rows(self):
+        """Each line's number, call, source, time, and what it reads and writes, as texts; before
+        the first line of a phase the phase's name."""
+        phase = None
+        for i, line in enumerate(self.lines, 1):
+            if line.phase and line.phase != phase:
+                phase = line.phase
+                yield phase
+            yield [str(i), line.call, line.source,
+                   "" if line.seconds is None else f"{1e6 * line.seconds:.1f} us",
+                   listed(line.reads), listed(line.writes)]
+
+    def __str__(self):
+        rows = list(self.rows())
+        widths = [max((len(row[column]) for row in rows if not isinstance(row, str)), default=0)
+                  for column in range(4)]
+        text = [self.title]
+        for row in rows:
+            if isinstance(row, str):
+                text += ["", row]
+                continue
+            number, call, source, time, reads, writes = row
+            cells = [number.rjust(widths[0]), call.ljust(widths[1]), source.ljust(widths[2])]
+            cells += [time.rjust(widths[3])] if widths[3] else []
+            text.append("  ".join([*cells, f"{reads} -> {writes}"]))
+        return "\n".join(text)
+
+    def _repr_html_(self):
+        columns = ["", "call", "operation and layer", "time", "reads", "writes"]
+        align, rows = "rllrll", list(self.rows())
+        if all(line.seconds is None for line in self.lines):
+            columns.remove("time")
+            align = "rllll"
+            rows = [row if isinstance(row, str) else [*row[:3], *row[4:]] for row in rows]
+        return html_table(columns, rows, align, self.title)
 
 
 def listed(arrays):

@@ -1,7 +1,10 @@
 """capture: the function to call in place of a training step."""
 
+from html import escape
+
 from minigan.capture.cpu import CpuStep
 from minigan.capture.graph import GpuStep
+from minigan.capture.listing import Page
 from minigan.checks import check_callable
 from minigan.device import default_device
 from minigan.hooks import hooks
@@ -89,6 +92,17 @@ class CapturedStep:
         return self.step(*inputs)
 
     def __str__(self):
+        return str(self._page())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """For notebooks."""
+        page = self._page()
+        return page._repr_html_() if isinstance(page, Page) else f"<div>{escape(page)}</div>"
+
+    def _page(self):
+        """A Page, or a text that says why there is none."""
         name = getattr(self.step, "__name__", type(self.step).__name__)
         captured = self._on.get(default_device())
         return captured.page(name) if captured else f"{name}: not recorded yet"

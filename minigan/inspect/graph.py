@@ -59,28 +59,29 @@ def dot(loss, names=None):
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def draw(loss, path="graph.png", names=None):
+def draw(loss, path=None, names=None):
     """Draw the graph of a Tensor, from the inputs at the top down to the loss.
 
     >>> minigan.draw(loss, "graph.png", names={"D": discriminator, "G": generator})
 
     loss   the result of operations, before its backward
-    path   ends in .png, .svg or .pdf, or in .dot for the text of `dot`
+    path   ends in .png, .svg or .pdf, or in .dot for the text of `dot`; None for no file
     names  names for leaves: a Module, whose parameters and buffers are named as in its
            state_dict, or a dict {name: Module or Tensor}
 
     Each box shows the operation or the leaf's name, and the shape. A gradient flows back along the
-    solid lines, not along the dashed ones. Returns the file's Path; its folder is created.
+    solid lines, not along the dashed ones. Returns the file's Path, whose folder is created; without
+    a path the figure, which a notebook shows.
 
     Raises TypeError for a loss that is not a Tensor and for names of another type; ValueError for
     a Tensor without a recorded graph, another suffix, and more than 200 nodes; RuntimeError for a
     graph that a backward pass has freed.
     """
-    path = Path(path)
-    if path.suffix == ".dot":
+    path = path if path is None else Path(path)
+    if path is not None and path.suffix == ".dot":
         write_atomically(path, dot(loss, names).encode())
         return path
-    if path.suffix not in (".png", ".svg", ".pdf"):
+    if path is not None and path.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"draw: path must end in .png, .svg, .pdf or .dot, got {str(path)!r}")
     nodes, edges = build_graph("draw", loss, names)
     if len(nodes) > MOST_NODES:
@@ -90,6 +91,8 @@ def draw(loss, path="graph.png", names=None):
     from minigan.inspect.picture import draw_graph  # matplotlib takes long to import
 
     figure = draw_graph(nodes, edges)
+    if path is None:
+        return figure
     with atomic_path(path, path.suffix) as unfinished:
         figure.savefig(unfinished)
     return path
@@ -153,7 +156,7 @@ def resolve_names(name, names):
 
 
 def make_node(tensor, name):
-    shape = str(tensor.shape)
+    shape = str(tuple(tensor.shape))
     if not tensor.is_leaf:
         return Node("operation", tensor.node.name, shape)
     if tensor.requires_grad:

@@ -1,9 +1,9 @@
 """A graph drawn by matplotlib. All lengths are in inches."""
 
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Curve
 
+from minigan.inspect.figure import Figure
 from minigan.inspect.graph import KINDS
 from minigan.inspect.layout import layout
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from minigan.tensor import Tensor
 from minigan.checks import check_int
 from minigan.inspect.memory import arrays_within, closure_values, format_bytes, owner
+from minigan.inspect.tables import html_table
 from minigan.hooks import Observer
 
 
@@ -82,7 +83,18 @@ class profile(Observer):
             self.nested[-1].seconds += seconds
 
     def __str__(self):
-        """The table, slowest first; the last line but one is Python between the operations."""
+        lines = [f"{'operation':40}{'calls':>8}{'us a call':>14}{'us':>14}{'new':>15}{'share':>9}"]
+        for name, count, each, time, new, share in self._table():
+            lines.append(f"{name:40}{count:>8}{each:>14}{time:>14}{new:>15}{share:>9}")
+        return "\n".join(lines)
+
+    def _repr_html_(self):
+        """For notebooks."""
+        return html_table(["operation", "calls", "us a call", "us", "new", "share"], self._table(),
+                          "lrrrrr")
+
+    def _table(self):
+        """The rows as texts, slowest first; the last but one is Python between the operations."""
         total = self.seconds
         if self.start is not None:  # still inside
             total += time.perf_counter() - self.start
@@ -92,14 +104,11 @@ class profile(Observer):
         between = total - sum(seconds for _, _, seconds, _ in rows)
         rows += [("between the operations", 0, between, 0),
                  ("total", 0, total, sum(self.bytes.values()))]
-        lines = [f"{'operation':40}{'calls':>8}{'us a call':>14}{'us':>14}{'new':>15}{'share':>9}"]
-        for name, calls, seconds, size in rows:
-            count = f"{calls / self.steps:g}" if calls else ""
-            each = f"{1e6 * seconds / calls:,.1f}" if calls else ""
-            new = format_bytes(size / self.steps) if size else "-"
-            lines.append(f"{name:40}{count:>8}{each:>14}{1e6 * seconds / self.steps:>14,.1f}"
-                         f"{new:>15}{100 * seconds / (total or 1):>8.1f}%")
-        return "\n".join(lines)
+        return [[name, f"{calls / self.steps:g}" if calls else "",
+                 f"{1e6 * seconds / calls:,.1f}" if calls else "",
+                 f"{1e6 * seconds / self.steps:,.1f}",
+                 format_bytes(size / self.steps) if size else "-",
+                 f"{100 * seconds / (total or 1):.1f}%"] for name, calls, seconds, size in rows]
 
 
 def new_memory(result, function, args, kwargs, nested):

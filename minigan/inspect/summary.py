@@ -12,6 +12,7 @@ from minigan.creation import zeros
 from minigan.device import float32, fork_rng
 from minigan.inspect.graph import recorded_tensors
 from minigan.inspect.memory import arrays_within, format_bytes, owner, tensors_within
+from minigan.inspect.tables import html_table
 from minigan.nn import Module, Parameter
 from minigan.grad_mode import enable_grad
 from minigan.hooks import Observer
@@ -68,6 +69,23 @@ class Summary:
         self.memory = sum(row.memory for row in rows)
 
     def __str__(self):
+        lines = self._table()
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        table = ["  ".join([layer.ljust(widths[0]), shape.ljust(widths[1]),
+                            *map(str.rjust, numbers, widths[2:])])
+                 for layer, shape, *numbers in lines]
+        rule = "-" * len(table[0])
+        return "\n".join([table[0], rule, *table[1:-1], rule, table[-1], *self._notes()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """For notebooks."""
+        header, *rows = self._table()
+        return html_table(header, rows, "llrrr", notes=self._notes())
+
+    def _table(self):
+        """The rows as texts: the header, one for each layer, the total."""
         lines = [("layer", "output shape", "parameters", "multiply-adds", "memory, bytes")]
         for row in self.rows:
             shape = "did not run" if row.output_shape is None else str(row.output_shape)
@@ -76,17 +94,11 @@ class Summary:
                           f"{row.multiply_adds:,}", f"{row.memory:,}"))
         lines.append(("total", "", f"{self.trainable + self.not_trainable:,}",
                       f"{self.multiply_adds:,}", f"{self.memory:,}"))
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        table = ["  ".join([layer.ljust(widths[0]), shape.ljust(widths[1]),
-                            *map(str.rjust, numbers, widths[2:])])
-                 for layer, shape, *numbers in lines]
-        rule = "-" * len(table[0])
-        return "\n".join([
-            table[0], rule, *table[1:-1], rule, table[-1],
-            f"parameters: {self.trainable:,} trainable, {self.not_trainable:,} not trainable",
-            f"memory for backward: {format_bytes(self.memory)}"])
+        return lines
 
-    __repr__ = __str__
+    def _notes(self):
+        return [f"parameters: {self.trainable:,} trainable, {self.not_trainable:,} not trainable",
+                f"memory for backward: {format_bytes(self.memory)}"]
 
 
 @explain_errors
@@ -198,7 +210,7 @@ class LayerObserver(Observer):
             raise
         finally:
             self.running.pop()
-        shapes = [tensor.shape for tensor in tensors_within(output)]
+        shapes = [tuple(tensor.shape) for tensor in tensors_within(output)]
         row.output_shape = shapes[0] if isinstance(output, Tensor) else shapes
         return output
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import minigan
 from minigan import distributed
 from minigan.device import default_device
+from minigan.training.folders import new_run_folder, run_folder
 from minigan.training.runs import Every, Run, RunEnded, find_checkpoint, shell_option
 
 # What may change when a run is resumed: it leaves all steps as they would have been (if --data is
@@ -31,7 +32,11 @@ class ArgumentParser(argparse.ArgumentParser):
                          formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
 
     def add_training_options(self, epochs, batch_size, lr, out):
-        """The options that all training scripts have, with these defaults."""
+        """The options that all training scripts have, with these defaults.
+
+        out  the folder in which runs without --out get folders of their own: 1, 2, ...
+        """
+        self.runs = out
         self.add_argument("--epochs", type=positive_int, default=epochs,
                           help="passes through the data")
         self.add_argument("--batch-size", type=positive_int, default=batch_size,
@@ -39,9 +44,11 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument("--lr", type=positive_float, default=lr, help="Adam's learning rate")
         self.add_argument("--seed", type=int, default=0, help="of all random numbers")
         self.add_argument("--device", default="auto", help="auto, cpu or cuda")
-        self.add_argument("--out", default=out, help="the folder for the results, one for each run")
+        self.add_argument("--out", metavar="FOLDER", help=f"the folder for the results; without "
+                          f"it each run gets one of its own: {out}/1, {out}/2, ...")
         self.add_argument("--resume", nargs="?", const="", metavar="CHECKPOINT",
-                          help="continue the run in --out, or from this file in a run's folder")
+                          help="continue the newest run, the one in --out, or from this file in a "
+                               "run's folder")
         self.add_argument("--checkpoint-every", type=steps_or_time, default="60s", metavar="N|TIME",
                           help="a number of steps or a time (500, 30s, 5m, 1h), or both (500,5m): "
                                "whichever comes first")
@@ -71,7 +78,7 @@ class ArgumentParser(argparse.ArgumentParser):
         if args.resume is None:
             return args
         with self.report_errors():
-            checkpoint = find_checkpoint(args.resume or args.out)
+            checkpoint = find_checkpoint(run_folder(args.resume or args.out, self.runs))
         settings, folder = checkpoint.facts["settings"], checkpoint.path.parent
         if checkpoint.facts["script"] != self.prog:
             self.error(f"--resume: {folder} holds a run of {checkpoint.facts['script']}")
@@ -90,14 +97,20 @@ class ArgumentParser(argparse.ArgumentParser):
         return args
 
     def start_run(self, args, **options):
-        """The Run of `parse_training`'s arguments; options as Run has them."""
+        """The Run of `parse_training`'s arguments; options as Run has them. Sets args.out to its
+        folder, which is a new one if none was named."""
         settings = {name: to_json(value) for name, value in vars(args).items()
                     if name not in COMMAND_OPTIONS | {"checkpoint"}}
         data = settings.get("data")
         if data not in BUILT_IN and data and os.path.exists(data):
             settings["data"] = os.path.abspath(data)  # --resume may be given in another folder
-        command = f"python {shlex.quote(sys.argv[0])} --resume {shell_option('--out', args.out)}"
         with self.report_errors():
+            if args.out is None:
+                new = "" if distributed.rank() else str(new_run_folder(self.runs))
+                args.out = distributed.gather(new)[0]
+                distributed.report_once(f"this run's folder: {args.out}")
+            command = (f"python {shlex.quote(sys.argv[0])} --resume "
+                       f"{shell_option('--out', args.out)}")
             return Run(args.out, settings, args.checkpoint, args.checkpoint_every, command,
                        self.prog, args.detect_anomaly, **options)
 

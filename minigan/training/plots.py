@@ -1,8 +1,9 @@
-"""Plots of a training, saved as PNG files.
+"""Plots of a training, saved as PNG files or shown in a notebook.
 
-Every function takes Tensors or arrays, makes the folder if it does not exist and returns the
-file's Path. Figures are made without pyplot: no display, no state shared with the caller's own
-plots. Matplotlib is imported by the first plot.
+Every function takes Tensors or arrays. With a path it saves a PNG file, whose folder is made if it
+does not exist, and returns the file's Path; without one it returns the figure, which a notebook
+shows. Figures are made without pyplot: no display, no state shared with the caller's own plots.
+Matplotlib is imported by the first plot.
 """
 
 import math
@@ -19,7 +20,7 @@ DPI = 120
 
 
 @explain_errors
-def plot_losses(losses, path, every=10, title="Training loss", log=False):
+def plot_losses(losses, path=None, every=10, title="Training loss", log=False):
     """Each logged loss as a faint point, their running mean as a line.
 
     losses  numbers (R,), or a dict {name: numbers (R,)}
@@ -30,7 +31,7 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
     A linear axis covers the lines and 98 % of each series' points: a few outliers would flatten all
     others.
     """
-    path = Path(path)  # a TypeError before anything is plotted, here and below
+    path = as_path(path)
     check_number("plot_losses", "every", every, 0)
     series = losses if isinstance(losses, dict) else {"": losses}
     if not series:
@@ -50,7 +51,8 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
         window = max(1, len(values) // 50)
         means = numpy.convolve(values, numpy.full(window, 1 / window), "valid")
         middle = steps[window // 2:][:len(means)]
-        label = f"{name}, running mean of {window} points".removeprefix(", ")
+        mean = f"running mean of {window} points" if window > 1 else ""
+        label = ", ".join(filter(None, [name, mean])) or "loss"
         # zorder: above the points of all series.
         axes.plot(middle, means, color=colour, linewidth=1.8, label=label, zorder=3)
         finite = values[numpy.isfinite(values)]
@@ -68,14 +70,14 @@ def plot_losses(losses, path, every=10, title="Training loss", log=False):
 
 
 @explain_errors
-def plot_history(series, path, references=None, title="After each epoch"):
+def plot_history(series, path=None, references=None, title="After each epoch"):
     """Figures measured after each epoch, such as a label share or a distance, a panel for each.
 
     series      {name: numbers (E,)}, the first of them after epoch 1; nan for an epoch without a
                 figure
     references  {name: figure of real images} for some of the names, plotted as a dashed line
     """
-    path = Path(path)
+    path = as_path(path)
     series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
     references = {} if references is None else references
     if not series or any(v.ndim != 1 or not v.size for v in series.values()):
@@ -102,7 +104,7 @@ def plot_history(series, path, references=None, title="After each epoch"):
 
 
 @explain_errors
-def plot_predictions(images, labels, predictions, probabilities, path,
+def plot_predictions(images, labels, predictions, probabilities, path=None,
                      title="Predictions: true class, and the network's output for its answer"):
     """The first images that were classified correctly, and beside them the first that were not.
 
@@ -111,7 +113,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
     predictions    predicted classes (N,)
     probabilities  (N,classes), of which that of the predicted class is shown
     """
-    path = Path(path)
+    path = as_path(path)
     images, labels, predictions, probabilities = map(
         as_numpy, (images, labels, predictions, probabilities))
     if images.ndim == 4 and images.shape[1] == 1:
@@ -144,7 +146,7 @@ def plot_predictions(images, labels, predictions, probabilities, path,
 
 
 @explain_errors
-def plot_feature_maps(image, maps, path, title="Feature maps"):
+def plot_feature_maps(image, maps, path=None, title="Feature maps"):
     """An image, and below it every channel of the layers' outputs for it.
 
     image  (H,W) or (1,H,W)
@@ -152,7 +154,7 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
 
     The channels of a layer share one scale, white at 0.
     """
-    path = Path(path)
+    path = as_path(path)
     image = as_numpy(image)
     if image.ndim == 3 and image.shape[0] == 1:
         image = image[0]
@@ -183,10 +185,15 @@ def plot_feature_maps(image, maps, path, title="Feature maps"):
     return save_png(figure, path)
 
 
-def _figure(width, height):
-    from matplotlib.figure import Figure
+def as_path(path):
+    """The Path, or None: a TypeError before anything is plotted."""
+    return None if path is None else Path(path)
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+
+def _figure(width, height):
+    from minigan.inspect.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     return figure
 
@@ -197,6 +204,9 @@ def _open_frame(axes):
 
 
 def save_png(figure, path):
+    """The Path of the saved figure; without a path the figure."""
+    if path is None:
+        return figure
     with atomic_path(path, ".png") as unfinished:
         figure.savefig(unfinished, dpi=DPI)
     return path

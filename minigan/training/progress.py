@@ -22,13 +22,13 @@ class Progress:
     ...         loss = ...
     ...         progress.advance(len(labels), loss=loss)
 
-    On a terminal the line is rewritten in place; elsewhere (a file, a pipe) a full line is printed
-    every ten seconds and at the end.
+    On a terminal and in a notebook the line is rewritten in place; elsewhere (a file, a pipe) a
+    full line is printed every ten seconds and at the end.
 
     total   the number of units in the loop, at least 1 (else ValueError)
     done    how many of these were done before
     later   how many will follow in other loops; the time left for all is shown too
-    stream  where the line goes; None for sys.stderr
+    stream  where the line goes; None for sys.stderr, in a notebook sys.stdout
     clock   returns the time in seconds
     """
 
@@ -38,11 +38,16 @@ class Progress:
         self.total = check_int("Progress", "total", total)
         self.name = check_type("Progress", "name", name, str)
         self.unit = check_type("Progress", "unit", unit, str)
-        self.stream = sys.stderr if stream is None else stream
+        self.in_notebook = stream is None and in_notebook()
+        if stream is None:
+            # Notebooks show what comes on stderr as if it were an error.
+            stream = sys.stdout if self.in_notebook else sys.stderr
+        self.stream = stream
         self.clock = check_callable("Progress", "clock", clock)
         self.done = self.before = check_number("Progress", "done", done, 0)
         self.later = check_number("Progress", "later", later, 0)
-        self.rewrites = is_terminal(self.stream)
+        self.rewrites = self.in_notebook or is_terminal(self.stream)
+        self.written = 0  # characters of the line, in a notebook
         self.pause = SECONDS_BETWEEN_REDRAWS if self.rewrites else SECONDS_BETWEEN_LOG_LINES
         self.recent = defaultdict(partial(deque, maxlen=STEPS_IN_A_MEAN))
 
@@ -75,7 +80,10 @@ class Progress:
 
     def _write(self):
         line = self._line() + "\n"
-        if self.rewrites:
+        if self.in_notebook:  # lines have any length there, and stay as long as they were
+            line = "\r" + line[:-1].ljust(self.written)
+            self.written = len(line) - 1
+        elif self.rewrites:
             # One column stays free: a terminal wraps the line when its last one is filled.
             width = shutil.get_terminal_size().columns - 1
             line = "\r" + line[:-1][:width].ljust(width)
@@ -97,6 +105,12 @@ class Progress:
             if self.later:
                 parts.append(f"{_duration(left + self.later / speed)} for all")
         return "  ".join(parts)
+
+
+def in_notebook():
+    """Whether this is a notebook's kernel; IPython is not imported for that."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 def _number(value):

@@ -4,29 +4,22 @@ The page refers to nothing but the pictures in the run's folder, so it works off
 the run is running, it reloads itself.
 """
 
-import html
 import math
+import os
 
 import numpy
 
 from minigan.files import write_atomically
+from minigan.training.folders import run_name
+from minigan.training.index import index_folder
+from minigan.training.pages import document, duration, image, link, text
 from minigan.training.plots import plot_losses
 
-SECONDS_BETWEEN_RELOADS = 15
 MAX_SAMPLES = 24
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2em auto;
-       padding: 0 1em; }
-h1 { font-size: 1.5em; margin-bottom: 0; } h2 { font-size: 1.15em; margin-top: 2em; }
-p.state { color: #555; margin-top: .2em; }
-p.warning { background: #fdf0e0; border-left: 4px solid #c8643c; padding: .5em 1em; }
-progress { width: 100%; height: .6em; }
-table { border-collapse: collapse; } td, th { padding: .15em 1.2em .15em 0; text-align: left;
-        vertical-align: top; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
-img { max-width: 100%; } img.large { max-width: min(100%, 700px); }
-.samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: .8em; }
-figure { margin: 0; } figcaption { font-size: .8em; color: #555; }
+img.large { max-width: min(100%, 700px); }
+.samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: .8em; }
 """
 
 
@@ -35,73 +28,63 @@ def write_report(run):
     if run.history.steps:
         every = run.history.steps[1] - run.history.steps[0] if len(run.history.steps) > 1 else 1
         plot_losses(run.history.losses, run.folder / "losses.png", every=every, log=run.log_scale)
-    # A folder's name may hold bytes that are no UTF-8: they are escaped.
-    write_atomically(run.folder / "report.html", page(run).encode(errors="backslashreplace"))
+    write_atomically(run.folder / "report.html", page(run))
 
 
 def page(run):
-    refresh = (f'<meta http-equiv="refresh" content="{SECONDS_BETWEEN_RELOADS}">'
-               if run.state == "running" else "")
-    samples = sorted((run.folder / "samples").glob("*.png"))
-    return "\n".join([
-        "<!DOCTYPE html>", '<html lang="en"><head><meta charset="utf-8">', refresh,
-        f"<title>{_text(run.folder.name)}: {_text(run.state)}</title>",
-        f"<style>{STYLE}</style></head><body>",
-        f"<h1>{_text(run.folder.name)}</h1>", *_state(run),
-        *[f'<p class="warning">{_text(warning)}</p>' for warning in run.warnings],
+    name = run_name(run.folder)
+    samples = sorted((run.folder / "samples").glob("[!.]*.png"))
+    return document(f"{name}: {run.state}", STYLE, [
+        f"<h1>{text(name)}</h1>", *_state(run),
+        *[f'<p class="warning">{text(warning)}</p>' for warning in run.warnings],
         *_newest(samples), *_pictures(run), *_metrics(run), *_losses(run), *_timeline(samples),
-        *_settings(run), "</body></html>", ""])
-
-
-def _text(value):
-    return html.escape(str(value))
+        *_settings(run)], reloads=run.state == "running")
 
 
 def _state(run):
     total = run.last_step
     of = f" of {total:,}" if total else ""
-    yield (f'<p class="state">{_text(run.state)}: {run.step:,}{of} steps, '
-           f"{run.epoch} epochs, in {_duration(run.seconds)}</p>")
-    if total and math.isfinite(total):
+    yield (f'<p class="state">{text(run.state)}: {run.step:,}{of} steps, '
+           f"{run.epoch} epochs, in {duration(run.seconds)}{_list_of_runs(run)}</p>")
+    if total and math.isfinite(total) and run.state != "finished":
         yield f'<progress value="{run.step}" max="{total}"></progress>'
 
 
-def _duration(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+def _list_of_runs(run):
+    root = index_folder(run.folder)
+    if root is None:
+        return ""
+    way = os.path.relpath(root / "index.html", run.folder.absolute())
+    return f' &middot; <a href="{link(way)}">all runs</a>'
 
 
 def _newest(samples):
     if samples:
-        yield f"<h2>Samples, {_text(samples[-1].stem.replace('_', ' '))}</h2>"
-        yield _image(f"samples/{samples[-1].name}", "large")
+        yield f"<h2>Samples, {text(samples[-1].stem.replace('_', ' '))}</h2>"
+        yield image(f"samples/{samples[-1].name}", samples[-1].stem.replace("_", " "), "large")
 
 
 def _pictures(run):
     """losses.png first, then the pictures that the script has saved."""
     paths = [*sorted(run.folder.glob("[!.]*.png")), *sorted(run.folder.glob("[!.]*.gif"))]
     for path in sorted(paths, key=lambda path: path.name != "losses.png"):
-        yield f"<h2>{_text(path.stem.replace('_', ' ').capitalize())}</h2>"
-        yield _image(path.name, "large")
-
-
-def _image(source, kind=""):
-    return f'<img class="{kind}" src="{_text(source)}" alt="{_text(source)}" loading="lazy">'
+        animated = ", animated" if path.suffix == ".gif" else ""
+        yield f"<h2>{text(path.stem.replace('_', ' ').capitalize())}{animated}</h2>"
+        yield image(path.name, path.stem.replace("_", " "), "large")
 
 
 def _table(title, rows):
     """A table of rows, each the heading of the row and its cells; figures to four digits."""
-    yield f"<h2>{title}</h2><table>"
+    yield f'<h2>{title}</h2><div class="wide"><table>'
     for heading, *cells in rows:
-        yield f"<tr><th>{_text(heading)}</th>{''.join(map(_cell, cells))}</tr>"
-    yield "</table>"
+        yield f"<tr><th>{text(heading)}</th>{''.join(map(_cell, cells))}</tr>"
+    yield "</table></div>"
 
 
 def _cell(value):
     if isinstance(value, float):
         return f'<td class="number">{value:.4g}</td>'
-    return f"<td>{_text(value)}</td>"
+    return f"<td>{text(value)}</td>"
 
 
 def _metrics(run):
@@ -125,13 +108,14 @@ def _timeline(samples):
     if len(samples) > 1:
         yield '<h2>How they changed</h2><div class="samples">'
         for index in numpy.linspace(0, len(samples) - 1, min(len(samples), MAX_SAMPLES)).round():
-            path = samples[int(index)]
-            yield (f'<figure><a href="samples/{_text(path.name)}">{_image(f"samples/{path.name}")}'
-                   f"</a><figcaption>{_text(path.stem.replace('_', ' '))}</figcaption></figure>")
+            path = f"samples/{samples[int(index)].name}"
+            name = samples[int(index)].stem.replace("_", " ")
+            yield (f'<figure><a href="{link(path)}">{image(path, name)}</a>'
+                   f"<figcaption>{text(name)}</figcaption></figure>")
         yield "</div>"
 
 
 def _settings(run):
     yield from _table("Settings", ([name, str(value)] for name, value in run.settings.items()))
     if run.command:
-        yield f"<p>To resume: <code>{_text(run.command)}</code></p>"
+        yield f"<p>To resume: <code>{text(run.command)}</code></p>"

@@ -4,8 +4,10 @@
     losses.csv               a row for every tenth step
     checkpoint.h5            all that is needed to resume; checkpoint.previous.h5: the one before
     samples/*.png            samples that the script has saved on the way
-    losses.png, report.html  written anew every few seconds
+    losses.png, report.html  written anew every few seconds, and so is state.json: how far it is
     step.txt                 the training step, call by call, if it was captured
+
+All runs in a folder named `runs` are listed in its index.html.
 """
 
 import contextlib
@@ -37,12 +39,13 @@ from minigan.nn import Module
 from minigan.optim import Optimizer
 from minigan.training.arrays import as_numpy
 from minigan.training.checkpoint import Checkpoint, versions, write_checkpoint
-from minigan.training.folders import lock, output_folder
+from minigan.training.folders import (
+    CHECKPOINT, PREVIOUS, SETTINGS, has_checkpoint, lock, output_folder)
 from minigan.training.history import History
+from minigan.training.index import update_index, write_state
 from minigan.training.progress import Progress
 from minigan.training.report import write_report
 
-CHECKPOINT, PREVIOUS = "checkpoint.h5", "checkpoint.previous.h5"
 STEPS_BETWEEN_LOGS = 10
 SECONDS_BETWEEN_FLUSHES = 1.0
 FACTS = {"script": str, "step": int, "epoch": int, "batch": int, "batches": int, "data": int,
@@ -147,7 +150,7 @@ class Run:
             self._stream = self._around.enter_context(open(os.devnull, "w"))
         self.folder = output_folder(folder)
         self._around.enter_context(lock(self.folder))
-        if checkpoint is None and holds_run(self.folder):
+        if checkpoint is None and has_checkpoint(self.folder):
             self._around.close()
             raise ValueError(f"{self.folder}: holds a run already; --resume continues it, "
                              f"another --out starts a new one")
@@ -374,14 +377,14 @@ class Run:
             self.history.restore(checkpoint.arrays())
             self._try("the losses", self.history.write)
             self._saved_at = time.monotonic()
-            report_once(f"resuming after step {self.step} of {self.last_step}")
+            report_once(f"resuming {self.folder} after step {self.step} of {self.last_step}")
             if facts["data"] != self._data:
                 report_once("warning: the data is not that which the run was started with")
             for name, version in versions().items():
                 if facts["versions"].get(name) != version:
                     report_once(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
                            f"{version}: last digits may differ")
-        write_atomically(self.folder / "settings.json", json.dumps(
+        write_atomically(self.folder / SETTINGS, json.dumps(
             {"script": self.script, "command": self.command, "settings": self.settings,
              "versions": versions()}, indent=1).encode())
         self._try("the report", self._report)
@@ -461,6 +464,8 @@ class Run:
         self._next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS  # also if it fails
         if distributed.rank() == 0:
             write_report(self)
+            write_state(self)
+            update_index(self.folder)
 
     # Signals
 
@@ -497,10 +502,6 @@ def is_undamaged(path):
         return True
     except (OSError, DamagedFileError):
         return False
-
-
-def holds_run(folder):
-    return any((folder / name).exists() for name in (CHECKPOINT, PREVIOUS))
 
 
 def find_checkpoint(place):

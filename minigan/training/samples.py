@@ -8,7 +8,7 @@ import numpy
 from minigan.checks import describe, explain_errors, check_number
 from minigan.files import atomic_path
 from minigan.training.arrays import as_numpy
-from minigan.training.plots import DPI, save_png
+from minigan.training.plots import DPI, as_path, save_png
 
 # In pixels of the picture.
 MARGIN = 8          # around the grid
@@ -19,8 +19,9 @@ GREY_OF_FRAMES = 0.75
 
 
 @explain_errors
-def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
-    """Images side by side, row after row, saved as a PNG file.
+def plot_sample_grid(images, path=None, rows=None, row_labels=None, title=None):
+    """Images side by side, row after row, saved as a PNG file or, without a path, as the figure
+    that is returned, which a notebook shows.
 
     images      floats, clipped to 0..1: grey (N,H,W), (N,1,H,W) or, for square images, (N,H*H), 0
                 shown white and 1 black; or colour (N,3,H,W)
@@ -32,7 +33,7 @@ def plot_sample_grid(images, path, rows=None, row_labels=None, title=None):
     size. A nan is shown as 0.5. ValueError for other shapes, for integers, and for a number of
     rows that does not match.
     """
-    path = Path(path)
+    path = as_path(path)
     grid = _grid(images, rows, row_labels)
     return save_png(_figure(grid, row_labels, title), path)
 
@@ -107,7 +108,7 @@ def _grid(images, rows, row_labels):
 
 def _figure(grid, row_labels, title):
     """A figure of one grid."""
-    from matplotlib.figure import Figure
+    from minigan.inspect.figure import Figure
 
     labels = [] if row_labels is None else [str(label) for label in row_labels]
     left = MARGIN + LETTER_WIDTH * max(map(len, labels), default=0) + (MARGIN if labels else 0)
