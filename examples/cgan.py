@@ -20,8 +20,8 @@ import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset, SampleAhead
 from minigan.training import (
-    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, run_folder, save_animation,
-    spread_within_labels)
+    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, positive_float, run, run_folder,
+    save_animation, spread_within_labels)
 
 LATENT_SIZE = 100
 loss_function = nn.BCELoss()
@@ -67,11 +67,13 @@ def generate_digit(generator, digit, noise):
 class ConditionalGAN:
     """Both networks, their optimisers and the training step."""
 
-    def __init__(self, lr):
+    def __init__(self, lr, generator_lr=None, beta1=0.9):
         self.discriminator = make_discriminator()
         self.generator = make_generator()
-        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr=lr)
-        self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
+        betas = beta1, 0.999
+        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr, betas)
+        self.generator_optimiser = optim.Adam(self.generator.parameters(), generator_lr or lr,
+                                              betas)
 
     def discriminate(self, images, labels):
         return self.discriminator(minigan.cat((images, labels), dim=1))
@@ -131,6 +133,8 @@ def train(gan, dataset, args, training):
                          rows=10, title=f"epoch {epoch}")
         minigan.save(gan.generator, training.folder / f"generators/epoch_{epoch:03d}.npz")
         check_gan(training, spread_within_labels(samples, real, real_labels))
+        for optimiser in (gan.discriminator_optimiser, gan.generator_optimiser):
+            optimiser.param_groups[0]["lr"] *= args.lr_decay
     print(save_animation(sorted(training.folder.glob("samples/epoch_*.png")),
                          training.folder / "samples.gif"))
 
@@ -152,6 +156,11 @@ def main():
     parser.add_argument("--data", default="digits", type=folder_or_name,
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
+    parser.add_argument("--generator-lr", type=positive_float,
+                        help="the generator's learning rate, where it is not --lr")
+    parser.add_argument("--beta1", type=float, default=0.9, help="of both Adams")
+    parser.add_argument("--lr-decay", type=positive_float, default=1.0, metavar="FACTOR",
+                        help="of both learning rates after each epoch")
     parser.add_argument("--label", type=int, choices=range(10),
                         help="do not train; draw this digit by the newest run, or the one in --out")
     args = parser.parse_training()
@@ -162,7 +171,7 @@ def main():
         dataset = MnistDataset(args.data)
         training = parser.start_run(args)
     with training:
-        train(ConditionalGAN(args.lr), dataset, args, training)
+        train(ConditionalGAN(args.lr, args.generator_lr, args.beta1), dataset, args, training)
         print(f"trained for {training.seconds:.0f} s")
 
 

@@ -4,7 +4,8 @@
     python examples/dcgan.py                        at full width: for a GPU, or much patience
     python examples/dcgan.py --data pictures.h5     on pictures of your own, see
                                                     python -m minigan.data pack --help
-    python examples/evaluate.py runs/dcgan          how different the pictures of a run are
+    python examples/dcgan.py --channels 32 --recipe batch1    one picture at a time: it collapses
+    python examples/evaluate.py runs/dcgan          how good the pictures of a run are
     python examples/dcgan.py --help                 everything else
 
 The generator turns noise, 100 random numbers, into a picture by transposed convolutions that double
@@ -16,15 +17,41 @@ The run's folder gets pictures from the same noise as the training goes on, the 
 report.html with all pictures, and checkpoints: interrupt the run, and --resume continues it.
 """
 
+from dataclasses import dataclass
+from math import comb
+
 import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, ImageDataset, ReadAhead
+from minigan.nn import functional as F
 from minigan.training import (
     ArgumentParser, check_gan, plot_sample_grid, positive_int, run, save_animation, spread_ratio)
 
 LATENT_SIZE = 100
 SHOWN = 24  # pictures in a grid
 loss_function = nn.BCELoss()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the networks learn. README.md says what each part does to the pictures."""
+
+    epochs: int
+    batch_size: int
+    lr: float            # of the discriminator
+    faster: float        # by which factor the generator's is larger
+    beta1: float         # of both Adams
+    noise: float         # deviation of the noise over all pictures that the discriminator sees
+    memory: float        # of the averaged generator, 0 for the last one alone
+    blurred: bool        # whether the training starts from blurred kernels
+
+
+RECIPES = {
+    "batch16": Recipe(epochs=11, batch_size=16, lr=0.0002, faster=5, beta1=0.5, noise=0.1,
+                      memory=0.997, blurred=True),
+    "batch1": Recipe(epochs=5, batch_size=1, lr=0.0001, faster=1, beta1=0.9, noise=0.0,
+                     memory=0.0, blurred=False),
+}
 
 
 def make_activation(name):
@@ -72,25 +99,57 @@ def make_generator(channels, activation):
     )
 
 
+@minigan.no_grad()
+def blur_kernels(network, size):
+    """Replace the kernels, 8 x 8, by random ones of size x size, blurred to the same 8 x 8.
+
+    Under binomial coefficients, the blur's, even and odd rows have the same sum, and so have
+    columns. Kernels that differ there draw a checkerboard, whose period is the stride, 2 pixels:
+    the generator's in its pictures, the discriminator's in the gradients for them.
+    """
+    row = minigan.tensor([comb(8 - size, k) for k in range(9 - size)], dtype="float32")
+    blur = row.reshape(1, 1, -1, 1) * row                             # (1,1,9-size,9-size)
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            shape = layer.weight.shape
+            kernels = F.conv_transpose2d(
+                minigan.randn(shape[0] * shape[1], 1, size, size), blur)      # (O*C,1,8,8)
+            kernels = kernels * (layer.weight.std() / kernels.std())  # as large as before
+            layer.weight.copy_(kernels.reshape(*shape))
+
+
 class DCGAN:
     """Both networks, their optimisers and the training step."""
 
-    def __init__(self, channels, activation, lr):
+    def __init__(self, channels, activation, lr, recipe=RECIPES["batch1"]):
         self.discriminator = make_discriminator(channels, activation)
         self.generator = make_generator(channels, activation)
-        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr=lr)
-        self.generator_optimiser = optim.Adam(self.generator.parameters(), lr=lr)
+        if recipe.blurred:
+            blur_kernels(self.discriminator, 4)
+            blur_kernels(self.generator, 1)
+        # The generator's mean over the last steps, which makes the pictures that are shown: the
+        # generator itself sways with the discriminator, and most of a checkerboard with it.
+        self.averaged = make_generator(channels, activation)
+        self.averaged.load_state_dict(self.generator.state_dict())
+        betas = recipe.beta1, 0.999
+        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr, betas)
+        self.generator_optimiser = optim.Adam(self.generator.parameters(), recipe.faster * lr,
+                                              betas)
 
-    def train_step(self, images, fake_noise, noise_for_g):
+    def discriminate(self, images, pixel_noise):
+        return self.discriminator(images if pixel_noise is None else images + pixel_noise)
+
+    def train_step(self, images, fake_noise, noise_for_g, pixel_noise=None):
         """One step on real pictures (N,3,128,128): the losses of its three parts.
 
-        The generator's noise (N,100) comes from outside: a captured step (minigan.capture) would
-        use the same random numbers every time.
+        The generator's noise (N,100), and the noise (N,3,128,128) that is added to all pictures
+        before the discriminator sees them, come from outside: a captured step (minigan.capture)
+        would use the same random numbers every time.
         """
         real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
 
         # 1. The discriminator sees real pictures: its answer should be 1.
-        loss_real = loss_function(self.discriminator(images), real)
+        loss_real = loss_function(self.discriminate(images, pixel_noise), real)
         self.discriminator_optimiser.zero_grad()
         loss_real.backward()
         self.discriminator_optimiser.step()
@@ -98,7 +157,7 @@ class DCGAN:
         # 2. It sees generated pictures: its answer should be 0. detach() cuts the graph between
         #    the networks: only the discriminator learns here.
         fakes = self.generator(fake_noise).detach()
-        loss_fake = loss_function(self.discriminator(fakes), fake)
+        loss_fake = loss_function(self.discriminate(fakes, pixel_noise), fake)
         self.discriminator_optimiser.zero_grad()
         loss_fake.backward()
         self.discriminator_optimiser.step()
@@ -107,13 +166,19 @@ class DCGAN:
         #    gradient comes through the discriminator, which is frozen meanwhile: the gradients of
         #    its own weights are not needed here, and skipping them is faster.
         self.discriminator.requires_grad_(False)
-        loss_g = loss_function(self.discriminator(self.generator(noise_for_g)), real)
+        loss_g = loss_function(self.discriminate(self.generator(noise_for_g), pixel_noise), real)
         self.generator_optimiser.zero_grad()
         loss_g.backward()
         self.generator_optimiser.step()
         self.discriminator.requires_grad_(True)
 
         return {"D on real": loss_real, "D on fake": loss_fake, "G": loss_g}
+
+    @minigan.no_grad()
+    def update_average(self, memory):
+        """Count the generator's weights into its average, which forgets those before slowly."""
+        for mean, newest in zip(self.averaged.parameters(), self.generator.parameters()):
+            mean += (1 - memory) * (newest - mean)
 
 
 @minigan.no_grad()
@@ -126,7 +191,7 @@ def generate(generator, noise, batch_size):
                         for start in range(0, len(noise), batch_size)])
 
 
-def train(gan, dataset, args, training):
+def train(gan, dataset, recipe, args, training):
     """All epochs, or --steps, of a Run; saves pictures and the generator on the way."""
     loader = DataLoader(dataset, args.batch_size, shuffle=True, seed=args.seed)
     training.register(loader, **vars(gan))  # what checkpoints hold
@@ -136,10 +201,11 @@ def train(gan, dataset, args, training):
     real = dataset.batch(slice(0, SHOWN))
 
     def show():
-        pictures = generate(gan.generator, fixed_noise, args.batch_size)[:SHOWN]
-        plot_sample_grid(pictures, training.folder / f"samples/step_{training.step:06d}.png",
-                         rows=4, title=f"step {training.step}")
-        minigan.save(gan.generator, training.folder / "generator.npz")
+        pictures = generate(gan.averaged, fixed_noise, args.batch_size)[:SHOWN]
+        name = f"step_{training.step:06d}"
+        plot_sample_grid(pictures, training.folder / f"samples/{name}.png", rows=4,
+                         title=f"step {training.step}")
+        minigan.save(gan.averaged, training.folder / f"generators/{name}.npz")
         return spread_ratio(pictures, real, pairs=200)
 
     for _ in training.epochs(args.epochs, args.steps):
@@ -148,8 +214,11 @@ def train(gan, dataset, args, training):
                 spread = show()
                 if training.step:  # at first all pictures are grey
                     check_gan(training, spread)
-            noise = minigan.randn(2, len(images), LATENT_SIZE)
-            training.log(train_step(images, noise[0], noise[1]), len(images))
+            inputs = [images, *minigan.randn(2, len(images), LATENT_SIZE)]
+            if recipe.noise:
+                inputs.append(recipe.noise * minigan.randn(*images.shape))
+            training.log(train_step(*inputs), len(images))
+            gan.update_average(recipe.memory)
 
     print(f"{training.step} steps of {args.batch_size} in {training.seconds:.0f} s: "
           f"{1000 * training.seconds / training.step:.0f} ms a step, pictures included")
@@ -161,11 +230,23 @@ def train(gan, dataset, args, training):
     print(save_animation(grids[::-apart][::-1], training.folder / "samples.gif"))
 
 
+def choose_recipe(args):
+    """The Recipe of the arguments, which get its values where they were not given."""
+    recipe = RECIPES[args.recipe]
+    for name in ("epochs", "batch_size", "lr"):
+        if getattr(args, name) is None:
+            setattr(args, name, getattr(recipe, name))
+    return recipe
+
+
 def main():
     parser = ArgumentParser(__doc__)
     parser.add_argument("--data", default="faces",
                         help="faces (drawn by minigan) or an HDF5 file of pictures")
-    parser.add_training_options(epochs=5, batch_size=1, lr=0.0001, out="runs/dcgan")
+    parser.add_argument("--recipe", choices=list(RECIPES), default="batch16",
+                        help="how the networks learn; it sets what of --epochs, --batch-size and "
+                             "--lr is not given")
+    parser.add_training_options(epochs=None, batch_size=None, lr=None, out="runs/dcgan")
     parser.add_argument("--steps", type=positive_int, help="stop after so many steps")
     parser.add_argument("--channels", type=positive_int, default=256,
                         help="width of the hidden layers")
@@ -174,6 +255,7 @@ def main():
     parser.add_argument("--show-every", type=positive_int, default=100, metavar="STEPS",
                         help="how often pictures are saved on the way")
     args = parser.parse_training()
+    recipe = choose_recipe(args)
     with parser.report_errors():
         dataset = ImageDataset(args.data, device="cpu")
         if len(dataset) < max(2, args.batch_size):
@@ -183,7 +265,8 @@ def main():
         spread_ratio(few, few)  # pictures that are all the same are an error
         training = parser.start_run(args)
     with training:
-        train(DCGAN(args.channels, args.activation, args.lr), dataset, args, training)
+        gan = DCGAN(args.channels, args.activation, args.lr, recipe)
+        train(gan, dataset, recipe, args, training)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,17 @@
     python examples/evaluate.py               of the newest run
     python examples/evaluate.py runs/cgan     of the newest run of cgan.py: each epoch's label
                                               share, Fréchet distance and spread
-    python examples/evaluate.py runs/dcgan/2  of this run of dcgan.py: the spread of its pictures
+    python examples/evaluate.py runs/dcgan/2  of this run of dcgan.py: Fréchet distance, spread and
+                                              checkerboard on the way
 
 Label share: how many samples show the digit that was asked for, according to a classifier, which is
-trained here on the run's data. Fréchet distance: how far the samples are from real test images, in
-the features of the classifier's last hidden layer. Spread: how far samples are from each other,
-over the same for real images. See minigan.training.metrics.
+trained here on the run's data. Fréchet distance: how far the samples are from real images, in the
+features of the classifier's last hidden layer, or for a DCGAN, whose pictures have no labels, of an
+autoencoder's code: 64 numbers, from which it learned to paint the same real pictures again. Spread:
+how far samples are from each other, over the same for real images. Checkerboard: the energy of the
+finest detail, over the same for real pictures. See minigan.training.metrics.
 
-The figures are printed and saved in the run's folder as evaluation.json, those of epochs also as
-evaluation.png.
+The figures are printed and saved in the run's folder as evaluation.json and evaluation.png.
 """
 
 import json
@@ -21,16 +23,17 @@ import numpy
 import cgan
 import dcgan
 import minigan
-from minigan import nn, optim
-from minigan.data import DataLoader, ImageDataset, MnistDataset
+from minigan import distributed, nn, optim
+from minigan.data import DataLoader, ImageDataset, MnistDataset, TensorDataset
 from minigan.files import write_atomically
 from minigan.nn import functional as F
 from minigan.training import (
-    ArgumentParser, Progress, features_of, frechet_distance, label_share, plot_history, run,
-    run_folder, spread_ratio, update_index)
+    ArgumentParser, Progress, checkerboard_ratio, features_of, frechet_distance, label_share,
+    plot_history, run, run_folder, spread_ratio, update_index)
 
 SAMPLES = 10_000
-PICTURES = 200  # of a DCGAN
+PICTURES = 600  # of a DCGAN
+CHECKPOINTS = 10  # of a DCGAN, at most: each takes some ten seconds
 
 
 def make_features():
@@ -122,24 +125,102 @@ def evaluate_cgan(generators, train_set, test_set):
     return figures, reference
 
 
+def make_encoder():
+    """From pictures (N,3,128,128) to codes (N,64), the features that distances are measured in."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 8, stride=4, padding=2),   # (N,16,32,32)
+        nn.BatchNorm2d(16),
+        nn.GELU(),
+        nn.Conv2d(16, 32, 4, stride=2, padding=1),  # (N,32,16,16)
+        nn.BatchNorm2d(32),
+        nn.GELU(),
+        nn.Conv2d(32, 64, 4, stride=2, padding=1),  # (N,64,8,8)
+        nn.BatchNorm2d(64),
+        nn.GELU(),
+        nn.View(64 * 8 * 8),
+        nn.Linear(64 * 8 * 8, 64),                  # (N,64)
+    )
+
+
+def make_decoder():
+    """From codes (N,64) to pictures (N,3,128,128)."""
+    return nn.Sequential(
+        nn.Linear(64, 64 * 8 * 8),
+        nn.GELU(),
+        nn.View(64, 8, 8),
+        nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),  # (N,32,16,16)
+        nn.BatchNorm2d(32),
+        nn.GELU(),
+        nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1),  # (N,16,32,32)
+        nn.BatchNorm2d(16),
+        nn.GELU(),
+        nn.ConvTranspose2d(16, 3, 8, stride=4, padding=2),   # (N,3,128,128)
+        nn.Sigmoid(),
+    )
+
+
+def train_encoder(pictures, epochs=12):
+    """The encoder of an autoencoder that has learned to copy pictures, in eval mode."""
+    encoder, decoder = make_encoder(), make_decoder()
+    optimiser = optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=0.002)
+    loader = DataLoader(TensorDataset(pictures), batch_size=16, shuffle=True, seed=0)
+    with Progress(epochs * len(pictures), "autoencoder") as progress:
+        for _ in range(epochs):
+            for images, in loader:
+                loss = F.mse_loss(decoder(encoder(images)), images)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                progress.advance(len(images), loss=loss)
+    return encoder.eval()
+
+
 def load_dcgan(folder, settings):
-    """What evaluate_dcgan needs: the generator, real pictures and the batch size."""
-    generator = dcgan.make_generator(settings["channels"], settings["activation"])
-    load_generator(folder / "generator.npz", generator)
-    pictures = ImageDataset(settings["data"], device="cpu").batch(slice(0, PICTURES))
-    return generator, pictures, settings["batch_size"]
+    """What evaluate_dcgan needs: {step: generator}, real pictures and the batch size."""
+    paths = sorted(folder.glob("generators/step_*.npz"))
+    if not paths:
+        raise ValueError(f"{folder}: holds no generators of a run of dcgan.py")
+    apart = -(-len(paths) // CHECKPOINTS)
+    generators = {
+        int(path.stem.removeprefix("step_")): load_generator(
+            path, dcgan.make_generator(settings["channels"], settings["activation"]))
+        for path in paths[::-apart][::-1]}  # the last among them
+    pictures = ImageDataset(settings["data"], device="cpu").batch(slice(0, 2 * PICTURES))
+    return generators, pictures, settings["batch_size"]
 
 
-def evaluate_dcgan(generator, real, batch_size):
+@minigan.no_grad()
+def evaluate_dcgan(generators, pictures, batch_size):
     """The figures, as evaluate_cgan gives them."""
-    count = -(-PICTURES // batch_size) * batch_size  # whole batches, see dcgan.generate
-    pictures = dcgan.generate(generator, minigan.randn(count, dcgan.LATENT_SIZE), batch_size)
-    spread = spread_ratio(pictures, real)
-    print(f"spread: {count} pictures are {spread:.2f} times as far from each other as real ones")
-    return {"spread": [spread]}, {}
+    with minigan.enable_grad():
+        encoder = train_encoder(pictures)
+    n = max(2, len(pictures) // 2)  # distances are between so many pictures and as many others
+    real, others = pictures[:n], pictures[len(pictures) - n:]
+    real_features = features_of(encoder, real)
+
+    def measure(images):
+        return {"Fréchet distance": frechet_distance(features_of(encoder, images), real_features),
+                "spread": spread_ratio(images, real),
+                "checkerboard": checkerboard_ratio(images, real)}
+
+    def describe(found):
+        return ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+
+    reference = measure(others)
+    print(f"real pictures, from others: {describe(reference)}")
+    count = -(-n // batch_size) * batch_size  # whole batches, see dcgan.generate
+    noise = minigan.randn(count, dcgan.LATENT_SIZE)
+    figures = {name: [] for name in reference}
+    for step, generator in generators.items():
+        found = measure(dcgan.generate(generator, noise, batch_size)[:n])
+        for name, value in found.items():
+            figures[name].append(value)
+        print(f"step {step}: {describe(found)}")
+    return figures, reference
 
 
-EXAMPLES = {"cgan.py": (load_cgan, evaluate_cgan), "dcgan.py": (load_dcgan, evaluate_dcgan)}
+EXAMPLES = {"cgan.py": (load_cgan, evaluate_cgan, "epoch"),
+            "dcgan.py": (load_dcgan, evaluate_dcgan, "step")}
 
 
 def main():
@@ -149,8 +230,9 @@ def main():
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     args = parser.parse_args()
     with parser.report_errors():
+        if distributed.size() > 1:
+            raise ValueError("this is done by one process, without mpiexec")
         minigan.set_device(args.device)
-        minigan.manual_seed(args.seed)
         folder = run_folder(args.folder, "runs/cgan", "runs/dcgan")
         settings = folder / "settings.json"
         if not settings.is_file():
@@ -161,15 +243,17 @@ def main():
         if script not in EXAMPLES:
             raise ValueError(f"{folder}: expected a run of {' or '.join(EXAMPLES)}, "
                              f"got one of {script}")
-        load, evaluate = EXAMPLES[script]
+        load, evaluate, unit = EXAMPLES[script]
         inputs = load(folder, saved["settings"])
+    minigan.manual_seed(args.seed)  # here, so that all runs are measured by the same network
     figures, reference = evaluate(*inputs)
-    write_atomically(folder / "evaluation.json",
-                     json.dumps({"figures": figures, "real images": reference}, indent=1).encode())
+    at = list(inputs[0])  # the epochs or steps that the figures belong to
+    write_atomically(folder / "evaluation.json", json.dumps(
+        {unit: at, "figures": figures, "real images": reference}, indent=1).encode())
     update_index(folder)
     print(folder / "evaluation.json")
-    if reference:
-        print(plot_history(figures, folder / "evaluation.png", reference))
+    print(plot_history(figures, folder / "evaluation.png", reference,
+                       title=f"After these {unit}s", at=at, unit=unit))
 
 
 if __name__ == "__main__":

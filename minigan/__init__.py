@@ -6,7 +6,8 @@ nn/module.py, optim/adam.py, then the examples; kernels/ is what makes it fast.
 
 import importlib
 
-from minigan.tensor import Size, Tensor  # first, as the operations are written in terms of it
+from minigan.size import Size
+from minigan.tensor import Tensor  # first, as the operations are written in terms of it
 from minigan.creation import (
     BoolTensor, ByteTensor, DoubleTensor, FloatTensor, IntTensor, LongTensor, arange, empty, eye,
     full, full_like, is_tensor, linspace, ones, ones_like, rand, rand_like, randint, randn,

@@ -62,6 +62,19 @@ def check_type(name, argument, value, kind):
     return value
 
 
+def check_part(function, module, name, part, kind):
+    """That a Module can have a part, of that class or None, by this name."""
+    if not isinstance(name, str):
+        raise TypeError(f"{function}: name must be a text, got {describe(name)}")
+    if part is not None and not isinstance(part, kind):
+        raise TypeError(f"{function}: {name} must be a {kind.__name__} or None, "
+                        f"got {describe(part)}")
+    taken = hasattr(module, name) and not isinstance(getattr(module, name), (kind, type(None)))
+    if not name or "." in name or taken:
+        raise ValueError(f"{function}: {short_repr(name)} cannot be the name of a part"
+                         + taken * f": {type(module).__name__} has such an attribute")
+
+
 def check_callable(name, argument, value):
     """The value. TypeError unless it can be called."""
     if not callable(value):
@@ -305,8 +318,10 @@ def check_affine(name, x, shape, weight, bias):
             raise TypeError(f"{name}: {argument} has dtype {value.dtype}, input has {x.dtype}")
 
 
-def check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps):
-    """x (N,C,...); the others but numbers: Tensors (C,) or None."""
+def check_batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps,
+                     is_whole=True):
+    """x (N,C,...); the others but numbers: Tensors (C,) or None. is_whole: whether x is all of the
+    batch."""
     if not (eps >= 0 and 0 <= momentum <= 1):
         raise ValueError(f"batch_norm: eps must be at least 0 and momentum lie in 0..1, got "
                          f"{describe(eps)} and {describe(momentum)}")
@@ -320,7 +335,7 @@ def check_batch_norm(x, running_mean, running_var, weight, bias, training, momen
         if value is not None and value.shape != x.shape[1:2]:
             raise ValueError(f"batch_norm: {argument} must have shape {x.shape[1:2]}, "
                              f"got {tuple(value.shape)}")
-    if training and x.size == x.shape[1] > 0:
+    if training and is_whole and x.size == x.shape[1] > 0:
         raise ValueError(f"batch_norm: training needs more than one value a channel, "
                          f"got input of shape {x.shape}")
     if not training and (running_mean is None or running_var is None):

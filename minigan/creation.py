@@ -5,7 +5,8 @@ from numbers import Integral
 
 import numpy
 
-from minigan.tensor import Size, Tensor, from_array
+from minigan.size import Size
+from minigan.tensor import Tensor, from_array
 from minigan.device import (
     bool as boolean, device_module, device_of, float32, float64, generator, int32, int64, to_device,
     uint8)

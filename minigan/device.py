@@ -115,6 +115,24 @@ def array_module(array):
     return numpy if _cupy is None or isinstance(array, (numpy.ndarray, numpy.generic)) else _cupy
 
 
+def plain_array(array):
+    """An array for a Tensor; NumPy gives scalars where an array would be 0-d."""
+    if hasattr(array, "recording_module"):
+        return array
+    if isinstance(array, (numpy.generic, numpy.ndarray)):
+        return numpy.asarray(array)
+    if not is_on_gpu(array) and not hasattr(array, "__cuda_array_interface__"):
+        raise TypeError(f"from_array: expected an array, got {describe(array)}")
+    return array
+
+
+def address(array):
+    """Where an array's data lies."""
+    if isinstance(array, numpy.ndarray):
+        return array.ctypes.data
+    return array.data.ptr
+
+
 def is_on_gpu(array):
     """Whether the array lies in a GPU's memory. (hasattr(array, "__cuda_array_interface__") would
     build a dict.)"""

@@ -19,6 +19,15 @@ def refuse_in_capture(what, instead):
                              f"repeated without Python; {instead}")
 
 
+def run(function, args, writes):
+    """Call a function that changes the arrays `writes`; it may look at numbers, also in a captured
+    step."""
+    if hooks.capture is None:
+        function(*args)
+    else:
+        hooks.capture.call(function, args, writes)
+
+
 def look(function, *args):
     """Call a function that looks at the numbers of arrays, such as a check of them. A captured step
     on the CPU does so in each replay."""

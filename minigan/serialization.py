@@ -30,7 +30,8 @@ from minigan.device import device as device_named, to_device
 from minigan.checks import DamagedFileError, describe, short_repr
 from minigan.files import write_durably, atomic_path
 from minigan.nn import Module
-from minigan.tensor import Size, Tensor, from_array
+from minigan.size import Size
+from minigan.tensor import Tensor, from_array
 
 KIND, OBJECT = "state", "object"  # in the facts of a sealed file
 FORMAT = 1

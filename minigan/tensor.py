@@ -4,32 +4,13 @@ Its operators and methods stand here by name; what they compute is in `minigan.f
 how gradients come back is in `autograd.py`.
 """
 
-import math
-
 import numpy
 
 from minigan.checks import check_axis, describe, explain_errors
-from minigan.device import array_module, device_of, is_on_gpu, to_device
+from minigan.device import array_module, device_of, plain_array, to_device
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks, refuse_in_capture
-
-
-class Size(tuple):
-    """A shape: a tuple of integers that shows itself, and is cut and joined, as PyTorch's."""
-
-    __slots__ = ()
-
-    def numel(self):
-        """How many elements a tensor of this shape has."""
-        return math.prod(self)
-
-    def __getitem__(self, index):
-        part = super().__getitem__(index)
-        return Size(part) if isinstance(index, slice) else part
-
-    def __add__(self, other): return Size((*self, *other))
-    def __radd__(self, other): return Size((*other, *self))
-    def __repr__(self): return f"torch.Size({list(self)})"
+from minigan.size import Size
 
 
 class Tensor:
@@ -343,7 +324,7 @@ class Tensor:
     def __reduce__(self):
         if self.node is not None:
             raise RuntimeError("pickle: only a leaf can be pickled; use detach() first")
-        return unpickled, (type(self), self.array, self._requires_grad)
+        return from_array, (self.array, type(self), self._requires_grad)
 
     # New tensors of this one's dtype, on its device
 
@@ -459,33 +440,15 @@ class Tensor:
 new = object.__new__  # one look-up less for each tensor
 
 
-def from_array(array, cls=Tensor):
+def from_array(array, cls=Tensor, requires_grad=False):
     """A leaf on a NumPy or CuPy array, of its dtype and sharing its memory."""
     if type(array) is not numpy.ndarray:
         array = plain_array(array)
     result = new(cls)
     result.array = array
-    result._requires_grad = False
+    result._requires_grad = requires_grad
     result._grad = result.node = result.grad_buffer = result.read_only = None
     result.version = [0]
-    return result
-
-
-def plain_array(array):
-    """An array for a Tensor; NumPy gives scalars where an array would be 0-d."""
-    if hasattr(array, "recording_module"):
-        return array
-    if isinstance(array, (numpy.generic, numpy.ndarray)):
-        return numpy.asarray(array)
-    if not is_on_gpu(array) and not hasattr(array, "__cuda_array_interface__"):
-        raise TypeError(f"from_array: expected an array, got {describe(array)}")
-    return array
-
-
-def unpickled(cls, array, requires_grad):
-    """A leaf without its gradient, as PyTorch's."""
-    result = from_array(array, cls)
-    result._requires_grad = requires_grad
     return result
 
 

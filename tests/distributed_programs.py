@@ -7,9 +7,11 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy
+import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "examples"),
                 str(Path(__file__).parent)]
@@ -136,6 +138,51 @@ def gradients():
         distributed.average_gradients(optimiser)
         assert e.grad.tolist() == [(size - 1) / 2] * 5 and a.grad is None
 
+        kept, values = e.grad, e.grad.tolist()  # who keeps a gradient keeps its numbers
+        for turn in range(2):
+            optimiser.zero_grad()
+            if turn:
+                (e * (rank + 7.0)).sum().backward()
+            distributed.average_gradients(optimiser)
+            assert kept.tolist() == values
+        assert e.grad.tolist() == [7 + (size - 1) / 2] * 5
+
+        # Frozen here, with a gradient in another process: in a captured step too.
+        f, g = (nn.Parameter(minigan.zeros(1, dtype=dtype)) for _ in range(2))
+        optimiser = optim.SGD([f, g], lr=1.0)
+        if rank:
+            g.requires_grad_(False)
+
+        def step(x):
+            optimiser.zero_grad()
+            (x * f + g).sum().backward()
+            distributed.average_gradients(optimiser)
+            return x * 1
+
+        step = minigan.capture(step)
+        for turn in range(5):
+            step(minigan.tensor([float(turn)], dtype=dtype))
+            assert f.grad.tolist() == [turn]
+            assert g.grad is None if rank else g.grad.tolist() == pytest.approx([1 / size])
+
+
+def machines():
+    """Machines with different numbers of processes, each of which has its part of the cores."""
+    cores = distributed.gather(sorted(os.sched_getaffinity(0)))
+    gpus = distributed.gather(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    assert sorted(map(str, gpus)) == ["0", "1", "None"]  # two have a machine, and one has another
+    one, other = (cores[gpus.index(name)] for name in "01")
+    assert not set(one) & set(other) or len(cores[gpus.index(None)]) == 1
+    gradients()
+
+
+def single_values():
+    """A batch of one item in each process is one of several."""
+    rank, size = distributed.rank(), distributed.size()
+    y = nn.SyncBatchNorm(2, eps=0)(minigan.tensor([[float(rank), 5.0 * rank]]))
+    expected = (rank - (size - 1) / 2) / numpy.arange(size).std()
+    numpy.testing.assert_allclose(y.tolist(), [[expected] * 2], rtol=1e-6)
+
 
 def sums():
     for dtype in ("float32", "float64"):
@@ -155,6 +202,9 @@ def batches():
     for options in ({}, {"shuffle": True, "seed": 3}, {"shuffle": True}, {"drop_last": True}):
         minigan.manual_seed(distributed.rank())
         loader = DataLoader(dataset, batch_size=2, **options)
+        assert [len(batch[0]) for batch in loader][:11] == [2] * 11  # not divided yet
+        loader = DataLoader(dataset, batch_size=2, **options)
+        loader.divide()
         own = [batch[0].tolist() for _ in range(2) for batch in loader]
         everywhere = distributed.gather(own)
         together = [sum(parts, []) for parts in zip(*everywhere)]
@@ -177,8 +227,9 @@ def batches():
     rng = numpy.random.default_rng(3)
     order = numpy.arange(n)
     rng.shuffle(order)
-    first = distributed.gather(next(iter(DataLoader(dataset, batch_size=2, shuffle=True,
-                                                    seed=3)))[0].tolist())
+    loader = DataLoader(dataset, batch_size=2, shuffle=True, seed=3)
+    loader.divide()
+    first = distributed.gather(next(iter(loader))[0].tolist())
     assert sum(first, []) == order[:2 * size].tolist()
 
 
@@ -197,6 +248,28 @@ def failing(how):
     if how == "all":
         distributed.abort_together("all have this", 2)
     distributed.all_reduce(x)
+
+
+def exiting():
+    """One process of a script exits with an error while the others wait for it."""
+    def main():
+        print(distributed.rank())
+        if distributed.rank():
+            sys.exit(3)
+        distributed.barrier()
+
+    training.run(main)
+
+
+def ending_slowly(folder):
+    """Process 0 takes long for its last report."""
+    def write_report(run):
+        if run.state == "stopped":
+            time.sleep(1)
+
+    training.runs.write_report = write_report
+    distributed.processes.PATIENCE = 0.1
+    diverging(folder)
 
 
 def diverging(folder):

@@ -511,12 +511,13 @@ GOOD = {
     training.frechet_distance: lambda: dict(a=x(4, 3), b=x(5, 3)),
     training.mean_distance: lambda: dict(samples=x(), pairs=2, seed=0),
     training.spread_ratio: lambda: dict(generated=x(), real=x(), pairs=2, seed=0),
+    training.checkerboard_ratio: lambda: dict(generated=x(2, 8, 8), real=x(3, 8, 8)),
     training.spread_within_labels: lambda: dict(
         generated=[x(), x()], real=x(4, 3), labels=[0, 0, 1, 1], pairs=2, seed=0),
     training.plot_losses: lambda: dict(losses=[3.0, 1.0], path="losses.png", every=1, title="a",
                                        log=False),
     training.plot_history: lambda: dict(series={"a": [1.0]}, path="history.png",
-                                        references={"a": 1.0}, title="a"),
+                                        references={"a": 1.0}, title="a", at=[100], unit="step"),
     training.plot_predictions: lambda: dict(
         images=PIXELS, labels=[0, 1, 2, 0], predictions=[0, 1, 2, 1], probabilities=x(4, 3),
         path="predictions.png", title="a"),

@@ -287,7 +287,7 @@ METHODS_NOT_IN_THE_TABLE = {
     training.Progress: "",
     training.Run: "batches epochs save",
     training.Checkpoint: "arrays",
-    data.DataLoader: "batches batches_for",
+    data.DataLoader: "batches batches_for divide",
     data.ReadAhead: "batches",
 }
 

@@ -91,10 +91,10 @@ def test_wrong_arguments():
         nn.SyncBatchNorm.convert_sync_batchnorm([])
 
 
-@pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+@pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
 def test_without_mpi4py_a_run_of_several_processes_says_what_is_missing(name, tmp_path):
     (tmp_path / "mpi4py.py").write_text("raise ImportError('not here')")
-    environment = {**os.environ, name: "4", "PYTHONPATH": f"{tmp_path}{os.pathsep}{TESTS.parent}"}
+    environment = {**os.environ, name: "4", "PMIX_RANK": "0", "PYTHONPATH": f"{tmp_path}{os.pathsep}{TESTS.parent}"}
     ended = subprocess.run([sys.executable, EXAMPLES / "mnist_cnn.py"], env=environment, text=True,
                            capture_output=True, cwd=tmp_path)
     assert ended.returncode == 2 and ended.stderr.count("\n") == 1
@@ -115,9 +115,16 @@ def test_conversion_keeps_parameters_and_buffers():
 
 @together
 @pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("name", ["sums", "gradients", "batches"])
+@pytest.mark.parametrize("name", ["sums", "gradients", "batches", "single_values"])
 def test_programs(name, count):
     passes(count, name)
+
+
+@together
+def test_machines_with_different_numbers_of_processes(monkeypatch):
+    monkeypatch.setenv("MPIR_CVAR_NUM_CLIQUES", "2")  # MPICH then takes this machine for two
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    passes(3, "machines")
 
 
 @together
@@ -187,6 +194,12 @@ def test_one_that_fails_ends_all(how, status, message):
         assert err.count("all have this") == 1
 
 
+@together
+def test_an_exit_with_an_error_ends_all():
+    status, out, err = program(2, "exiting")
+    assert status == 3 and out == "0\n" and err.count("process 1 of 2: exit status 3") == 1, err
+
+
 # Runs
 
 OPTIONS = ["--epochs", "1", "--batch-size", "50", "--device", "cpu"]
@@ -216,6 +229,10 @@ def wait_until(condition, process):
         time.sleep(0.02)
 
 
+def logged_steps(folder):
+    return [int(row[0]) for row in list(csv.reader(open(folder / "losses.csv")))[1:]]
+
+
 def saved_step(folder):
     try:
         return Checkpoint(folder / "checkpoint.h5").facts["step"]
@@ -232,13 +249,16 @@ def undisturbed(tmp_path_factory):
 
 
 @together
-def test_process_0_alone_writes_and_prints(undisturbed):
+def test_process_0_alone_writes_and_prints(undisturbed, tmp_path):
     folder, out = undisturbed
+    shutil.copytree(folder, tmp_path / "run")
+    status, _, err = finished(launch(2, EXAMPLES / "cgan.py", "--resume", "--out",
+                                     tmp_path / "run"))
+    assert status == 0, err  # there is nothing left to do
     assert out.count("samples.gif") == 1 and out.count("trained for") == 1
     facts = Checkpoint(folder / "checkpoint.h5").facts
     assert len(facts["processes"]) == 2 and facts["processes"][0] != facts["processes"][1]
-    steps = [int(row[0]) for row in list(csv.reader(open(folder / "losses.csv")))[1:]]
-    assert facts["step"] == 120 and steps == list(range(1, 120, 10))  # 12,000 digits
+    assert facts["step"] == 120 and logged_steps(folder) == list(range(1, 120, 10))  # 12,000 digits
 
 
 @together
@@ -274,6 +294,8 @@ def test_a_signal_to_one_process_ends_all_with_a_checkpoint_and_one_message(undi
     assert status == 0 and "this was a run of 2 processes, now there are 1" in err, err
     facts = Checkpoint(folder / "checkpoint.h5").facts
     assert facts["step"] == 240 and len(facts["processes"]) == 1
+    steps = logged_steps(folder)
+    assert steps == sorted(set(steps)) and steps[:2] == [1, 21] and steps[-1] == 231
 
 
 @together
@@ -285,6 +307,7 @@ def test_one_process_resumed_by_two(tmp_path):
                                      "--epochs", "2"))
     assert status == 0 and "this was a run of 1 processes, now there are 2" in err, err
     assert saved_step(folder) == 30 and Checkpoint(folder / "checkpoint.h5").facts["epoch"] == 2
+    assert logged_steps(folder) == [1, 6, 11, 21]
 
 
 @together
@@ -292,6 +315,28 @@ def test_wrong_arguments_are_reported_once(tmp_path):
     for arguments in (["--epochs", "no"], ["--data", tmp_path / "nothing"]):
         status, out, err = finished(example(2, "--out", tmp_path / "run", *arguments))
         assert status == 2 and err.count("cgan.py: error:") == 1 and "Traceback" not in err, err
+
+
+@together
+def test_a_folder_that_holds_a_run_is_reported_by_all(tmp_path, monkeypatch):
+    run, temporary = tmp_path / "run", tmp_path / "temporary"
+    run.mkdir()
+    temporary.mkdir()
+    (run / "checkpoint.h5").touch()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    status, _, err = finished(example(2, "--out", run))
+    assert status == 2 and err.startswith("cgan.py: error:") and err.count("holds a run") == 1, err
+    assert not list(temporary.glob("minigan-*"))
+
+
+@together
+def test_what_one_process_does(undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed[0], folder)
+    status, out, err = finished(launch(2, EXAMPLES / "cgan.py", "--label", "7", "--out", folder))
+    assert status == 0 and (folder / "label_7.png").exists(), err
+    status, _, err = finished(launch(2, EXAMPLES / "evaluate.py", folder))
+    assert status == 2 and err.count("this is done by one process, without mpiexec") == 1, err
 
 
 @together
@@ -307,8 +352,10 @@ def test_the_other_examples(name, tmp_path):
 
 
 @together
-def test_a_loss_that_diverges_in_one_process_ends_all(tmp_path):
-    status, _, err = program(2, "diverging", tmp_path / "run")
+@pytest.mark.parametrize("name", ["diverging", "ending_slowly"])
+def test_a_loss_that_diverges_in_one_process_ends_all(name, tmp_path):
+    status, _, err = program(2, name, tmp_path / "run")
+    assert "process 0 of 2" not in err and "process 1 of 2" not in err
     assert status == 1 and err.count("training diverged: loss 'loss' is nan in step 3 of process "
                                      "1") == 1, err
     assert err.count("the last good checkpoint is") == 1

@@ -13,6 +13,7 @@ import minigan
 from engines.layers import in_torch
 from minigan import nn
 from minigan.data import crop_center
+from minigan.training import Checkpoint
 from test_examples import run
 
 
@@ -67,20 +68,29 @@ def test_samples_of_a_cgan_are_evaluated(cgan_run):
 
 
 def test_samples_of_a_dcgan_are_evaluated(tmp_path, pictures):
-    run("--data", pictures, "--channels", 2, "--epochs", 1, "--device", "cpu", "--out", "out",
-        cwd=tmp_path, script="dcgan.py")
+    run("--data", pictures, "--channels", 2, "--recipe", "batch1", "--epochs", 1, "--show-every", 2,
+        "--device", "cpu", "--out", "out", cwd=tmp_path, script="dcgan.py")
     result = run("out", "--device", "cpu", cwd=tmp_path, script="evaluate.py")
     assert result.returncode == 0, result.stderr
-    spread = float(re.search(r"are ([\d.]+) times as far", result.stdout).group(1))
     saved = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert saved["figures"] == {"spread": [pytest.approx(spread, abs=0.005)]}
+    assert saved["step"] == [0, 2, 3] and (tmp_path / "out" / "evaluation.png").exists()
+    assert list(saved["figures"]) == ["Fréchet distance", "spread", "checkerboard"]
+    for name, values in saved["figures"].items():
+        printed = re.findall(rf"step \d: .*{name} ([\d.e+-]+)", result.stdout)
+        assert [float(value) for value in printed] == pytest.approx(values, rel=1e-3)
+    # The pictures are noise, of which all detail is fine; the generator's is coarser at first.
+    assert saved["real images"]["checkerboard"] == pytest.approx(1, abs=0.1)
+    assert saved["real images"]["spread"] == pytest.approx(1, abs=0.1)
+    assert 0 < saved["figures"]["checkerboard"][0] < 0.7
 
 
 def test_what_cannot_be_evaluated_is_refused(cgan_run, tmp_path):
     whole = (cgan_run[1] / "runs" / "cgan" / "1" / "generators" / "epoch_002.npz").read_bytes()
     cases = {"nowhere": "found no settings.json", "classifier": "got one of mnist_cnn.py",
-             "no generators": "holds no generators", "damaged": "epoch_002.npz", "no JSON": ""}
+             "no generators": "holds no generators", "no steps": "holds no generators",
+             "damaged": "epoch_002.npz", "no JSON": ""}
     for name, script in (("classifier", "mnist_cnn.py"), ("no generators", "cgan.py"),
+                         ("no steps", "dcgan.py"),
                          ("damaged", "cgan.py"), ("no JSON", None)):
         (tmp_path / name / "generators").mkdir(parents=True)
         (tmp_path / name / "settings.json").write_text(
@@ -119,8 +129,8 @@ def test_dcgan_runs_to_the_end_on_the_built_in_faces(tmp_path):
     assert result.returncode == 0, result.stderr
     out = tmp_path / "runs" / "dcgan" / "1"
     assert files_of(out) == OF_EVERY_RUN | {
-        "samples.gif", "generator.npz", "samples/step_000000.png", "samples/step_000002.png",
-        "samples/step_000003.png"}
+        "samples.gif", *(f"samples/step_00000{step}.png" for step in (0, 2, 3)),
+        *(f"generators/step_00000{step}.npz" for step in (0, 2, 3))}
     assert "100% 6/6" in result.stderr and "spread: " in result.stdout
 
 
@@ -136,8 +146,9 @@ def pictures(tmp_path):
 
 @pytest.mark.parametrize("activation", ["gelu", "leaky_relu"])
 def test_dcgan_runs_on_a_file_of_pictures(tmp_path, pictures, activation):
-    result = run("--data", pictures, "--channels", 2, "--epochs", 1, "--activation", activation,
-                 "--device", "cpu", "--out", tmp_path / "out", cwd=tmp_path, script="dcgan.py")
+    result = run("--data", pictures, "--channels", 2, "--recipe", "batch1", "--epochs", 1,
+                 "--activation", activation, "--device", "cpu", "--out", tmp_path / "out",
+                 cwd=tmp_path, script="dcgan.py")
     assert result.returncode == 0, result.stderr
     assert "3 steps of 1" in result.stdout
 
@@ -168,7 +179,8 @@ def test_pictures_that_nothing_can_be_learned_from(tmp_path, count, message):
     with h5py.File(tmp_path / "same.h5", "w") as file:
         for i in range(count):
             file[f"a/{i}.png"] = numpy.full((130, 130, 3), 7, "uint8")
-    result = run("--data", "same.h5", "--channels", 2, cwd=tmp_path, script="dcgan.py")
+    result = run("--data", "same.h5", "--channels", 2, "--batch-size", 2, cwd=tmp_path,
+                 script="dcgan.py")
     assert result.returncode == 2 and message in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
@@ -317,3 +329,80 @@ def test_dcgan_losses_follow_pytorch():
     apart = deviations(dcgan.DCGAN(8, "gelu", 1e-4), torch, 6, batches)
     assert apart[0].max() <= 1e-4
     assert apart.max() <= 1e-2
+
+
+def test_dcgan_losses_follow_pytorch_with_noise_over_the_pictures():
+    """With the parts of the recipe for batches of 16: the same noise over all that D sees."""
+    torch = pytest.importorskip("torch")
+    minigan.manual_seed(0)
+    recipe = dcgan.RECIPES["batch16"]
+    gan = dcgan.DCGAN(4, "gelu", 1e-4, recipe)
+    noise, pixel_noise = minigan.randn(2, 2, 100), 0.2 * minigan.randn(2, 3, 128, 128)
+    images = minigan.rand(2, 3, 128, 128)
+    discriminator, generator = (in_torch(m, torch) for m in (gan.discriminator, gan.generator))
+    theirs = [torch.tensor(x.numpy()) for x in (images, *noise, pixel_noise)]
+    ours = gan.train_step(images, *noise, pixel_noise)
+    answers = [discriminator(theirs[0] + theirs[3])]
+    expected = torch.nn.BCELoss()(answers[0], torch.ones(2, 1))
+    assert ours["D on real"].item() == pytest.approx(expected.item(), rel=1e-4)
+    # The first step of Adam is as long as its learning rate, wherever there is a gradient.
+    before = dict(generator.named_parameters())["3.weight"].detach().numpy()
+    steps = numpy.abs(gan.generator[3].weight.array - before)
+    assert numpy.median(steps) == pytest.approx(1e-4 * recipe.faster, rel=0.01)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_blurred_kernels_draw_no_checkerboard(size):
+    minigan.manual_seed(0)
+    generator = dcgan.make_generator(16, "gelu")
+    before = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
+    dcgan.blur_kernels(generator, size)
+    for name, value in generator.state_dict().items():
+        value = value.numpy()
+        if value.ndim < 4:
+            assert numpy.array_equal(value, before[name])
+            continue
+        assert value.std() == pytest.approx(before[name].std(), rel=1e-3)
+        for axis in (2, 3):
+            even, odd = (value.take(range(first, 8, 2), axis).sum(axis) for first in (0, 1))
+            assert even == pytest.approx(odd, abs=1e-5)
+            assert numpy.abs(even).max() > 0.1
+
+
+def test_the_averaged_generator_remembers():
+    minigan.manual_seed(0)
+    for recipe in dcgan.RECIPES.values():
+        gan = dcgan.DCGAN(2, "gelu", 1e-3, recipe)
+        memory = recipe.memory
+        expected = [p.array.copy() for p in gan.averaged.parameters()]
+        first = [p.array for p in gan.generator.parameters()]
+        assert all(map(numpy.array_equal, expected, first))
+        for _ in range(3):
+            gan.train_step(minigan.rand(2, 3, 128, 128), *minigan.randn(2, 2, 100))
+            gan.update_average(memory)
+            expected = [memory * e + (1 - memory) * p.array
+                        for e, p in zip(expected, gan.generator.parameters())]
+        for p, e in zip(gan.averaged.parameters(), expected):
+            assert p.array == pytest.approx(e, abs=1e-6)
+
+
+def test_a_recipe_gives_way_to_options(tmp_path, pictures):
+    run("--data", pictures, "--channels", 2, "--batch-size", 2, "--epochs", 1, "--device", "cpu",
+        "--out", "out", cwd=tmp_path, script="dcgan.py")
+    settings = json.loads((tmp_path / "out" / "settings.json").read_text())["settings"]
+    recipe = dcgan.RECIPES[settings["recipe"]]
+    assert (settings["batch_size"], settings["epochs"], settings["lr"]) == (2, 1, recipe.lr)
+    result = run("--resume", "--recipe", "batch1", "--out", "out", cwd=tmp_path, script="dcgan.py")
+    assert result.returncode == 2 and "--recipe: the run was started with batch16" in result.stderr
+
+
+def test_learning_rates_of_a_cgan_decay_after_each_epoch(tmp_path):
+    result = run("--epochs", 2, "--batch-size", 400, "--lr", 0.001, "--generator-lr", 0.002,
+                 "--lr-decay", 0.5, "--beta1", 0.5, "--device", "cpu", "--out", "out", cwd=tmp_path,
+                 script="cgan.py")
+    assert result.returncode == 0, result.stderr
+    gan = cgan.ConditionalGAN(0.001, 0.002, 0.5)
+    Checkpoint(tmp_path / "out" / "checkpoint.h5").restore(vars(gan))
+    for optimiser, lr in ((gan.discriminator_optimiser, 0.001), (gan.generator_optimiser, 0.002)):
+        group, = optimiser.param_groups
+        assert group["lr"] == pytest.approx(lr / 4) and tuple(group["betas"]) == (0.5, 0.999)

@@ -11,8 +11,9 @@ ROOT = Path(minigan.__file__).parent
 # Lowest first. A module or package may import from its own layer and all below.
 LAYERS = [
     {"backends", "checks", "device", "files", "grad_mode", "hooks", "indexing",
-     "messages"},
-    {"accelerator", "autograd", "tensor", "creation", "cuda", "gradients", "interchange"},
+     "messages", "size", "threads"},
+    {"accelerator", "autograd", "tensor", "creation", "cuda", "distributed", "gradients",
+     "interchange"},
     {"functional"},
     {"nn", "optim"},
     {"capture", "data", "explain", "gradcheck", "inspect", "kernels", "serialization", "training"},

@@ -5,17 +5,17 @@ import pytest
 
 import minigan
 from minigan.training import (
-    features_of, frechet_distance, label_share, mean_distance, spread_ratio,
+    checkerboard_ratio, features_of, frechet_distance, label_share, mean_distance, spread_ratio,
     spread_within_labels)
 
 
-def normal(count, features, seed=0):
-    return numpy.random.default_rng(seed).standard_normal((count, features))
+def normal(*shape, seed=0):
+    return numpy.random.default_rng(seed).standard_normal(shape)
 
 
 def whitened(count, features, seed=0):
     """Features with a mean of exactly 0 and a covariance of exactly the unit matrix."""
-    x = normal(count, features, seed)
+    x = normal(count, features, seed=seed)
     x -= x.mean(axis=0)
     return numpy.linalg.qr(x)[0] * numpy.sqrt(count - 1)
 
@@ -199,6 +199,42 @@ def test_spread_ratio_refuses():
         spread_ratio(normal(5, 3), normal(5, 4))
     with pytest.raises(ValueError, match="all the same"):
         spread_ratio(normal(5, 3), numpy.ones((5, 3)))
+
+
+def checkerboard(height, width):
+    return numpy.indices((height, width)).sum(axis=0) % 2 - 0.5
+
+
+def test_checkerboard_ratio_sees_fine_detail_only():
+    real = normal(6, 3, 16, 24)
+    # In another amplitude, brightness, or number of images.
+    assert checkerboard_ratio(real, real) == pytest.approx(1)
+    assert checkerboard_ratio(minigan.tensor(numpy.tile(real, (2, 1, 1, 1)) / 2 + 7), real) == (
+        pytest.approx(0.25))
+    # A wave of a period of 4 pixels is not fine, of 8/3 is just not, and of 16/7 is.
+    places = numpy.arange(16)
+    for period, fine in ((4, False), (8 / 3, False), (16 / 7, True), (2, True)):
+        wave = numpy.cos(2 * numpy.pi * places / period)
+        for waves in (wave + numpy.zeros((1, 16, 1)), wave[:, None] + numpy.zeros((1, 16, 16))):
+            waves = numpy.broadcast_to(waves, (1, 16, 16))
+            assert (checkerboard_ratio(waves, normal(5, 16, 16)) > 0.01) == fine
+
+
+def test_checkerboard_ratio_of_a_checkerboard_is_the_ratio_of_energies():
+    board = checkerboard(16, 24)
+    real = numpy.stack([board, -board, 2 * board])  # a mean energy of 2 boards
+    assert checkerboard_ratio(3 * board[None], real) == pytest.approx(9 / 2)
+
+
+@pytest.mark.parametrize("generated, real, message", [
+    (normal(5, 8, 8), normal(5, 8, 9), "of one shape"),
+    (normal(5, 8), normal(5, 8), "of one shape"),
+    (normal(0, 8, 8), normal(5, 8, 8), "of one shape"),
+    (normal(2, 8, 8), numpy.zeros((2, 8, 8)), "no fine detail"),
+    (numpy.full((2, 8, 8), numpy.nan), normal(2, 8, 8), "finite")])
+def test_checkerboard_ratio_refuses(generated, real, message):
+    with pytest.raises(ValueError, match=f"checkerboard_ratio: .*{message}"):
+        checkerboard_ratio(generated, real)
 
 
 def test_spread_within_labels_compares_samples_of_one_label_only():

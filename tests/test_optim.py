@@ -7,7 +7,7 @@ import pytest
 
 import minigan
 from minigan import nn, no_grad, optim, tensor
-from minigan.kernels.launch import address
+from minigan.device import address
 
 pytestmark = pytest.mark.usefixtures("device")
 random = numpy.random.default_rng(0)

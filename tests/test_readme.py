@@ -26,7 +26,7 @@ BLOCKS = {file: re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTI
 # (what Python is given, its arguments), of indented lines and of what stands in backticks
 PYTHON = r"(?:python |%run minigan/)((?:examples|tests)/\S+\.py|-m minigan[\w.]*)"
 COMMANDS = [command for text in TEXTS.values() for command in [
-    *re.findall(rf"^ {{4}}.*?(?<!\S){PYTHON}(?!\S)([^#\n]*)", text, re.MULTILINE),
+    *re.findall(rf"^ {{4}}.*?(?<!\S){PYTHON}(?!\S)((?:\\\n|[^#\n])*)", text, re.MULTILINE),
     *re.findall(rf"`{PYTHON}(?=[\s`])([^`]*)`", text)]]
 
 
@@ -53,7 +53,7 @@ def test_commands_have_the_options_that_are_named(command):
     help_text = subprocess.run([sys.executable, *command.split(), "--help"], cwd=ROOT, text=True,
                                capture_output=True, check=True).stdout
     named = {option for name, arguments in COMMANDS if name == command
-             for option in re.findall(r"(?<!\S)--[a-z-]+", arguments)}
+             for option in re.findall(r"(?<!\S)--[a-z0-9-]+", arguments)}
     assert {option for option in named if not re.search(rf"{option}(?![\w-])", help_text)} == set()
 
 
@@ -132,10 +132,10 @@ def test_pictures_are_shown_once_and_described():
 
 def test_the_tree_of_the_package_is_complete():
     tree = TEXTS["minigan/README.md"].split("\n    minigan/\n", 1)[1].split("\n## ", 1)[0]
-    named = re.findall(r"(?:^ {6}|; )([\w/]+(?:\.py|/))", tree, re.MULTILINE)
+    named = re.findall(r"^ {6}([\w/]+(?:\.py|/)) ", tree, re.MULTILINE)
     present = [path.name + "/" * path.is_dir() for path in (ROOT / "minigan").iterdir()
                if path.suffix == ".py" or (path / "__init__.py").exists()]
-    assert sorted(named) == sorted(name for name in present if name not in ("__init__.py", "__pycache__/"))
+    assert sorted([*named, "__init__.py"]) == sorted(present)
 
 
 def test_the_speeds_are_those_of_the_table_of_the_benchmark():

@@ -174,6 +174,16 @@ def test_plot_history_has_a_panel_for_each_series(tmp_path):
     assert not numpy.array_equal(with_reference[:, half:], picture[:, half:])
 
 
+def test_plot_history_of_steps_puts_the_figures_where_they_belong(tmp_path):
+    def columns(**options):
+        picture = pixels(plot_history({"a": [0.0, 2.0, 1.0]}, tmp_path / "history.png", **options))
+        top = dots_of(picture, BLUE).argmax(axis=0)  # the line's upper edge in each column
+        return numpy.flatnonzero(top == top[top > 0].min()).mean() / picture.shape[1]
+
+    assert columns(at=[10, 20, 30], unit="step") == pytest.approx(columns(), abs=0.03)
+    assert columns(at=[10, 28, 30]) > columns(at=[10, 12, 30]) + 0.3
+
+
 @pytest.mark.parametrize("values", [[3.0], [1.0, numpy.nan, 2.0], [numpy.nan], [0, 0]])
 def test_plot_history_of_one_epoch_and_of_missing_figures(tmp_path, values):
     picture = pixels(plot_history({"distance": values}, tmp_path / "history.png"))
@@ -186,6 +196,8 @@ def test_plot_history_of_one_epoch_and_of_missing_figures(tmp_path, values):
 def test_plot_history_refuses(tmp_path, series, references):
     with pytest.raises(ValueError, match="plot_history"):
         plot_history(series, tmp_path / "history.png", references=references)
+    with pytest.raises(ValueError, match="`at`"):
+        plot_history({"a": [1.0]}, tmp_path / "history.png", at=[1, 2])
     assert not list(tmp_path.iterdir())
 
 

@@ -61,9 +61,9 @@ def test_a_tensor_of_sizes_of_numbers_and_of_a_shape():
 def test_shapes_are_sizes():
     size = minigan.ones(2, 3).shape
     assert type(size) is type(minigan.ones(1).size()) is minigan.Size
-    assert str(size) == f"{size[:]}" == "torch.Size([2, 3])" and size.numel() == 6
+    assert str(size) == f"{size[:]}" == "minigan.Size([2, 3])" and size.numel() == 6
     assert type(size[0]) is int and type(size[1:]) is minigan.Size and size == (2, 3)
-    assert repr(size + (1,)) == "torch.Size([2, 3, 1])" and type((1,) + size) is minigan.Size
+    assert repr(size + (1,)) == "minigan.Size([2, 3, 1])" and type((1,) + size) is minigan.Size
     assert hash(size) == hash((2, 3)) and minigan.zeros(size).shape == size
 
 

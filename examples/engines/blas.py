@@ -9,7 +9,7 @@ import os
 
 import numpy
 
-from minigan.kernels.threads import loaded_libraries
+from minigan.threads import loaded_libraries
 
 # The names of OpenBLAS's function in the builds that come with NumPy.
 NAMES = [f"{prefix}openblas_get_corename{suffix}"

@@ -17,7 +17,7 @@ from minigan.capture.watch import Counters, Watch, copy_inputs
 from minigan.distributed.processes import on_every
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
-from minigan.kernels import threads
+from minigan import threads
 from minigan.kernels.launch import switch
 from minigan.messages import report
 from minigan.nn.module import attribute_changes

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from minigan.hooks import Observer
 from minigan.inspect.tables import html_table
-from minigan.kernels.launch import address
+from minigan.device import address
 from minigan.nn import Module
 
 MOST_ARRAYS = 3  # that a call reads or writes, on its line

@@ -13,7 +13,8 @@ import numpy
 from numpy.lib.stride_tricks import as_strided
 
 from minigan.capture.tape import Place
-from minigan.kernels.launch import address, host_functions, switch
+from minigan.device import address
+from minigan.kernels.launch import host_functions, switch
 
 ALIGNMENT = 64  # bytes: a line of the CPU's caches
 

@@ -18,7 +18,7 @@ from minigan.capture.host import ANY, BUFFER, HostWork
 from minigan.capture.listing import Named
 from minigan.capture.recorded import RecordedArray, RecordingNumpy, map_arrays, owner_of, plain
 from minigan.hooks import hooks
-from minigan.kernels.launch import address
+from minigan.device import address
 from minigan.tensor import Tensor
 
 

@@ -62,10 +62,7 @@ class DataLoader:
     num_workers, pin_memory  accepted as in PyTorch, without effect: each batch is made when the
                 loop asks for it. `ReadAhead` makes batches in a thread
 
-    Of N processes (minigan.distributed) each gets its part of batches of N * batch_size items, in
-    an order that is the same for all: together they see what one process sees with batches of
-    that size. Where the last batch of an epoch cannot be divided equally, some of the first items
-    fill it up.
+    Each of several processes (minigan.distributed) sees all items, unless they `divide` them.
 
     Raises ValueError for a batch size that is not an integer of at least 1, for a negative
     num_workers and for a data set without a single batch; NotImplementedError for PyTorch's
@@ -86,24 +83,38 @@ class DataLoader:
         if seed is not None and (not _is_integer(seed) or seed < 0):
             raise ValueError(f"DataLoader: seed must be None or an integer of at least 0, "
                              f"got {short_repr(seed)}")
-        items = batch_size * distributed.size()
-        if len(dataset) < (items if drop_last else 1):
+        if len(dataset) < (batch_size if drop_last else 1):
             raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
                              f"one batch (batch_size {batch_size}, drop_last {drop_last})")
-        if shuffle and distributed.size() > 1 and seed is None:  # they need the same order
-            seed = distributed.gather(int(generator("cpu").integers(1 << 32)))[0]
         self.dataset = dataset
         self.batch_size = batch_size
-        self.items_per_step = items  # of all processes
+        self.processes = 1  # among which the items are divided
         self.shuffle = shuffle
         self.drop_last = drop_last
         self._random = None if seed is None else numpy.random.default_rng(seed)
         self._last_state = None  # of the generator before the last order was sampled
         self._next_state = None  # to be restored before the next one is
 
+    def divide(self):
+        """Divide the items among all processes, which call this together.
+
+        Each of N processes gets its part of batches of N * batch_size items, in an order that is
+        the same for all: together they see what one process sees with batches of that size. Where
+        the last batch of an epoch cannot be divided equally, some of the first items fill it up.
+
+        Raises ValueError where there are not enough items for one batch, as for a new DataLoader.
+        """
+        self.processes = distributed.size()
+        if not len(self):
+            raise ValueError(f"divide: the data set has {len(self.dataset)} items, not enough for one "
+                             f"batch of {self.batch_size} for each of {self.processes} processes")
+        if self.shuffle and self._random is None and self.processes > 1:
+            seed = distributed.gather(int(generator("cpu").integers(1 << 32)))[0]
+            self._random = numpy.random.default_rng(seed)
+
     def __len__(self):
         """The number of batches in an epoch."""
-        return self.batches_for(distributed.size())
+        return self.batches_for(self.processes)
 
     def batches_for(self, processes):
         """The number of batches in an epoch with so many processes."""
@@ -123,9 +134,11 @@ class DataLoader:
             self._last_state = rng.bit_generator.state
             order = numpy.arange(length)
             rng.shuffle(order)
-        step = self.items_per_step
+        step = self.batch_size * self.processes
         for start in range(first * step, len(self) * step, step):
-            start, end = own_part(start, min(start + step, length))
+            end = min(start + step, length)
+            if self.processes > 1:
+                start, end = own_part(start, end)
             if end > length:  # filled up
                 places = numpy.arange(start, end) % length
                 indices = places if order is None else order[places]

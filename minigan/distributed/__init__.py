@@ -7,7 +7,8 @@ nothing, and everything here is then for one process.
 
     minigan.distributed.init()
     minigan.manual_seed(minigan.distributed.rank())     # each has its own noise
-    loader = DataLoader(dataset, batch_size=16)         # 16 items in each process
+    loader = DataLoader(dataset, batch_size=16)
+    loader.divide()                                     # 16 other items in each process
     broadcast(model)                                    # all start from process 0's weights
     for x, t in loader:
         optimiser.zero_grad()
@@ -20,5 +21,5 @@ A training.Run does all of this by itself.
 
 from minigan.distributed.gradients import average_gradients, broadcast
 from minigan.distributed.processes import (
-    abort_together, barrier, gather, init, largest, on_every, own_seed, rank, report_once, size)
+    AllEnd, abort_together, barrier, gather, in_all, init, largest, on_every, own_seed, rank, report_once, size)
 from minigan.distributed.reduction import all_reduce

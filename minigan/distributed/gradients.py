@@ -5,11 +5,10 @@ import weakref
 import numpy
 
 from minigan.checks import describe
-from minigan.device import array_module
+from minigan.device import address, array_module
 from minigan.distributed.processes import processes
 from minigan.distributed.reduction import Flat, communicates
-from minigan.hooks import hooks
-from minigan.kernels.launch import address, run
+from minigan.hooks import hooks, run
 from minigan.tensor import from_array
 
 ALIGNMENT = 64  # numbers: where each gradient starts, as in optim/optimizer.py
@@ -97,28 +96,35 @@ class Part:
         if hooks.capture is not None:
             for p in self.params:
                 hooks.capture.uses_gradient(p)
-        gradients = [None if p._grad is None else p._grad.array for p in self.params]
-        found = [g for g in gradients if g is not None]
-        run(self.exchange, (gradients,), (self.flat.array, *found))
-        for p, g, place, i in zip(self.params, gradients, self.places, range(len(gradients))):
-            if g is None:
-                self.take_over(p, place, i)
+        found = tuple([p._grad is not None for p in self.params])
+        gradients = [p._grad.array if has else
+                     array_module(place).zeros_like(place) if p._requires_grad else None
+                     for p, has, place in zip(self.params, found, self.places)]
+        run(self.exchange, (gradients, found),
+            (self.flat.array, *[g for g in gradients if g is not None]))
+        for i, (p, g) in enumerate(zip(self.params, gradients)):
+            if not found[i]:
+                self.take_over(p, g, i)
             if p._grad is not None:
                 p._grad.changed()
 
-    def exchange(self, gradients):
-        """Average arrays, or zeros for None, in their places."""
+    def exchange(self, gradients, found):
+        """Average arrays, or zeros for None, each in its place or by way of it.
+
+        A place where no gradient is now keeps its numbers: somebody may have kept a gradient of
+        before.
+        """
         elsewhere = []
         for place, g in zip(self.places, gradients):
-            if g is None:
-                place[...] = 0
-            elif address(g) != address(place):
-                place[...] = g
-                elsewhere.append((place, g))
-        self.counts[...] = self.ones_of(tuple([g is not None for g in gradients]))
+            if g is None or address(g) != address(place):
+                elsewhere.append((place, g, place.copy()))
+                place[...] = 0 if g is None else g
+        self.counts[...] = self.ones_of(found)
         self.flat.average()
-        for place, g in elsewhere:
-            g[...] = place
+        for place, g, before in elsewhere:
+            if g is not None:
+                g[...] = place
+            place[...] = before
 
     def ones_of(self, found):
         """An array of ones and zeros. It is kept: a step that is captured on a GPU cannot copy it
@@ -127,7 +133,7 @@ class Part:
             self.known[found] = array_module(self.counts).asarray(found, self.counts.dtype)
         return self.known[found]
 
-    def take_over(self, p, place, i):
+    def take_over(self, p, mean, i):
         """The gradient of a parameter that got none here, if it got one in another process."""
         if not p._requires_grad:
             return
@@ -135,4 +141,4 @@ class Part:
             hooks.capture.refuse("a parameter has no gradient here, and may have one in another "
                                  "process")
         if self.counts[i] > 0:
-            p._grad = from_array(place.copy())
+            p._grad = from_array(mean)

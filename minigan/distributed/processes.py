@@ -1,5 +1,6 @@
 """The processes of a training: which one this is, what they agree on, and how they end."""
 
+import contextlib
 import os
 import sys
 import time
@@ -9,8 +10,9 @@ import numpy
 
 from minigan.messages import report
 
-# What launchers tell each process: MPICH's mpiexec, Open MPI's, and srun with PMIx.
-LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")
+# What launchers tell each process: MPICH's mpiexec and Open MPI's. PMIx tells it only its rank, and
+# srun, which has it do so, how many there are.
+LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 TESTS, NAP = 200, 5e-5  # how often, then how many seconds apart, `wait` looks
 PATIENCE = 3.0  # seconds that a process which fails waits for the others to fail too
 
@@ -41,7 +43,8 @@ def init():
     RuntimeError if there are several processes, and mpi4py is not installed or belongs to another
     MPI than mpiexec.
     """
-    launched = max(int(os.environ.get(name) or 1) for name in LAUNCHERS)
+    names = [*LAUNCHERS, *["SLURM_STEP_NUM_TASKS"] * ("PMIX_RANK" in os.environ)]
+    launched = max(int(os.environ.get(name) or 1) for name in names)
     if launched == 1 or processes.mpi is not None:
         return
     try:
@@ -57,12 +60,12 @@ def init():
     processes.rank, processes.size = world.rank, world.size
     processes.ending = world.Dup()
     local = world.Split_type(MPI.COMM_TYPE_SHARED)
+    divide_cores(local)
+    divide_gpus(local)
     if len(set(world.allgather(local.size))) > 1:
         local = MPI.COMM_SELF.Dup()  # machines with more processes than others share no memory
     processes.local = local
     processes.across = world.Split(local.rank)
-    divide_cores(local)
-    divide_gpus(local)
     sys.excepthook = end_by_exception
 
 
@@ -73,7 +76,7 @@ def divide_cores(local):
     cores = sorted(os.sched_getaffinity(0))
     if local.size == 1 or len(set(map(tuple, local.allgather(cores)))) > 1:
         return
-    from minigan.kernels.threads import set_threads
+    from minigan.threads import set_threads
     own = cores[local.rank::local.size] or [cores[local.rank % len(cores)]]
     os.sched_setaffinity(0, own)
     set_threads(len(own))
@@ -141,6 +144,19 @@ def on_every(text):
     return next(filter(None, gather(text)), "")
 
 
+def in_all(function):
+    """Call a function in all processes; an OSError or ValueError in one of them is raised in all."""
+    error = result = None
+    try:
+        result = function()
+    except (OSError, ValueError) as its:
+        error = its
+    error = next(filter(None, gather(error)), None)
+    if error is not None:
+        raise error
+    return result
+
+
 def report_once(text):
     """Write a line to stderr, in one of the processes: all call this with much the same text."""
     if processes.rank == 0:
@@ -149,23 +165,30 @@ def report_once(text):
 
 # Ending
 
-def abort_together(message, status):
+class AllEnd(SystemExit):
+    """All processes exit, and the message was printed."""
+
+
+def abort_together(message, status, patience=None):
     """End all processes: exit with a status after a message on stderr, which is printed once.
 
     A process that fails alone leaves the others waiting for it. So each that fails waits a little
-    for the others to fail as well; where they do not, it says who it is, and ends them.
+    for the others to fail as well, `patience` seconds; where they do not, it says who it is, and
+    ends them.
     """
-    if processes.size == 1 or all_are_ending():
+    if processes.size == 1 or all_are_ending(PATIENCE if patience is None else patience):
         report_once(message)
-        sys.exit(status)
+        raise AllEnd(status)
     report(f"process {processes.rank} of {processes.size}: {message}")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()  # MPI ends the process at once
     processes.mpi.COMM_WORLD.Abort(status)
 
 
-def all_are_ending():
-    """Whether all processes call this, within some seconds."""
+def all_are_ending(patience):
+    """Whether all processes call this, within so many seconds."""
     arrived = processes.ending.Ibarrier()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not arrived.Test():
         if time.monotonic() > deadline:
             return False

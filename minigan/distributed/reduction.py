@@ -6,8 +6,7 @@ import numpy
 
 from minigan.device import array_module, is_on_gpu
 from minigan.distributed.processes import processes, wait
-from minigan.hooks import hooks
-from minigan.kernels.launch import run
+from minigan.hooks import hooks, run
 
 
 def all_reduce(array):

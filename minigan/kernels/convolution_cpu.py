@@ -6,8 +6,9 @@ import numpy
 
 from minigan.device import array_module
 from minigan.functional.convolution import col2im, im2col
-from minigan.kernels import threads
-from minigan.kernels.launch import contiguous, launch, run, whole
+from minigan import threads
+from minigan.hooks import run
+from minigan.kernels.launch import contiguous, launch, whole
 
 # Up to how many lanes scatter takes longer than a product and col2im: a vector has 16 or 8.
 FEW_LANES = 4

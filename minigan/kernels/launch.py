@@ -156,15 +156,6 @@ def launch(name, like, blocks, threads, args, grid_rows=1, others=()):
             (min(blocks, MOST_BLOCKS), min(grid_rows, MOST_BLOCKS)), (threads,), args)
 
 
-def run(function, args, writes):
-    """Call a function that changes the arrays `writes`; it may look at numbers, also in a captured
-    step."""
-    if hooks.capture is None:
-        function(*args)
-    else:
-        hooks.capture.call(function, args, writes)
-
-
 @functools.cache
 def outputs_of(name):
     """For each argument of a kernel, whether it is an array that the kernel may write."""
@@ -248,10 +239,3 @@ def whole(x):
 
 def empty_like(x):
     return array_module(x).empty_like(x)
-
-
-def address(array):
-    """Where an array's data lies."""
-    if isinstance(array, numpy.ndarray):
-        return array.ctypes.data
-    return array.data.ptr

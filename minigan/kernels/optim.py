@@ -7,9 +7,9 @@ from itertools import chain
 import numpy
 
 from minigan.autograd import twin_of
-from minigan.device import array_module
+from minigan.device import address, array_module
 from minigan.hooks import hooks
-from minigan.kernels.launch import address, covered, is_plain, launch, THREADS
+from minigan.kernels.launch import covered, is_plain, launch, THREADS
 from minigan.optim import SGD, Adam
 
 BLOCKS = 64  # of a GPU, for each parameter: every block works out the step size for itself

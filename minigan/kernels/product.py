@@ -4,7 +4,8 @@ import numpy
 
 from minigan import backends
 from minigan.device import array_module
-from minigan.kernels import blas, threads
+from minigan import threads
+from minigan.kernels import blas
 from minigan.kernels.launch import launch, launch_rows, whole
 
 # Of larger matrices NumPy's product takes less time than the kernel, except of up to so many rows

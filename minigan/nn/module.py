@@ -4,11 +4,10 @@ import inspect
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from minigan.checks import check_dtype
 from minigan.tensor import Tensor, from_array
 from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
-from minigan.checks import check_callable, describe, explain_errors, short_repr
+from minigan.checks import check_callable, check_dtype, check_part, describe, explain_errors
 from minigan.autograd import clear_gradients
 from minigan.hooks import hooks
 
@@ -100,26 +99,15 @@ class Module:
     def add_module(self, name, module):
         """As `self.name = module`, for names that are made as one goes, also 'conv-1'. ValueError for
         one with a dot and one that is taken by something else; None leaves the place empty."""
-        self._check_part("add_module", name, module, Module)
+        check_part("add_module", self, name, module, Module)
         setattr(self, name, module)
 
     register_module = add_module
 
     def register_parameter(self, name, param):
         """As `add_module`, for a Parameter."""
-        self._check_part("register_parameter", name, param, Parameter)
+        check_part("register_parameter", self, name, param, Parameter)
         setattr(self, name, param)
-
-    def _check_part(self, function, name, part, kind):
-        if not isinstance(name, str):
-            raise TypeError(f"{function}: name must be a text, got {describe(name)}")
-        if part is not None and not isinstance(part, kind):
-            raise TypeError(f"{function}: {name} must be a {kind.__name__} or None, "
-                            f"got {describe(part)}")
-        taken = hasattr(self, name) and not isinstance(getattr(self, name), (kind, type(None)))
-        if not name or "." in name or taken:
-            raise ValueError(f"{function}: {short_repr(name)} cannot be the name of a part"
-                             + taken * f": {type(self).__name__} has such an attribute")
 
     def register_buffer(self, name, tensor):
         """Keep a Tensor (or None) that belongs to the state but is not trained."""

@@ -55,12 +55,13 @@ def sync_batch_norm(input: Tensor, running_mean, running_var, weight=None, bias=
 
     input  (N,C) or (N,C,...), N in each process; running_mean, running_var, weight, bias (C,) or
            None
-    All sums of the formulas in functional/normalization.py go over all processes: two all-reduces in the
-    forward pass and one in the backward pass. The gradients of weight and bias are this process's
-    part, for average_gradients. ValueError for shapes, and for one value a channel.
+    All sums of the formulas in functional/normalization.py go over all processes: two all-reduces
+    in the forward pass and one in the backward pass. The gradients of weight and bias are this
+    process's part, for average_gradients. ValueError for shapes.
     """
     momentum, eps = float(momentum), float(eps)
-    check_batch_norm(input.array, running_mean, running_var, weight, bias, True, momentum, eps)
+    check_batch_norm(input.array, running_mean, running_var, weight, bias, True, momentum, eps,
+                     is_whole=False)
     x = at_least_single(input.array)
     axes = (0, *range(2, x.ndim))                     # all but the channels'
     channels = (1, -1) + (1,) * (x.ndim - 2)          # a shape that broadcasts along them

@@ -8,8 +8,8 @@ from minigan.training.folders import new_run_folder, output_folder, run_folder
 from minigan.training.health import check_gan, discriminator_warning, generator_warning
 from minigan.training.index import update_index
 from minigan.training.metrics import (
-    LabelShare, features_of, frechet_distance, label_share, mean_distance, spread_ratio,
-    spread_within_labels)
+    LabelShare, checkerboard_ratio, features_of, frechet_distance, label_share, mean_distance,
+    spread_ratio, spread_within_labels)
 from minigan.training.plots import (
     plot_feature_maps, plot_history, plot_losses, plot_predictions)
 from minigan.training.progress import Progress

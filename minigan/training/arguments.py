@@ -21,6 +21,7 @@ CHANGEABLE = {"epochs", "steps", "device", "data", "checkpoint_every"}
 BUILT_IN = {"digits", "mnist", "faces"}  # what --data may be besides a path
 # Options of one command, not of the run.
 COMMAND_OPTIONS = {"out", "resume", "detect_anomaly"}
+SECONDS_TO_REPORT = 60.0  # that process 0 has for its last report
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -128,9 +129,10 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def run(main):
-    """Call a script's main, in each of the processes that mpiexec started. What interrupts a training ends the script with one line instead of a
-    traceback: RunEnded with its status, Ctrl-C with 130, a file that cannot be read or written
-    with 1, and output that nobody reads any more (`| head`) with 1 and no line."""
+    """Call a script's main, in each of the processes that mpiexec started. What interrupts a
+    training ends the script with one line instead of a traceback: RunEnded with its status, Ctrl-C
+    with 130, a file that cannot be read or written with 1, and output that nobody reads any more
+    (`| head`) with 1 and no line. sys.exit with an error in one process ends all."""
     prepare_output()
     name = Path(sys.argv[0]).name
     try:
@@ -145,13 +147,27 @@ def run(main):
     except KeyboardInterrupt:
         distributed.abort_together("stopped by Ctrl-C", 130)
     except RunEnded as ended:
-        distributed.abort_together(str(ended), ended.status)
+        # All end; process 0 may still be writing its report.
+        distributed.abort_together(str(ended), ended.status, patience=SECONDS_TO_REPORT)
     except BrokenPipeError:
-        sys.exit(1)
+        end(1)
+    except distributed.AllEnd:
+        raise
+    except SystemExit as ended:
+        end(ended.code)
     except OSError as error:
         distributed.abort_together(f"{name}: error: {error}", 1)
     finally:
         drop_unwritable_output()
+
+
+def end(code):
+    """Exit as sys.exit does, and with an error all processes: the others may wait for this one."""
+    if distributed.size() > 1 and code:
+        is_status = isinstance(code, int)
+        distributed.abort_together(f"exit status {code}" if is_status else str(code),
+                                   code if is_status else 1)
+    sys.exit(code)
 
 
 def prepare_output():

@@ -59,9 +59,13 @@ class History:
         return {"steps": numpy.array(self.steps, "int64"),
                 **{f"losses/{name}": numpy.array(values) for name, values in self.losses.items()}}
 
-    def restore(self, arrays):
-        """Restore what `arrays` gave. The next `write` writes the whole file."""
-        self.steps = arrays["steps"].tolist()
+    def restore(self, arrays, processes=1, now=1):
+        """Restore what `arrays` gave. The next `write` writes the whole file.
+
+        Steps of so many `processes` get the numbers that those of as many as there are `now` have
+        at the same items.
+        """
+        self.steps = ((arrays["steps"] - 1) * processes // now + 1).tolist()
         self.losses = {name.removeprefix("losses/"): values.tolist()
                        for name, values in arrays.items() if name.startswith("losses/")}
         self._unread.clear()

@@ -6,11 +6,14 @@ shows. Figures are made without pyplot: no display, no state shared with the cal
 Matplotlib is imported by the first plot.
 """
 
+import functools
+import inspect
 import math
 from pathlib import Path
 
 import numpy
 
+from minigan import distributed
 from minigan.checks import describe, explain_errors, check_number
 from minigan.files import atomic_path
 from minigan.training.arrays import as_classes, as_numpy
@@ -19,7 +22,22 @@ COLOURS = ("#1f5a8a", "#c8643c", "#4d8050", "#7b5ea7")
 DPI = 120
 
 
+def drawn_once(function):
+    """Decorate a function that draws into a file: of several processes only process 0 does, and the
+    others get the file's path alone."""
+    @functools.wraps(function)
+    def draw(*args, **kwargs):
+        if distributed.rank():
+            path = inspect.signature(function).bind(*args, **kwargs).arguments.get("path")
+            if path is not None:
+                return as_path(path)
+        return function(*args, **kwargs)
+
+    return draw
+
+
 @explain_errors
+@drawn_once
 def plot_losses(losses, path=None, every=10, title="Training loss", log=False):
     """Each logged loss as a faint point, their running mean as a line.
 
@@ -70,12 +88,15 @@ def plot_losses(losses, path=None, every=10, title="Training loss", log=False):
 
 
 @explain_errors
-def plot_history(series, path=None, references=None, title="After each epoch"):
+@drawn_once
+def plot_history(series, path=None, references=None, title="After each epoch", at=None,
+                 unit="epoch"):
     """Figures measured after each epoch, such as a label share or a distance, a panel for each.
 
-    series      {name: numbers (E,)}, the first of them after epoch 1; nan for an epoch without a
-                figure
+    series      {name: numbers (E,)}; nan for an epoch without a figure
     references  {name: figure of real images} for some of the names, plotted as a dashed line
+    at          numbers (E,), the epochs or steps of the figures; None for 1, 2, ...
+    unit        what these numbers count, the label of the axis
     """
     path = as_path(path)
     series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
@@ -86,24 +107,31 @@ def plot_history(series, path=None, references=None, title="After each epoch"):
     if not isinstance(references, dict) or not references.keys() <= series.keys():
         raise ValueError(f"plot_history: references must have names among {list(series)}, "
                          f"got {describe(references)}")
+    at = None if at is None else as_numpy(at)
+    if at is not None and any(v.shape != at.shape for v in series.values()):
+        raise ValueError(f"plot_history: expected a number in `at` for each figure, got "
+                         f"{at.shape} for {[v.shape for v in series.values()]}")
     figure = _figure(4.2 * len(series), 3.4)
     figure.suptitle(title, fontsize=14)
     panels = figure.subplots(1, len(series), squeeze=False)[0]
     for index, (axes, (name, values)) in enumerate(zip(panels, series.items())):
         colour = COLOURS[index % len(COLOURS)]
         axes.axhline(0, color="0.8", linewidth=1)  # so that 0 is always visible
-        axes.plot(numpy.arange(1, len(values) + 1), values, "o-", color=colour, markersize=4)
+        x = numpy.arange(1, len(values) + 1) if at is None else at
+        axes.plot(x, values, "o-", color=colour, markersize=4)
         if name in references:
             axes.axhline(float(references[name]), color="0.4", linewidth=1.2, linestyle="--",
                          label=f"real images: {float(references[name]):.3g}")
             axes.legend(frameon=False, fontsize=9)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.set(xlabel="epoch", ylabel=name, xlim=(0.5, len(values) + 0.5))
+        margin = (x[-1] - x[0]) / max(1, len(x) - 1) / 2 or 0.5
+        axes.set(xlabel=unit, ylabel=name, xlim=(x[0] - margin, x[-1] + margin))
         _open_frame(axes)
     return save_png(figure, path)
 
 
 @explain_errors
+@drawn_once
 def plot_predictions(images, labels, predictions, probabilities, path=None,
                      title="Predictions: true class, and the network's output for its answer"):
     """The first images that were classified correctly, and beside them the first that were not.
@@ -146,6 +174,7 @@ def plot_predictions(images, labels, predictions, probabilities, path=None,
 
 
 @explain_errors
+@drawn_once
 def plot_feature_maps(image, maps, path=None, title="Feature maps"):
     """An image, and below it every channel of the layers' outputs for it.
 

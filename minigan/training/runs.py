@@ -145,16 +145,12 @@ class Run:
             raise ValueError("Run: folder must have a name, got ''")
         self._around = contextlib.ExitStack()
         self._stream = None  # of the progress line: stderr
-        if distributed.rank():
-            folder = self._around.enter_context(tempfile.TemporaryDirectory(prefix="minigan-"))
-            self._stream = self._around.enter_context(open(os.devnull, "w"))
-        self.folder = output_folder(folder)
-        self._around.enter_context(lock(self.folder))
-        if checkpoint is None and has_checkpoint(self.folder):
-            self._around.close()
-            raise ValueError(f"{self.folder}: holds a run already; --resume continues it, "
-                             f"another --out starts a new one")
         self._checkpoint = checkpoint
+        try:
+            distributed.in_all(lambda: self._open(folder))
+        except BaseException:
+            self._around.close()
+            raise
         self._detect_anomaly = detect_anomaly
         for written in (self.folder, self.folder / "samples", self.folder / "generators"):
             remove_partial(written)
@@ -175,6 +171,17 @@ class Run:
         self._handlers = {}  # of signals, as they were before the run
         self._progress = None
         self._next_flush = self._next_report = 0.0
+
+    def _open(self, folder):
+        """Make and lock the folder."""
+        if distributed.rank():
+            folder = self._around.enter_context(tempfile.TemporaryDirectory(prefix="minigan-"))
+            self._stream = self._around.enter_context(open(os.devnull, "w"))
+        self.folder = output_folder(folder)
+        self._around.enter_context(lock(self.folder))
+        if self._checkpoint is None and has_checkpoint(self.folder):
+            raise ValueError(f"{self.folder}: holds a run already; --resume continues it, "
+                             f"another --out starts a new one")
 
     def __enter__(self):
         if self._detect_anomaly:
@@ -209,6 +216,7 @@ class Run:
         self.loader, self.parts = loader, parts
         self._data = fingerprint(loader.dataset)
         if distributed.size() > 1:
+            loader.divide()
             for part in parts.values():
                 if isinstance(part, Module):
                     distributed.broadcast(part)
@@ -240,7 +248,7 @@ class Run:
 
     def batches(self, through=lambda loader: loader):
         """The remaining batches of this epoch; `through` may be ReadAhead."""
-        size = self.loader.items_per_step
+        size = self.loader.batch_size * self.loader.processes
         items = len(self.loader.dataset)
         length = len(self.loader)
         batches = min(length, self.batch + self.last_step - self.step)
@@ -280,10 +288,10 @@ class Run:
         figures = {}
         if self.step % STEPS_BETWEEN_LOGS == 0:
             # Copies: a captured step overwrites its losses the next time.
-            figures = {name: loss.array.copy() for name, loss in losses.items()}
-            for figure in figures.values():
+            for name, loss in losses.items():
+                figure = loss.array.copy()
                 distributed.all_reduce(figure)
-                figure /= distributed.size()
+                figures[name] = figure / distributed.size()
             self.history.add(self.step + 1, figures)
         self._progress.advance(count * distributed.size(), **figures)
 
@@ -319,17 +327,9 @@ class Run:
                  "order": self.loader.order_state(begun=self.batch > 0),
                  "processes": distributed.gather(random_state()),
                  "metrics": self.metrics, "warnings": self.warnings, "settings": self.settings}
-        error = None
-        if distributed.rank() == 0:
-            try:
-                write_checkpoint(self.folder / CHECKPOINT, facts, self.parts,
-                                 self.history.arrays(),
-                                 self.folder / PREVIOUS if self._is_good else None)
-            except OSError as its:
-                error = its
-        error = next(filter(None, distributed.gather(error)), None)
-        if error is not None:
-            raise error
+        distributed.in_all(lambda: distributed.rank() or write_checkpoint(
+            self.folder / CHECKPOINT, facts, self.parts, self.history.arrays(),
+            self.folder / PREVIOUS if self._is_good else None))
         self._is_good = True
         self._saved_step = self.step
         self._saved_at = time.monotonic()
@@ -374,7 +374,7 @@ class Run:
             self.seconds = facts["seconds"]
             self.metrics, self.warnings = facts["metrics"], facts["warnings"]
             self._saved_step = self.step
-            self.history.restore(checkpoint.arrays())
+            self.history.restore(checkpoint.arrays(), len(randoms), distributed.size())
             self._try("the losses", self.history.write)
             self._saved_at = time.monotonic()
             report_once(f"resuming {self.folder} after step {self.step} of {self.last_step}")
@@ -393,17 +393,19 @@ class Run:
         """Between two steps: log, checkpoint and report if their time has come."""
         now = time.monotonic()
         self.seconds = now - self._started
-        if now >= self._next_flush:
-            self._read_losses()
-            self._try("the losses", self.history.write)
-            self._next_flush = now + SECONDS_BETWEEN_FLUSHES
         due = (self.step - self._saved_step >= self.every.steps
                or now - self._saved_at >= self.every.seconds)
         # Process 0 has the clock; a signal or a divergence in one process is for all.
-        self._signal, due, diverged = distributed.largest(
-            self._signal, int(due and distributed.rank() == 0), int(self._divergence != ""))
+        first = distributed.rank() == 0
+        self._signal, due, flush, diverged = distributed.largest(
+            self._signal, int(first and due), int(first and now >= self._next_flush),
+            int(self._divergence != ""))
         if diverged:
             raise self._diverged(distributed.on_every(self._divergence))
+        if flush:
+            self._read_losses()
+            self._try("the losses", self.history.write)
+            self._next_flush = now + SECONDS_BETWEEN_FLUSHES
         if self._signal:
             self._stop()
         if due:

@@ -8,7 +8,7 @@ import numpy
 from minigan.checks import describe, explain_errors, check_number
 from minigan.files import atomic_path
 from minigan.training.arrays import as_numpy
-from minigan.training.plots import DPI, as_path, save_png
+from minigan.training.plots import DPI, as_path, drawn_once, save_png
 
 # In pixels of the picture.
 MARGIN = 8          # around the grid
@@ -19,6 +19,7 @@ GREY_OF_FRAMES = 0.75
 
 
 @explain_errors
+@drawn_once
 def plot_sample_grid(images, path=None, rows=None, row_labels=None, title=None):
     """Images side by side, row after row, saved as a PNG file or, without a path, as the figure
     that is returned, which a notebook shows.
@@ -39,6 +40,7 @@ def plot_sample_grid(images, path=None, rows=None, row_labels=None, title=None):
 
 
 @explain_errors
+@drawn_once
 def save_animation(pictures, path, seconds=0.5):
     """Pictures, such as those that `plot_sample_grid` saved after each epoch, as an animated GIF.
 
