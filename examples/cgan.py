@@ -20,8 +20,8 @@ import minigan
 from minigan import nn, optim
 from minigan.data import DataLoader, MnistDataset, SampleAhead
 from minigan.training import (
-    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, positive_float, run, run_folder,
-    save_animation, spread_within_labels)
+    ArgumentParser, check_gan, folder_or_name, plot_sample_grid, run, run_folder, save_animation,
+    spread_within_labels)
 
 LATENT_SIZE = 100
 loss_function = nn.BCELoss()
@@ -70,10 +70,10 @@ class ConditionalGAN:
     def __init__(self, lr, generator_lr=None, beta1=0.9):
         self.discriminator = make_discriminator()
         self.generator = make_generator()
-        betas = beta1, 0.999
-        self.discriminator_optimiser = optim.Adam(self.discriminator.parameters(), lr, betas)
-        self.generator_optimiser = optim.Adam(self.generator.parameters(), generator_lr or lr,
-                                              betas)
+        self.discriminator_optimiser = optim.Adam(
+            self.discriminator.parameters(), lr, betas=(beta1, 0.999))
+        self.generator_optimiser = optim.Adam(
+            self.generator.parameters(), generator_lr or lr, betas=(beta1, 0.999))
 
     def discriminate(self, images, labels):
         return self.discriminator(minigan.cat((images, labels), dim=1))
@@ -125,8 +125,7 @@ def train(gan, dataset, args, training):
     for epoch in training.epochs(args.epochs):
         for _, images, labels in training.batches():
             n = len(images)
-            losses = train_step(images, labels, *inputs(training.step, n))
-            training.log(losses, n)
+            training.log(train_step(images, labels, *inputs(training.step, n)), n)
 
         samples = [generate_digit(gan.generator, digit, fixed_noise) for digit in range(10)]
         plot_sample_grid(minigan.cat(samples), training.folder / f"samples/epoch_{epoch:03d}.png",
@@ -156,11 +155,7 @@ def main():
     parser.add_argument("--data", default="digits", type=folder_or_name,
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
-    parser.add_argument("--generator-lr", type=positive_float,
-                        help="the generator's learning rate, where it is not --lr")
-    parser.add_argument("--beta1", type=float, default=0.9, help="of both Adams")
-    parser.add_argument("--lr-decay", type=positive_float, default=1.0, metavar="FACTOR",
-                        help="of both learning rates after each epoch")
+    parser.add_adam_options()
     parser.add_argument("--label", type=int, choices=range(10),
                         help="do not train; draw this digit by the newest run, or the one in --out")
     args = parser.parse_training()

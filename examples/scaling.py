@@ -23,7 +23,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from engines.machine import available_cores, cpu_name, environment
+from engines.machine import available_cores, cpu_name, environment, pin
 from engines.worker import search_path
 from engines.workloads import WORKLOADS
 from minigan.training import ArgumentParser, positive_float, positive_int, run
@@ -47,7 +47,7 @@ def images_per_second(engine, file, processes, batch, cores):
     ended = subprocess.run(
         [*launcher, sys.executable, "-m", "engines.parallel", engine, file], text=True,
         capture_output=True, env={**environment(1), "PYTHONPATH": search_path()},
-        preexec_fn=lambda: os.sched_setaffinity(0, cores[:processes]))
+        preexec_fn=lambda: pin(cores[:processes]))
     if ended.returncode:
         raise Failed(f"{engine}, {processes} processes: " + " ".join(ended.stderr.split())[-300:])
     steps, seconds = map(float, ended.stdout.split())

@@ -437,16 +437,12 @@ class Tensor:
     def normal_(self, mean=0.0, std=1.0): return F.normal_(self, mean, std)
 
 
-new = object.__new__  # one look-up less for each tensor
-
-
 def from_array(array, cls=Tensor, requires_grad=False):
     """A leaf on a NumPy or CuPy array, of its dtype and sharing its memory."""
     if type(array) is not numpy.ndarray:
         array = plain_array(array)
-    result = new(cls)
-    result.array = array
-    result._requires_grad = requires_grad
+    result = object.__new__(cls)
+    result.array, result._requires_grad = array, requires_grad
     result._grad = result.node = result.grad_buffer = result.read_only = None
     result.version = [0]
     return result

@@ -230,7 +230,8 @@ def wait_until(condition, process):
 
 
 def logged_steps(folder):
-    return [int(row[0]) for row in list(csv.reader(open(folder / "losses.csv")))[1:]]
+    rows = csv.reader((folder / "losses.csv").read_text().splitlines()[1:])
+    return [int(row[0]) for row in rows]
 
 
 def saved_step(folder):

@@ -12,6 +12,7 @@ import sys
 import time
 
 from engines.layers import built
+from engines.machine import available_cores, pin
 
 WARM_UP = 20  # steps
 
@@ -35,7 +36,7 @@ def in_torch(task):
     import torch
     rank, size = (int(os.environ.get(name, default)) for name, default in (
         ("PMI_RANK", "0"), ("PMI_SIZE", "1")))
-    os.sched_setaffinity(0, [sorted(os.sched_getaffinity(0))[rank]])
+    pin([available_cores()[rank]])
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{sys.argv[2]}.{os.getppid()}", rank=rank, world_size=size)

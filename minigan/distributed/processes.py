@@ -9,6 +9,7 @@ import traceback
 import numpy
 
 from minigan.messages import report
+from minigan.threads import set_threads, threads
 
 # What launchers tell each process: MPICH's mpiexec and Open MPI's. PMIx tells it only its rank, and
 # srun, which has it do so, how many there are.
@@ -72,14 +73,14 @@ def init():
 def divide_cores(local):
     """Let each process of a machine run on its part of the cores, if all may run on the same."""
     if not hasattr(os, "sched_setaffinity"):
+        set_threads(max(1, threads() // local.size))
         return
     cores = sorted(os.sched_getaffinity(0))
     if local.size == 1 or len(set(map(tuple, local.allgather(cores)))) > 1:
         return
-    from minigan.threads import set_threads
     own = cores[local.rank::local.size] or [cores[local.rank % len(cores)]]
     os.sched_setaffinity(0, own)
-    set_threads(len(own))
+    set_threads(min(threads(), len(own)))  # fewer, if the environment says so
 
 
 def divide_gpus(local):

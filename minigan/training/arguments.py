@@ -56,6 +56,14 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument("--detect-anomaly", action="store_true",
                           help="stop at the first operation that makes a nan or infinity; slow")
 
+    def add_adam_options(self):
+        """Further options of a GAN's two optimisers."""
+        self.add_argument("--generator-lr", type=positive_float,
+                          help="the generator's learning rate, where it is not --lr")
+        self.add_argument("--beta1", type=share, default=0.9, help="of both Adams")
+        self.add_argument("--lr-decay", type=positive_float, default=1.0, metavar="FACTOR",
+                          help="of both learning rates after each epoch")
+
     def parse_training(self):
         """The arguments, with --resume those that the run was started with. Sets device and seed.
 
@@ -221,6 +229,17 @@ def positive_float(text):
         value = math.nan
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def share(text):
+    """A number from 0 to below 1, as an argparse type."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, got {text!r}")
     return value
 
 

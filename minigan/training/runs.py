@@ -120,9 +120,10 @@ class Run:
 
     Of several processes (minigan.distributed) each makes a Run, and takes its part of every batch.
     `register` gives all networks process 0's weights, and lets every step of an optimiser begin
-    with the mean of the gradients. Process 0 alone writes the folder; that of the others is a
-    temporary one, which is deleted. What is logged are means over all processes. A run may be
-    resumed by another number of processes, from the same item of the data on.
+    with the mean of the gradients; to clip that, call distributed.average_gradients first. Process
+    0 alone writes the folder; that of the others is a temporary one, which is deleted. What is
+    logged are means over all processes. A run may be resumed by another number of processes, from
+    the same item of the data on.
 
     Ctrl-C and SIGTERM end it with a checkpoint after the current step: RunEnded says how to resume
     it. A second signal stops it at once. A loss that is nan or infinite raises RunEnded too; on
