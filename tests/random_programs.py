@@ -22,8 +22,9 @@ import minigan
 from minigan.training import ArgumentParser, Progress, positive_int, run
 from program_generator import Execution, Generator, leaf_statement
 
-# Differences that are meant, as the README's list "What differs" has them, and how an execution by
-# minigan and one by PyTorch show each. A program in which one occurs is not compared further.
+# Differences that are meant, as the list "What differs from PyTorch" in minigan/README.md has them,
+# and how an execution by minigan and one by PyTorch show each. A program in which one occurs is not
+# compared further.
 DIFFERENCES = {
     "changing a tensor in place after an operation recorded it is always an error at backward":
         lambda ours, theirs: ours.says("was changed in place"),

@@ -1,4 +1,4 @@
-"""The README: its code runs, its commands exist, its figures of lines are right."""
+"""The README files: their code runs, their commands exist, what they show is what is printed."""
 
 import ast
 import importlib.util
@@ -16,30 +16,44 @@ from minigan import nn, optim
 from minigan.kernels import launch
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-# (what Python is given, the whole line), of the indented lines
-COMMANDS = re.findall(r"^ {4}.*?(?<!\S)python ((?:examples|tests)/\S+\.py|-m [\w.]+\w)([^#\n]*)",
-                      README, re.MULTILINE)
+FILES = ["README.md", *sorted(
+    path.relative_to(ROOT).as_posix() for folder in ("examples", "minigan", "tests")
+    for path in (ROOT / folder).rglob("README.md"))]
+TEXTS = {file: (ROOT / file).read_text(encoding="utf-8") for file in FILES}
+README = TEXTS["README.md"]
+BLOCKS = {file: re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+          for file, text in TEXTS.items()}
+# (what Python is given, its arguments), of indented lines and of what stands in backticks
+PYTHON = r"(?:python |%run minigan/)((?:examples|tests)/\S+\.py|-m minigan[\w.]*)"
+COMMANDS = [command for text in TEXTS.values() for command in [
+    *re.findall(rf"^ {{4}}.*?(?<!\S){PYTHON}(?!\S)((?:\\\n|[^#\n])*)", text, re.MULTILINE),
+    *re.findall(rf"`{PYTHON}(?=[\s`])([^`]*)`", text)]]
 
 
-def test_the_code_runs_from_top_to_bottom(tmp_path, monkeypatch):
+def test_there_is_a_readme_for_each_part():
+    assert {"README.md", "examples/README.md", "minigan/README.md", "minigan/distributed/README.md",
+            "tests/README.md"} <= set(FILES)
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if BLOCKS[file]])
+def test_the_code_runs_from_top_to_bottom(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
-    assert len(BLOCKS) >= 4
-    for block in BLOCKS:
+    for block in BLOCKS[file]:
         if "# with PyTorch" in block and importlib.util.find_spec("torch") is None:
             continue
-        exec(compile(block, "README.md", "exec"), names)
-    assert (tmp_path / "graph.png").exists()
+        exec(compile(block, file, "exec"), names)
+    if file == "README.md":
+        assert len(BLOCKS[file]) >= 4
+        assert (tmp_path / "graph.png").exists()
 
 
 @pytest.mark.parametrize("command", sorted({command for command, _ in COMMANDS}))
 def test_commands_have_the_options_that_are_named(command):
     help_text = subprocess.run([sys.executable, *command.split(), "--help"], cwd=ROOT, text=True,
                                capture_output=True, check=True).stdout
-    named = {option for name, line in COMMANDS if name == command
-             for option in re.findall(r"(?<!\S)--[a-z-]+", line)}
+    named = {option for name, arguments in COMMANDS if name == command
+             for option in re.findall(r"(?<!\S)--[a-z0-9-]+", arguments)}
     assert {option for option in named if not re.search(rf"{option}(?![\w-])", help_text)} == set()
 
 
@@ -90,11 +104,60 @@ def test_the_reading_path_is_self_contained():
                 for part in named), f"{name} imports {node.module}"
 
 
-def test_files_that_are_shown_or_named_exist():
-    for path in re.findall(r"\]\((\S+)\)", README):
+@pytest.mark.parametrize("file", FILES)
+def test_files_that_are_shown_or_named_exist(file):
+    folder = (ROOT / file).parent
+    for path in re.findall(r"\]\((\S+)\)", TEXTS[file]):
+        assert (folder / path).exists(), path
+    for path in re.findall(r"`((?:minigan|examples|tests)/[\w/.]+)`", TEXTS[file]):
         assert (ROOT / path).exists(), path
-    for path in re.findall(r"`((?:minigan|examples|tests)/[\w/.]+)`", README):
-        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`([\w/]+\.(?:py|cu|cpp|ipynb))`", TEXTS[file]):
+        assert path == "as_minigan.py" or any(
+            (base / path).exists() for base in (ROOT, ROOT / "minigan", folder)), path
+
+
+def test_the_other_readme_files_are_linked_once():
+    links = re.findall(r"\]\((\S+\.md)\)", README)
+    assert sorted(links) == sorted(file for file in FILES if file != "README.md")
+
+
+def test_pictures_are_shown_once_and_described():
+    shown = []
+    for file, text in TEXTS.items():
+        for description, path in re.findall(r"!\[([^\]]*)\]\((\S+)\)", text):
+            assert len(description) > 40, path
+            shown.append(((ROOT / file).parent / path).resolve().name)
+    assert sorted(shown) == sorted(path.name for path in (ROOT / "examples/pictures").iterdir())
+
+
+def test_the_tree_of_the_package_is_complete():
+    tree = TEXTS["minigan/README.md"].split("\n    minigan/\n", 1)[1].split("\n## ", 1)[0]
+    named = re.findall(r"^ {6}([\w/]+(?:\.py|/)) ", tree, re.MULTILINE)
+    present = [path.name + "/" * path.is_dir() for path in (ROOT / "minigan").iterdir()
+               if path.suffix == ".py" or (path / "__init__.py").exists()]
+    assert sorted([*named, "__init__.py"]) == sorted(present)
+
+
+def test_the_speeds_are_those_of_the_table_of_the_benchmark():
+    """The README's table has some of the columns of the one in examples/README.md."""
+    rows, all_rows = ({cells[0]: cells[1:] for cells in (
+        line.strip("| ").split(" | ") for line in text.splitlines())
+        if ", batch " in cells[0] and len(cells) in (5, 11)}
+        for text in (README, TEXTS["examples/README.md"]))
+    assert len(rows) == 6
+    assert rows == {name: [cells[i] for i in (0, 1, 6, 7)] for name, cells in all_rows.items()}
+
+
+def test_the_explanation_is_what_is_printed():
+    excerpt = README.split("    python -m minigan.explain conv2d\n", 1)[1]
+    excerpt = re.search(r"\n\n((?: {4}.*\n|\n)+)", excerpt)[1]
+    printed = subprocess.run([sys.executable, "-m", "minigan.explain", "conv2d"], cwd=ROOT, text=True,
+                             capture_output=True, check=True).stdout
+    parts = re.sub(r"^ {4}", "", excerpt, flags=re.MULTILINE).split("...\n")
+    assert len(parts) >= 3
+    place = 0
+    for part in parts:
+        place = printed.index(part.strip("\n"), place)
 
 
 def test_the_page_of_the_classifiers_step_is_what_is_printed():

@@ -1346,7 +1346,7 @@ def test_a_gradient_kept_over_zero_grad_keeps_its_numbers_unless_the_readme_says
     o.zero_grad()
     m(minigan.ones(2, 3)).sum().backward()
     assert plain(m.weight.grad) == [[2.0] * 3] * 2
-    readme = " ".join((Path(__file__).parents[1] / "README.md").read_text().split())
+    readme = " ".join((Path(__file__).parents[1] / "minigan/README.md").read_text().split())
     assert plain(g) == [[4.0] * 3] * 2 or "copy a gradient that you want to keep" in readme
 
 
