@@ -226,7 +226,7 @@ def train(gan, dataset, recipe, args, training):
     print(f"spread: the pictures are {spread:.2f} times as far from each other as real ones (near "
           f"0: the generator has collapsed)")
     grids = sorted(training.folder.glob("samples/step_*.png"))
-    apart = -(-len(grids) // 40)  # at most 40 frames, the last grid among them
+    apart = max(1, -(-len(grids) // 40))  # at most 40 frames, the last grid among them
     print(save_animation(grids[::-apart][::-1], training.folder / "samples.gif"))
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy
 import pytest
 
+import minigan
 import standin
-from minigan import distributed, nn, optim
+from minigan import distributed, functional, nn, optim
+from minigan.nn.sync_batch_norm import sync_batch_norm
 from minigan.training import Checkpoint
 
 TESTS = Path(__file__).parent
@@ -100,6 +102,19 @@ def test_without_mpi4py_a_run_of_several_processes_says_what_is_missing(name, tm
     assert ended.returncode == 2 and ended.stderr.count("\n") == 1
     assert "one of 4 processes, and they need mpi4py: pip install" in ended.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_formula_of_sync_batch_norm():
+    x, w, b = (minigan.randn(*shape, dtype="float64", requires_grad=True)
+               for shape in ((3, 2, 2), (2,), (2,)))
+
+    def function(x, w, b):
+        return sync_batch_norm(x, None, None, w, b)
+
+    assert minigan.gradcheck(function, (x, w, b))
+    numpy.testing.assert_allclose(
+        function(x, w, b).detach().numpy(),
+        functional.batch_norm(x, None, None, w, b, training=True).detach().numpy(), rtol=1e-12)
 
 
 def test_conversion_keeps_parameters_and_buffers():
@@ -282,7 +297,7 @@ def test_a_process_killed_within_a_step_and_the_run_resumed(undisturbed, tmp_pat
     assert finished(process)[0] != 0
     assert 20 <= saved_step(folder) < 120
     status, _, err = finished(launch(2, EXAMPLES / "cgan.py", "--resume", "--out", folder))
-    assert status == 0 and err.count("resuming after step") == 1, err
+    assert status == 0 and err.count("resuming") == 1, err
     assert same_state(folder, undisturbed[0])
 
 

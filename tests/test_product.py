@@ -8,7 +8,8 @@ import pytest
 import minigan
 from minigan import kernels
 from minigan import functional as F
-from minigan.kernels import launch, threads
+from minigan import threads
+from minigan.kernels import launch
 from minigan.kernels import product as module
 from minigan.kernels.product import product
 from minigan.tensor import from_array

@@ -327,7 +327,8 @@ def matmul(input, other):
 def mm(input: Tensor, mat2: Tensor):
     """The product of two matrices: `matmul` that takes nothing else."""
     if input.ndim != 2 or mat2.ndim != 2:
-        raise ValueError(f"mm: expected two matrices, got shapes {input.array.shape} and {mat2.array.shape}")
+        raise ValueError(f"mm: expected two matrices, got shapes {input.array.shape} and "
+                         f"{mat2.array.shape}")
     return matmul(input, mat2)
 
 
@@ -335,8 +336,8 @@ def mm(input: Tensor, mat2: Tensor):
 def bmm(input: Tensor, mat2: Tensor):
     """The products of matrices in pairs, (B,I,K) and (B,K,J)."""
     if input.ndim != 3 or mat2.ndim != 3 or len(input) != len(mat2):
-        raise ValueError(f"bmm: expected two stacks of as many matrices, got shapes {input.array.shape} "
-                         f"and {mat2.array.shape}")
+        raise ValueError(f"bmm: expected two stacks of as many matrices, got shapes "
+                         f"{input.array.shape} and {mat2.array.shape}")
     return matmul(input, mat2)
 
 

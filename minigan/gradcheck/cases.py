@@ -365,6 +365,7 @@ def layers():
     yield case("BatchNorm1d", "(N,C,L)", lambda: nn.BatchNorm1d(2), normal(3, 2, 2))
     yield case("BatchNorm2d", "training", lambda: nn.BatchNorm2d(2), normal(2, 2, 2, 2))
     yield case("BatchNorm2d", "evaluation", lambda: nn.BatchNorm2d(2).eval(), normal(2, 2, 2, 2))
+    yield case("SyncBatchNorm", "", lambda: nn.SyncBatchNorm(2), normal(2, 2, 2, 2))
     yield case("InstanceNorm2d", "", lambda: nn.InstanceNorm2d(2, affine=True), normal(2, 2, 2, 2))
     yield case("LayerNorm", "", lambda: nn.LayerNorm((2, 3)), normal(3, 2, 3))
     yield case("ReLU", "", nn.ReLU, off_zero(2, 3))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy
 
 from minigan import distributed
-from minigan.checks import describe, explain_errors, check_number
+from minigan.checks import describe, explain_errors, check_number, check_type
 from minigan.files import atomic_path
 from minigan.training.arrays import as_classes, as_numpy
 
@@ -99,6 +99,7 @@ def plot_history(series, path=None, references=None, title="After each epoch", a
     unit        what these numbers count, the label of the axis
     """
     path = as_path(path)
+    check_type("plot_history", "unit", unit, str)
     series = {name: as_numpy(values).astype("float64") for name, values in series.items()}
     references = {} if references is None else references
     if not series or any(v.ndim != 1 or not v.size for v in series.values()):

@@ -32,8 +32,8 @@ from minigan.capture import CapturedStep
 from minigan.device import array_module, random_state, set_random_state
 from minigan.distributed import report_once
 from minigan.checks import (
-    AnomalyError, DamagedFileError, NotFiniteError, check_callable, check_int, check_type, describe,
-    explain_errors, short_repr)
+    AnomalyError, DamagedFileError, NotFiniteError, check_callable, check_int, check_number,
+    check_type, describe, explain_errors, short_repr)
 from minigan.files import remove_partial, write_atomically
 from minigan.nn import Module
 from minigan.optim import Optimizer
@@ -278,6 +278,7 @@ class Run:
     @explain_errors
     def log(self, losses, count):
         """Log a step: its losses, {name: Tensor of one element}, and the number of its items."""
+        check_number("log", "count", count, 0)
         for name, loss in losses.items():
             array = loss.array
             if array_module(array) is numpy and not math.isfinite(array.item()):
@@ -383,8 +384,8 @@ class Run:
                 report_once("warning: the data is not that which the run was started with")
             for name, version in versions().items():
                 if facts["versions"].get(name) != version:
-                    report_once(f"warning: saved with {name} {facts['versions'].get(name)}, this is "
-                           f"{version}: last digits may differ")
+                    report_once(f"warning: saved with {name} {facts['versions'].get(name)}, this "
+                                f"is {version}: last digits may differ")
         write_atomically(self.folder / SETTINGS, json.dumps(
             {"script": self.script, "command": self.command, "settings": self.settings,
              "versions": versions()}, indent=1).encode())
@@ -461,7 +462,7 @@ class Run:
             function()
         except OSError as error:
             report_once(f"warning: {what} could not be written: {error}; the training continues, "
-                   f"{self._last_good()}")
+                        f"{self._last_good()}")
 
     def _report(self):
         self._next_report = time.monotonic() + SECONDS_BETWEEN_REPORTS  # also if it fails
