@@ -331,7 +331,8 @@ def test_a_bias_gradient_by_several_blocks_a_channel(gpu, monkeypatch):
         numpy.testing.assert_allclose(sums, g.sum(axis=(1, 2, 3)), rtol=1e-13)
 
 
-@pytest.mark.parametrize("size, kernel, N", [((2, 2), (1, 1), 1 << 29), ((2, 1 << 16), (1, 1 << 16), 1 << 15)])
+@pytest.mark.parametrize("size, kernel, N", [
+    ((2, 2), (1, 1), 1 << 29), ((2, 1 << 16), (1, 1 << 16), 1 << 15)])
 def test_what_is_too_large_to_be_counted_is_refused(size, kernel, N):
     geometry = conv2d_geometry(size, kernel, 1, 0, 1)
     w = numpy.ones((1, 1, *geometry.kernel), "float32")

@@ -52,6 +52,7 @@ def scatter(w, g, bias, geometry):
 def outer(x, g, geometry, out):
     """x (C,H,W,N), g (O,OH,OW,N) -> their product in out (O,C,KH,KW)."""
     O = len(out)
+    check_size(x.shape[3], geometry)
     matrix, g = out.reshape(O, -1), contiguous(g).reshape(O, -1)
     for part, columns in parts_of(x, geometry):
         product(g, columns.T, matrix[:, part], tf32=allows_tf32())
