@@ -14,7 +14,8 @@ from minigan.threads import set_threads, threads
 # What launchers tell each process: MPICH's mpiexec and Open MPI's. PMIx tells it only its rank, and
 # srun, which has it do so, how many there are.
 LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-TESTS, NAP = 200, 5e-5  # how often, then how many seconds apart, `wait` looks
+BUSY, NAP = 0.005, 0.0005  # seconds that `wait` looks all the time, and then between two looks
+offer_core = getattr(os, "sched_yield", lambda: None)
 PATIENCE = 3.0  # seconds that a process which fails waits for the others to fail too
 
 
@@ -109,12 +110,13 @@ def barrier():
 
 def wait(request):
     """Wait for a communication that has begun. MPI itself would keep the core busy meanwhile, which
-    the others may need to get there."""
-    for _ in range(TESTS):
-        if request.Test():
-            return
+    the others may need to get there: it is offered to them each time, and after a while left."""
+    deadline = time.perf_counter() + BUSY
     while not request.Test():
-        time.sleep(NAP)
+        if time.perf_counter() < deadline:
+            offer_core()
+        else:
+            time.sleep(NAP)
 
 
 def gather(value):
