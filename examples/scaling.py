@@ -26,7 +26,7 @@ from pathlib import Path
 from engines.machine import available_cores, cpu_name, environment, pin
 from engines.worker import search_path
 from engines.workloads import WORKLOADS
-from minigan.training import ArgumentParser, positive_float, positive_int, run
+from minigan.training import ArgumentParser, Progress, positive_float, positive_int, run
 
 WORKS = ("cgan-64", "dcgan-32x8")
 NETWORKS = {"10 Gbit/s": 1.25e9, "100 Gbit/s": 12.5e9}  # bytes per second
@@ -65,14 +65,13 @@ def measure(work, engines, processes, turns, seconds, cores, folder):
         with open(files[form], "wb") as file:
             pickle.dump((replace(workload, batch=batch).task(), seconds), file)
     rates = {}
-    for turn in range(turns):
-        for engine in engines:
-            for form, (count, batch) in forms.items():
-                if sys.stderr.isatty():
-                    print(f"\r{work} turn {turn + 1}/{turns} {engine} {form}   ", end="",
-                          file=sys.stderr, flush=True)
-                rates.setdefault((engine, form), []).append(
-                    images_per_second(engine, files[form], count, batch, cores))
+    with Progress(turns * len(engines) * len(forms), work, "measurements") as progress:
+        for _ in range(turns):
+            for engine in engines:
+                for form, (count, batch) in forms.items():
+                    rates.setdefault((engine, form), []).append(
+                        images_per_second(engine, files[form], count, batch, cores))
+                    progress.advance()
     return rates
 
 
@@ -91,9 +90,9 @@ def model(work, rate):
     """Lines: the share of N times one machine's images per second that a model of the time of an
     all-reduce in a ring leaves, 2 (N - 1) / N * bytes / rate of the network."""
     workload = WORKLOADS[work]
-    *_, generator = networks = workload.networks()
-    counts = [4 * sum(p.numel() for p in network.parameters()) for network in networks]
-    sent = counts[0] if len(counts) == 1 else 2 * counts[0] + counts[1]
+    discriminator, generator = (4 * sum(p.numel() for p in network.parameters())
+                                for network in workload.networks())
+    sent = 2 * discriminator + generator  # the discriminator steps twice
     step = workload.batch / rate
     for name, bandwidth in NETWORKS.items():
         shares = [step / (step + 2 * (n - 1) / n * sent / bandwidth) for n in MACHINES]

@@ -126,6 +126,15 @@ def plain_array(array):
     return array
 
 
+def aligned_starts(arrays):
+    """Where each begins if they lie side by side, at multiples of 64 numbers for the matrix products
+    that write them; and where the last one ends."""
+    starts = [0]
+    for array in arrays:
+        starts.append(starts[-1] + -(-array.size // 64) * 64)
+    return starts
+
+
 def address(array):
     """Where an array's data lies."""
     if isinstance(array, numpy.ndarray):

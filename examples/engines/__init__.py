@@ -7,6 +7,7 @@ its own.
     workloads.py     what is measured: the examples' networks and batches as Tasks
     layers.py        a network as plain data, and built again
     worker.py        an engine in its own process
+    parallel.py      one of several processes that train together, for scaling.py
     dry_run.py       what a step launches on a GPU, counted without one
     machine.py       cores, memory and names of the machine; blas.py: the library behind NumPy
 

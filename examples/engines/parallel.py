@@ -18,7 +18,8 @@ WARM_UP = 20  # steps
 
 
 def in_minigan(task):
-    """(step, batches, a function that waits for the other processes, the largest of a number)."""
+    """(minigan, the step, a function that waits for the other processes, one that gives the largest
+    of their numbers, this one's rank)."""
     import minigan
     from minigan import distributed
     distributed.init()
@@ -33,6 +34,7 @@ def in_minigan(task):
 
 
 def in_torch(task):
+    """The same of PyTorch."""
     import torch
     rank, size = (int(os.environ.get(name, default)) for name, default in (
         ("PMI_RANK", "0"), ("PMI_SIZE", "1")))

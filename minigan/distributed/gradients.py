@@ -5,13 +5,11 @@ import weakref
 import numpy
 
 from minigan.checks import describe
-from minigan.device import address, array_module
+from minigan.device import address, aligned_starts, array_module
 from minigan.distributed.processes import processes
 from minigan.distributed.reduction import Flat, communicates
 from minigan.hooks import hooks, run
 from minigan.tensor import from_array
-
-ALIGNMENT = 64  # numbers: where each gradient starts, as in optim/optimizer.py
 
 
 def broadcast(module):
@@ -72,9 +70,7 @@ class Part:
 
     def __init__(self, params):
         self.params = params
-        starts = [0]
-        for p in params:
-            starts.append(starts[-1] + -(-p.array.size // ALIGNMENT) * ALIGNMENT)
+        starts = aligned_starts([p.array for p in params])
         self.flat = Flat(starts[-1] + len(params), params[0].array)
         self.places = [self.flat.array[start:start + p.array.size].reshape(p.array.shape)
                        for p, start in zip(params, starts)]

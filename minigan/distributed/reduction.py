@@ -37,9 +37,8 @@ class Flat:
 
     On a CPU those of one machine lie in memory that its processes share. Each sums up a part of all
     of them, with the processes that have the same part on other machines by MPI, and writes the
-    mean into all of them. Between two processes on a machine this takes a quarter of the time of an
-    all-reduce by MPI. The order of each sum is that of the ranks: equal bits in all processes, and
-    from run to run.
+    mean into all of them. On one machine the order of each sum is that of the ranks: equal bits in
+    all processes, and from run to run.
     """
 
     def __init__(self, count, like):

@@ -7,7 +7,7 @@ from numbers import Real
 from minigan.autograd import clear_gradients
 from minigan.checks import check_callable, describe, explain_errors
 from minigan.creation import tensor
-from minigan.device import array_module
+from minigan.device import aligned_starts, array_module
 from minigan.hooks import hooks
 from minigan.tensor import Tensor, from_array
 
@@ -15,7 +15,6 @@ from minigan.tensor import Tensor, from_array
 # for what it computes are accepted only where they are off.
 OPTIONS = {"maximize": (False,), "differentiable": (False,), "foreach": (None, False, True),
            "fused": (None, False, True)}
-ALIGNMENT = 64  # numbers: where each gradient starts, for the matrix products that write it
 
 
 class Optimizer:
@@ -104,9 +103,7 @@ class Optimizer:
         for p in params:
             alike.setdefault((p.dtype, p.device), []).append(p)
         for parts in alike.values():
-            starts = [0]
-            for p in parts:
-                starts.append(starts[-1] + -(-p.array.size // ALIGNMENT) * ALIGNMENT)
+            starts = aligned_starts([p.array for p in parts])
             first = parts[0].array
             flat = array_module(first).zeros(starts[-1], first.dtype)
             for p, start in zip(parts, starts):
