@@ -24,13 +24,20 @@ COMMAND_OPTIONS = {"out", "resume", "detect_anomaly"}
 SECONDS_TO_REPORT = 60.0  # that process 0 has for its last report
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that there are."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default is None else super()._get_help_string(action)
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser with defaults in its help and errors of one line, exit status 2."""
 
     def __init__(self, description=None, **options):
         """description: a text, of which the first line is shown; None under python -OO."""
         super().__init__(description=(description or "").partition("\n")[0],
-                         formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+                         formatter_class=HelpFormatter, **options)
 
     def add_training_options(self, epochs, batch_size, lr, out):
         """The options that all training scripts have, with these defaults.
