@@ -1,6 +1,6 @@
 // The product of two matrices on a CPU: c (M,N) = a (M,K) @ b (K,N). T is float or double.
 //
-//     tiles  Columns of b are lanes. They are packed, two vectors wide, into the first-level cache
+//     tiles  Columns of b are lanes. They are packed, some vectors wide, into the first-level cache
 //            and multiplied there by some rows of a at a time, which stay where they are.
 //     dots   For few rows of a, where the numbers of each sum lie side by side in both, as in
 //            x @ w.T: these are the lanes, and are added up at the end.
@@ -15,10 +15,12 @@ namespace product_of_matrices {
 
 using namespace vectors;
 
-const Long ROWS = REGISTERS == 32 ? 12 : 6;  // of a tile: two vectors a row leave a few registers
-const Long DEPTH = 256, HEIGHT = 2048;       // of a panel
-const Long DOTS = REGISTERS / 2;             // at a time
-const Long FEW = 3;                          // rows of a sweep
+const int VECTORS = REGISTERS == 32 ? 4 : 2;         // a row of a tile, at most
+const int ACCUMULATORS = REGISTERS == 32 ? 24 : 12;  // of a tile: a few registers are left over
+const int ROWS = ACCUMULATORS / 2;                   // of a tile, at most
+const Long DEPTH = 128, HEIGHT = 2048;               // of a panel
+const Long DOTS = REGISTERS / 2;                     // at a time
+const Long FEW = 3;                                  // rows of a sweep
 
 struct Matrix {  // its rows and its columns are these steps apart
     const T* data;
@@ -69,6 +71,7 @@ static void tile(const T* a, Long a_down, Long a_right, const T* b, Long b_down,
         UNROLLED
         for (int v = 0; v < V; ++v)
             sum[r][v] = Vector{};
+#pragma GCC unroll 4
     for (Long i = 0; i < count; ++i) {
         Vector lanes[V];
         UNROLLED
@@ -95,17 +98,24 @@ static void tile(const T* a, Long a_down, Long a_right, const T* b, Long b_down,
         }
 }
 
+constexpr int rows_of_tile(int vectors) { return std::min(ROWS, ACCUMULATORS / vectors); }
+
+typedef void Tile(const T*, Long, Long, const T*, Long, Long, T*, Long, bool);
+
 template <int V, int... R>
-static auto tile_of(Long rows, std::integer_sequence<int, R...>)
+static Tile* tile_of(Long rows, std::integer_sequence<int, R...>)
 {
-    static const decltype(&tile<1, 1>) tiles[] = {tile<R + 1, V>...};
+    static Tile* const tiles[] = {tile<R + 1, V>...};
     return tiles[rows - 1];
 }
 
-static auto tile_of(Long rows, Long vectors)
+template <int V = VECTORS>
+static Tile* tile_of(Long rows, Long vectors)
 {
-    const std::make_integer_sequence<int, ROWS> all;
-    return vectors == 1 ? tile_of<1>(rows, all) : tile_of<2>(rows, all);
+    if constexpr (V > 1)
+        if (vectors < V)
+            return tile_of<V - 1>(rows, vectors);
+    return tile_of<V>(rows, std::make_integer_sequence<int, rows_of_tile(V)>());
 }
 
 // panel[i, lane] = b[i, lane] for `width` lanes, of which `used` are there; the others are 0.
@@ -113,8 +123,8 @@ static void pack(const Matrix& b, Long count, Long used, Long width, T* panel)
 {
     if (b.right == 1) {
         for (Long i = 0; i < count; ++i)
-            if (used == 2 * L)
-                std::memcpy(panel + i * 2 * L, b.at(i, 0), 2 * L * sizeof(T));
+            if (used == VECTORS * L)
+                std::memcpy(panel + i * used, b.at(i, 0), VECTORS * L * sizeof(T));
             else
                 std::fill_n(std::copy_n(b.at(i, 0), used, panel + i * width), width - used, T(0));
     } else if (b.down == 1) {
@@ -145,17 +155,18 @@ static Long pieces(Long size, Long most) { return (size + most - 1) / most; }
 void Product::tiles(Range rows, Range columns) const
 {
     for (Long row = rows.first; row < rows.end; row += HEIGHT)
-        for (Long column = columns.first; column < columns.end; column += 2 * L)
+        for (Long column = columns.first; column < columns.end; column += VECTORS * L)
             panel({row, std::min(row + HEIGHT, rows.end)},
-                  {column, std::min(column + 2 * L, columns.end)});
+                  {column, std::min(column + VECTORS * L, columns.end)});
 }
 
-// Up to HEIGHT rows and 2 * L columns of c.
+// Up to HEIGHT rows and VECTORS * L columns of c.
 void Product::panel(Range rows, Range columns) const
 {
-    alignas(64) T packed[DEPTH * 2 * L];
+    alignas(64) T packed[DEPTH * VECTORS * L];
     const Long R = rows.end - rows.first, used = columns.end - columns.first;
-    const Long width = used > L ? 2 * L : L, n = pieces(R, ROWS), depth = pieces(K, pieces(K, DEPTH));
+    const Long vectors = pieces(used, L), width = vectors * L, n = pieces(R, rows_of_tile(vectors));
+    const Long depth = pieces(K, pieces(K, DEPTH));
     const bool packs = used < width || b.right != 1 || n > 1;
 
     // The sums are made in c, if all lanes have a place there.
@@ -173,7 +184,7 @@ void Product::panel(Range rows, Range columns) const
             pack(lanes, count, used, width, packed);
         for (Long i = 0; i < n; ++i) {
             const Long first = R * i / n, end = R * (i + 1) / n;
-            tile_of(end - first, width / L)(
+            tile_of(end - first, vectors)(
                 a.at(rows.first + first, k), a.down, a.right, packs ? packed : lanes.data,
                 packs ? width : b.down, count, sums + first * down, down, bias || k > 0);
         }
@@ -349,7 +360,7 @@ extern "C" __global__ void product(const T* a, const T* b, const T* bias, T* c, 
     const bool by_rows = p.M > p.N;
     in_parallel(threads, threads, [&](Long i) {
         const Range rows = by_rows ? share(p.M, 1, i, threads) : Range{0, p.M};
-        const Range columns = by_rows ? Range{0, p.N} : share(p.N, 2 * L, i, threads);
+        const Range columns = by_rows ? Range{0, p.N} : share(p.N, VECTORS * L, i, threads);
         if (rows.first < rows.end && columns.first < columns.end)
             (p.*method)(rows, columns);
     });
