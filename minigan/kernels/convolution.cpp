@@ -43,6 +43,7 @@ static void tile(const T* image, const Long* row, const Long* step, Long count, 
         for (int v = 0; v < V; ++v)
             sum[r][v] = Vector{};
     }
+#pragma GCC unroll 4
     for (Long i = 0; i < count; ++i) {
         const Long at = step[i];
         Vector m[V];
