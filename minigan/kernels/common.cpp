@@ -116,6 +116,8 @@ static T* memory_for(Purpose purpose, Long size)
     return (T*)(((size_t)m.data() + 63) / 64 * 64);  // no vector in two cache lines
 }
 
+static Long pieces(Long size, Long most) { return (size + most - 1) / most; }
+
 struct Range {
     Long first, end;
     void include(Range r) { first = std::min(first, r.first), end = std::max(end, r.end); }
@@ -125,8 +127,8 @@ struct Range {
 // Part i of n of 0 ... size - 1, cut at multiples of `piece`.
 static Range share(Long size, Long piece, Long i, Long n)
 {
-    const Long pieces = (size + piece - 1) / piece;
-    return {std::min(size, pieces * i / n * piece), std::min(size, pieces * (i + 1) / n * piece)};
+    const Long count = pieces(size, piece);
+    return {std::min(size, count * i / n * piece), std::min(size, count * (i + 1) / n * piece)};
 }
 
 // work(i) for each i < count. OpenMP takes a third of a microsecond even for a single thread.

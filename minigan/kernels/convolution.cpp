@@ -23,12 +23,13 @@ namespace convolution {
 
 using namespace vectors;
 
-const Long R = REGISTERS / 4;  // rows of a tile: two vectors a row fill most of the registers
+const Long R = REGISTERS / 4;                 // rows of a tile
+const int VECTORS = REGISTERS == 32 ? 3 : 2;  // a row, at most: they fill most of the registers
 const T LARGEST = std::numeric_limits<T>::max();
 
 // The first-level cache holds a matrix of MATRIX rows, by which CHUNK tiles are multiplied;
 // the second-level cache holds the sums, or the matrix rows, of MOST places.
-const Long MATRIX = 256, CHUNK = 32, MOST = 4096;
+const Long MATRIX = 512 / VECTORS, CHUNK = 32, MOST = 4096;
 
 // sums[r, lane] += the sum over i < count of image[row[r] + step[i]] * matrix[i, lane],
 // for R rows and V * L lanes: about as many sums as there are registers.
@@ -58,13 +59,14 @@ static void tile(const T* image, const Long* row, const Long* step, Long count, 
             store(sums + (r * V + v) * L, load(sums + (r * V + v) * L) + sum[r][v]);
 }
 
-// Lanes that are taken together: two vectors, or one where that is enough.
+// Lanes that are taken together: some vectors, about as many in every group.
 struct Group {
-    Long first, used, width;  // used lanes, and all of them
+    Long first, width, used;  // all lanes, and those that are there
     decltype(&tile<1>) multiply;
     Group(Long lane, Long end)
-        : first(lane), used(std::min(2 * L, end - lane)), width(used > L ? 2 * L : L),
-          multiply(used > L ? tile<2> : tile<1>) {}
+        : first(lane), width(L * pieces(pieces(end - lane, L), pieces(end - lane, VECTORS * L))),
+          used(std::min(width, end - lane)),
+          multiply(width == L ? tile<1> : width == 2 * L ? tile<2> : tile<VECTORS>) {}
 };
 
 // ---- Images ----
@@ -305,14 +307,15 @@ bool Correlation::part(Range of_lanes, Range of_tiles) const
 {
     // So many channels are taken at a time, and so many `rows` of the kernel.
     const Long channels = std::min(C, std::max(1LL, MATRIX / std::max(1LL, w.taps)));
-    T* const sums = memory_for(SUMS, (MOST + L) * 2 * L);
-    T* const matrix = memory_for(MATRICES, tap_offset.size() * channels * 2 * L);
+    T* const sums = memory_for(SUMS, (MOST + L) * VECTORS * L);
+    T* const matrix = memory_for(MATRICES, tap_offset.size() * channels * VECTORS * L);
     std::vector<Long> step(tap_offset.size() * channels);
     const T* image = x.data + h.start * x.h + w.start * x.w;
     bool finite = true;
 
-    for (Long lane = of_lanes.first; lane < of_lanes.end; lane += 2 * L) {
+    for (Long lane = of_lanes.first, next; lane < of_lanes.end; lane = next) {
         const Group group(lane, of_lanes.end);
+        next = lane + group.width;
         const Long tile_sums = R * group.width;
         const Long most = channels < C ? MOST / R : of_tiles.end;  // tiles with the same weights
         for (Long start = of_tiles.first; start < of_tiles.end; start += most) {
@@ -447,13 +450,14 @@ extern "C" __global__ void outer(const T* x, const T* g, T* gw, T* gb, const lon
 
     in_parallel(threads, threads, [&](Long i) {
         const Range mine = share(tiles, 1, i, threads);
-        T* const sums = memory_for(SUMS, (mine.end - mine.first) * R * 2 * L);
-        T* const matrix = memory_for(MATRICES, MOST * 2 * L);  // [place, lane]
+        T* const sums = memory_for(SUMS, (mine.end - mine.first) * R * VECTORS * L);
+        T* const matrix = memory_for(MATRICES, MOST * VECTORS * L);  // [place, lane]
         const T no_bias[L] = {};
-        for (Long lane = 0; lane < s.O && mine.first < mine.end; lane += 2 * L) {
+        for (Long lane = 0, next; lane < s.O && mine.first < mine.end; lane = next) {
             const Group group(lane, s.O);
+            next = lane + group.width;
             const Long tile_sums = R * group.width;
-            Vector total[2] = {};
+            Vector total[VECTORS] = {};
             std::fill_n(sums, (mine.end - mine.first) * tile_sums, T(0));
             for (Long start = 0; start < places; start += MOST) {
                 const Long end = std::min(places, start + MOST);

@@ -150,8 +150,6 @@ static inline Mask last_lanes(Long count)
     return mask;
 }
 
-static Long pieces(Long size, Long most) { return (size + most - 1) / most; }
-
 void Product::tiles(Range rows, Range columns) const
 {
     for (Long row = rows.first; row < rows.end; row += HEIGHT)
