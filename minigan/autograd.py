@@ -92,7 +92,7 @@ class Node:
         self.order = next(_order)
         self.counters = [counter, *[x.version for x in inputs]]
         self.versions = self.current_versions()
-        self.name = name or operation_of(backward)
+        self.name = name or operation_of(backward.__qualname__)
 
     def current_versions(self):
         """Versions only ever rise, so their sum tells whether any of them has changed."""
@@ -103,13 +103,16 @@ class Node:
 
     def is_unchanged(self):
         """Whether the result and the inputs still hold what they held, in the same memory."""
-        return self.current_versions() == self.versions and all(
-            x.version is counter for x, counter in zip(self.inputs, self.counters[1:]))
+        for x, counter in zip(self.inputs, self.counters[1:]):
+            if x.version is not counter:
+                return False
+        return self.current_versions() == self.versions
 
 
-def operation_of(backward):
-    """The name of the function in which a backward was defined."""
-    return backward.__qualname__.split(".<locals>.")[-2].rpartition(".")[2]
+@functools.cache
+def operation_of(qualified_name):
+    """The name of the function in which a backward of this name was defined."""
+    return qualified_name.split(".<locals>.")[-2].rpartition(".")[2]
 
 
 _order = itertools.count()
@@ -231,7 +234,7 @@ def gradient_buffer(leaf, inputs):
     """Where a backward may write the gradient of one of its inputs: into the optimiser's memory
     if that is free and the tensor stands only once among the inputs, else into a new array."""
     if leaf.grad_buffer is not None and leaf._grad is None and leaf._requires_grad and (
-            sum(x is leaf for x in inputs) == 1):
+            [*map(id, inputs)].count(id(leaf)) == 1):
         if hooks.capture is not None:
             hooks.capture.uses_gradient(leaf)
         return leaf.grad_buffer.array

@@ -107,9 +107,8 @@ class Tensor:
     def __xor__(self, other): return F.bitwise_xor(self, other)
     def __invert__(self): return F.bitwise_not(self)
 
-    def __hash__(self):
-        # Comparing gives a Tensor, so equality cannot serve dictionaries; identity can.
-        return id(self)
+    # Comparing gives a Tensor, so equality cannot serve dictionaries; identity can.
+    __hash__ = object.__hash__
 
     # `total += loss` gives the name a new tensor where a graph is recorded: the old value may be
     # needed for the backward pass.

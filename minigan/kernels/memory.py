@@ -1,9 +1,11 @@
-"""Memory on the CPU: keeping what a training step freed for the next one."""
+"""Memory on the CPU: keeping what a training step freed for the next one, in large pages."""
 
 import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+MADV_HUGEPAGE = 14                           # Linux's mman.h
+LARGE_PAGE = 2**21
 
 
 def keep_freed_memory():
@@ -16,7 +18,27 @@ def keep_freed_memory():
     """
     if sys.platform != "linux":
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in every C library
+    libc = ctypes.CDLL(None)
+    mallopt = getattr(libc, "mallopt", None)  # not in every C library
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        mallopt(M_MMAP_THRESHOLD, 2**25)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        ask_for_large_pages(libc)
+
+
+def ask_for_large_pages(libc):
+    """Let the heap grow by 60 MiB, and ask the system to give these in pages of 2 MiB when they are
+    used; it may refuse.
+
+    A step's arrays lie on more pages of 4 KiB than a CPU keeps the addresses of: the conditional
+    GAN's step at batch 64 takes 5 % longer on these.
+    """
+    libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
+    libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    first = -(-libc.sbrk(0) // LARGE_PAGE) * LARGE_PAGE
+    for block in [libc.malloc(30 * 2**20) for _ in range(2)]:
+        libc.free(block)
+    size = libc.sbrk(0) - first
+    if size > 0:
+        libc.madvise(first, size, MADV_HUGEPAGE)

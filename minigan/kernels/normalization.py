@@ -103,7 +103,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     R = x.size // P
     y = empty_like(x)
     mean, scale = array_module(x).empty((2, R), x.dtype)
-    w, b = (None if tensor is None else contiguous(tensor.array) for tensor in (weight, bias))
+    w, b = [None if tensor is None else contiguous(tensor.array) for tensor in (weight, bias)]
     launch_rows("layer_norm", R, P, x, w, b, y, mean, scale, float(eps))
     inputs = tuple([tensor for tensor in (input, weight, bias) if tensor is not None])
 

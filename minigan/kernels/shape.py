@@ -58,8 +58,9 @@ def is_pair(tensors):
     if not isinstance(tensors, (tuple, list)) or len(tensors) != 2:
         return False
     a, b = tensors
-    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and all(
-        isinstance(x.array, numpy.ndarray) and covered(x.array) for x in tensors)
+    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and (
+        isinstance(a.array, numpy.ndarray) and isinstance(b.array, numpy.ndarray)
+        and covered(a.array) and covered(b.array))
 
 
 def pair_joined(a, b, dim):

@@ -124,19 +124,16 @@ class Module:
     # Walking over the parts
 
     def named_children(self):
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
+        return iter([(name, value) for name, value in vars(self).items()
+                     if isinstance(value, Module)])
 
     def children(self):
-        for _, child in self.named_children():
-            yield child
+        return iter([value for value in vars(self).values() if isinstance(value, Module)])
 
     def _paths(self, prefix=""):
         """(prefix of names, module) for this module and all below, shared ones every time."""
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child._paths(f"{prefix}{name}.")
+        return [(prefix, self), *(path for name, child in self.named_children()
+                                  for path in child._paths(f"{prefix}{name}."))]
 
     def named_modules(self):
         """(name, module) for this module ('') and all below, each once."""
@@ -153,8 +150,8 @@ class Module:
                      for name, value in vars(module).items() if isinstance(value, Parameter))
 
     def parameters(self):
-        for _, parameter in self.named_parameters():
-            yield parameter
+        return iter({id(value): value for _, module in self._paths() for value in
+                     vars(module).values() if isinstance(value, Parameter)}.values())
 
     def named_buffers(self):
         """(name, Tensor) of this module and all below, each once."""

@@ -97,7 +97,7 @@ class Optimizer:
         """Give each parameter a place for its gradient, unless all have theirs already."""
         params = self._parameters()
         if len(params) == len(self._laid_out) and all(
-                p is q and p.grad_buffer is not None for p, q in zip(params, self._laid_out)):
+                [p is q and p.grad_buffer is not None for p, q in zip(params, self._laid_out)]):
             return
         alike = {}
         for p in params:
@@ -172,13 +172,12 @@ class Optimizer:
                     xp.zeros((), "int64") if name == "step" else xp.zeros_like(p.array))
                 for name in self.state_names}
             return state
-        moment = state[self.state_names[-1]]
+        moment, array = state[self.state_names[-1]].array, p.array
         is_moment = len(self.state_names) > 1  # and not the number of steps alone
-        if is_moment and moment.array.shape != p.array.shape:
-            raise ValueError(f"{self.name}: a parameter's shape changed from {moment.array.shape} to "
-                             f"{p.array.shape}; make a new optimiser")
-        if is_moment and moment.array.dtype is not p.array.dtype or (
-                type(moment.array) is not type(p.array)):
+        if is_moment and moment.shape != array.shape:
+            raise ValueError(f"{self.name}: a parameter's shape changed from {moment.shape} to "
+                             f"{array.shape}; make a new optimiser")
+        if is_moment and moment.dtype is not array.dtype or type(moment) is not type(array):
             for name in self.state_names:  # the parameter was moved to another device or dtype
                 state[name] = state[name].to(p.device, None if name == "step" else p.dtype)
         return state
