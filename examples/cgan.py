@@ -67,13 +67,14 @@ def generate_digit(generator, digit, noise):
 class ConditionalGAN:
     """Both networks, their optimisers and the training step."""
 
-    def __init__(self, lr, generator_lr=None, beta1=0.9):
+    def __init__(self, lr, generator_lr=None, beta1=0.9, label_smoothing=0.0):
         self.discriminator = make_discriminator()
         self.generator = make_generator()
         self.discriminator_optimiser = optim.Adam(
             self.discriminator.parameters(), lr, betas=(beta1, 0.999))
         self.generator_optimiser = optim.Adam(
             self.generator.parameters(), generator_lr or lr, betas=(beta1, 0.999))
+        self.label_smoothing = label_smoothing
 
     def discriminate(self, images, labels):
         return self.discriminator(minigan.cat((images, labels), dim=1))
@@ -84,10 +85,13 @@ class ConditionalGAN:
         Labels and noise for the generator come from outside: a captured step (minigan.capture)
         would use the same random numbers every time.
         """
-        real, fake = minigan.ones(len(images), 1), minigan.zeros(len(images), 1)
+        n = len(images)
+        real, fake = minigan.ones(n, 1), minigan.zeros(n, 1)
+        almost_real = minigan.full((n, 1), 1 - self.label_smoothing)
 
-        # 1. The discriminator sees real images: its answer should be 1.
-        loss_real = loss_function(self.discriminate(images, labels), real)
+        # 1. The discriminator sees real images: its answer should be 1, or with label smoothing a
+        #    little less, so that it is never quite sure.
+        loss_real = loss_function(self.discriminate(images, labels), almost_real)
         self.discriminator_optimiser.zero_grad()
         loss_real.backward()
         self.discriminator_optimiser.step()
@@ -117,7 +121,9 @@ class ConditionalGAN:
 def train(gan, dataset, args, training):
     """All epochs of a Run; saves samples and the generator after each."""
     loader = DataLoader(dataset, batch_size=args.batch_size)
-    training.register(loader, **vars(gan))  # what checkpoints hold
+    training.register(loader, discriminator=gan.discriminator, generator=gan.generator,
+                      discriminator_optimiser=gan.discriminator_optimiser,
+                      generator_optimiser=gan.generator_optimiser)  # what checkpoints hold
     train_step = training.capture(gan.train_step)
     inputs = SampleAhead(sample_inputs, args.batch_size, times=2, seed=args.seed)
     fixed_noise = minigan.randn(8, LATENT_SIZE)  # in every epoch, to see how the images change
@@ -155,7 +161,7 @@ def main():
     parser.add_argument("--data", default="digits", type=folder_or_name,
                         help="digits (built in), mnist (downloaded) or a folder with MNIST's files")
     parser.add_training_options(epochs=12, batch_size=1, lr=0.0001, out="runs/cgan")
-    parser.add_adam_options()
+    parser.add_gan_options()
     parser.add_argument("--label", type=int, choices=range(10),
                         help="do not train; draw this digit by the newest run, or the one in --out")
     args = parser.parse_training()
@@ -166,7 +172,8 @@ def main():
         dataset = MnistDataset(args.data)
         training = parser.start_run(args)
     with training:
-        train(ConditionalGAN(args.lr, args.generator_lr, args.beta1), dataset, args, training)
+        gan = ConditionalGAN(args.lr, args.generator_lr, args.beta1, args.label_smoothing)
+        train(gan, dataset, args, training)
         print(f"trained for {training.seconds:.0f} s")
 
 

@@ -47,12 +47,11 @@ def labels(rng, n):
 
 def train(gan, shapes, total, steps, captures):
     """Steps on batches of `total` items of all processes; the losses' means and all weights."""
-    for part in vars(gan).values():
-        if isinstance(part, nn.Module):
-            distributed.broadcast(part)
-        else:
-            part.register_step_pre_hook(
-                lambda optimizer, args, kwargs: distributed.average_gradients(optimizer))
+    for network in (gan.discriminator, gan.generator):
+        distributed.broadcast(network)
+    for optimiser in (gan.discriminator_optimiser, gan.generator_optimiser):
+        optimiser.register_step_pre_hook(
+            lambda optimizer, args, kwargs: distributed.average_gradients(optimizer))
     step = minigan.capture(gan.train_step) if captures else gan.train_step
     rng = numpy.random.default_rng(1)
     losses = []

@@ -1,15 +1,13 @@
 """Module: a part of a network that knows its parameters, its buffers and the parts inside it."""
 
 import inspect
-from collections.abc import Mapping
-from typing import NamedTuple
 
 from minigan.tensor import Tensor, from_array
-from minigan.creation import as_array
 from minigan.device import device as device_named, float32, float64
 from minigan.checks import check_callable, check_dtype, check_part, describe, explain_errors
 from minigan.autograd import clear_gradients
 from minigan.hooks import hooks
+from minigan.nn.state import load_state
 
 
 class Parameter(Tensor):
@@ -41,12 +39,6 @@ _changes = [0]
 def attribute_changes():
     """A number that rises whenever an attribute of any module is set: captured steps rely on them."""
     return _changes[0]
-
-
-class IncompatibleKeys(NamedTuple):
-    """What a load with strict=False passed over."""
-    missing_keys: list
-    unexpected_keys: list
 
 
 class Module:
@@ -259,35 +251,7 @@ class Module:
         `num_batches_tracked` is complete: the count serves only batch-norm's momentum=None.
         Nothing is changed if anything is wrong.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict: expected a dict of names and Tensors, "
-                            f"got {describe(state_dict)}")
-        own = self._state()
-        missing = [key for key in own if key not in state_dict
-                   and key.rpartition(".")[2] != "num_batches_tracked"]
-        unexpected = [key for key in state_dict if key not in own]
-        values, misshapen = {}, []
-        for key in own.keys() & state_dict.keys():
-            try:
-                value = as_array(state_dict[key], device=own[key].device)
-            except (TypeError, ValueError) as error:
-                raise TypeError(f"load_state_dict: {key}: {error}") from error
-            values[key] = value
-            if value.shape != own[key].shape:
-                misshapen.append(f"{key} has shape {value.shape}, needs {own[key].array.shape}")
-            elif value.dtype.kind == "f" and own[key].dtype.kind != "f":
-                raise TypeError(f"load_state_dict: {key} must be {own[key].dtype}, "
-                                f"got {describe(value)}")
-        wrong = [f"{kind}: {', '.join(sorted(keys))}" for kind, keys in (
-            ("missing", missing if strict else ()), ("unexpected", unexpected if strict else ()),
-            ("misshapen", misshapen)) if keys]
-        if wrong:
-            raise ValueError(f"load_state_dict: {type(self).__name__} does not fit; "
-                             + "; ".join(wrong))
-        for key, value in values.items():
-            own[key].array[...] = value
-            own[key].changed()
-        return IncompatibleKeys(missing, unexpected)
+        return load_state(self._state(), state_dict, strict, type(self).__name__)
 
     # How it shows itself
 

@@ -63,13 +63,15 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument("--detect-anomaly", action="store_true",
                           help="stop at the first operation that makes a nan or infinity; slow")
 
-    def add_adam_options(self):
-        """Further options of a GAN's two optimisers."""
+    def add_gan_options(self):
+        """How a GAN's two networks learn."""
         self.add_argument("--generator-lr", type=positive_float,
                           help="the generator's learning rate, where it is not --lr")
         self.add_argument("--beta1", type=share, default=0.9, help="of both Adams")
         self.add_argument("--lr-decay", type=positive_float, default=1.0, metavar="FACTOR",
                           help="of both learning rates after each epoch")
+        self.add_argument("--label-smoothing", type=share, default=0.0, metavar="PART",
+                          help="the discriminator's target for real images is 1 less this")
 
     def parse_training(self):
         """The arguments, with --resume those that the run was started with. Sets device and seed.
