@@ -43,14 +43,14 @@ class Recipe:
     beta1: float         # of both Adams
     noise: float         # deviation of the noise over all pictures that the discriminator sees
     memory: float        # of the averaged generator, 0 for the last one alone
-    blurred: bool        # whether the training starts from blurred kernels
+    balanced: bool       # whether kernels begin blurred and stay balanced
 
 
 RECIPES = {
     "batch16": Recipe(epochs=11, batch_size=16, lr=0.0002, faster=5, beta1=0.5, noise=0.1,
-                      memory=0.997, blurred=True),
+                      memory=0.997, balanced=True),
     "batch1": Recipe(epochs=5, batch_size=1, lr=0.0001, faster=1, beta1=0.9, noise=0.0,
-                     memory=0.0, blurred=False),
+                     memory=0.0, balanced=False),
 }
 
 
@@ -101,12 +101,8 @@ def make_generator(channels, activation):
 
 @minigan.no_grad()
 def blur_kernels(network, size):
-    """Replace the kernels, 8 x 8, by random ones of size x size, blurred to the same 8 x 8.
-
-    Under binomial coefficients, the blur's, even and odd rows have the same sum, and so have
-    columns. Kernels that differ there draw a checkerboard, whose period is the stride, 2 pixels:
-    the generator's in its pictures, the discriminator's in the gradients for them.
-    """
+    """Replace the kernels, 8 x 8, by random ones of size x size, blurred to the same 8 x 8 by
+    binomial coefficients: so the first pictures are smooth."""
     row = minigan.tensor([comb(8 - size, k) for k in range(9 - size)], dtype="float32")
     blur = row.reshape(1, 1, -1, 1) * row                             # (1,1,9-size,9-size)
     for layer in network.modules():
@@ -118,13 +114,30 @@ def blur_kernels(network, size):
             layer.weight.copy_(kernels.reshape(*shape))
 
 
+@minigan.no_grad()
+def balance_kernels(network):
+    """Give the even and the odd rows of each kernel, and its columns, the same sum.
+
+    With stride 2 a transposed convolution draws even pixels by one half of a kernel and odd ones by
+    the other. Where their sums differ, an even ground becomes a checkerboard: the generator's
+    kernels draw it in the pictures, the discriminator's in the gradients for them. As it is in all
+    pictures of a batch alike, batch-norm takes it away before the discriminator could see it.
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            A, B, KH, KW = layer.weight.shape
+            halves = layer.weight.view(A, B, KH // 2, 2, KW // 2, 2)
+            sums = halves.sum(dim=(2, 4), keepdim=True)                       # (A,B,1,2,1,2)
+            halves += (sums.mean(dim=(3, 5), keepdim=True) - sums) / (KH // 2 * (KW // 2))
+
+
 class DCGAN:
     """Both networks, their optimisers and the training step."""
 
     def __init__(self, channels, activation, lr, recipe=RECIPES["batch1"]):
         self.discriminator = make_discriminator(channels, activation)
         self.generator = make_generator(channels, activation)
-        if recipe.blurred:
+        if recipe.balanced:
             blur_kernels(self.discriminator, 4)
             blur_kernels(self.generator, 1)
         # The generator's mean over the last steps, which makes the pictures that are shown: the
@@ -218,6 +231,9 @@ def train(gan, dataset, recipe, args, training):
             if recipe.noise:
                 inputs.append(recipe.noise * minigan.randn(*images.shape))
             training.log(train_step(*inputs), len(images))
+            if recipe.balanced:
+                balance_kernels(gan.discriminator)
+                balance_kernels(gan.generator)
             gan.update_average(recipe.memory)
 
     print(f"{training.step} steps of {args.batch_size} in {training.seconds:.0f} s: "
