@@ -18,12 +18,11 @@ report.html with all pictures, and checkpoints: interrupt the run, and --resume 
 """
 
 from dataclasses import dataclass
-from math import comb
 
 import minigan
+from checkerboard import balance_kernels, blur_kernels
 from minigan import nn, optim
 from minigan.data import DataLoader, ImageDataset, ReadAhead
-from minigan.nn import functional as F
 from minigan.training import (
     ArgumentParser, check_gan, plot_sample_grid, positive_int, run, save_animation, spread_ratio)
 
@@ -97,38 +96,6 @@ def make_generator(channels, activation):
         nn.BatchNorm2d(3),
         nn.Sigmoid(),
     )
-
-
-@minigan.no_grad()
-def blur_kernels(network, size):
-    """Replace the kernels, 8 x 8, by random ones of size x size, blurred to the same 8 x 8 by
-    binomial coefficients: so the first pictures are smooth."""
-    row = minigan.tensor([comb(8 - size, k) for k in range(9 - size)], dtype="float32")
-    blur = row.reshape(1, 1, -1, 1) * row                             # (1,1,9-size,9-size)
-    for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            shape = layer.weight.shape
-            kernels = F.conv_transpose2d(
-                minigan.randn(shape[0] * shape[1], 1, size, size), blur)      # (O*C,1,8,8)
-            kernels = kernels * (layer.weight.std() / kernels.std())  # as large as before
-            layer.weight.copy_(kernels.reshape(*shape))
-
-
-@minigan.no_grad()
-def balance_kernels(network):
-    """Give the even and the odd rows of each kernel, and its columns, the same sum.
-
-    With stride 2 a transposed convolution draws even pixels by one half of a kernel and odd ones by
-    the other. Where their sums differ, an even ground becomes a checkerboard: the generator's
-    kernels draw it in the pictures, the discriminator's in the gradients for them. As it is in all
-    pictures of a batch alike, batch-norm takes it away before the discriminator could see it.
-    """
-    for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            A, B, KH, KW = layer.weight.shape
-            halves = layer.weight.view(A, B, KH // 2, 2, KW // 2, 2)
-            sums = halves.sum(dim=(2, 4), keepdim=True)                       # (A,B,1,2,1,2)
-            halves += (sums.mean(dim=(3, 5), keepdim=True) - sums) / (KH // 2 * (KW // 2))
 
 
 class DCGAN:

@@ -10,6 +10,7 @@ import pytest
 import cgan
 import dcgan
 import minigan
+from checkerboard import balance_kernels, blur_kernels
 from engines.layers import in_torch
 from minigan import nn
 from minigan.data import crop_center
@@ -356,7 +357,7 @@ def test_blurred_kernels_draw_no_checkerboard(size):
     minigan.manual_seed(0)
     generator = dcgan.make_generator(16, "gelu")
     before = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
-    dcgan.blur_kernels(generator, size)
+    blur_kernels(generator, size)
     for name, value in generator.state_dict().items():
         value = value.numpy()
         if value.ndim < 4:
@@ -367,6 +368,28 @@ def test_blurred_kernels_draw_no_checkerboard(size):
             even, odd = (value.take(range(first, 8, 2), axis).sum(axis) for first in (0, 1))
             assert even == pytest.approx(odd, abs=1e-5)
             assert numpy.abs(even).max() > 0.1
+
+
+def test_balanced_kernels_leave_an_even_ground_even():
+    minigan.manual_seed(0)
+    layer = nn.ConvTranspose2d(3, 4, 8, stride=2, bias=False)
+    before = layer.weight.array.copy()
+    ground = minigan.ones(1, 3, 9, 9)
+
+    def variation():  # where all taps of a kernel meet the ground
+        inner = layer(ground).array[:, :, 6:-6, 6:-6]
+        return abs(inner - inner.mean((2, 3), keepdims=True)).max()
+
+    assert variation() > 0.1
+    balance_kernels(nn.Sequential(nn.Identity(), layer))
+    assert variation() < 1e-6
+    # The smallest change: each of a kernel's four parts, by parity of row and column, by one number.
+    change = (layer.weight.array - before).reshape(3, 4, 4, 2, 4, 2)
+    assert abs(change - change.mean((2, 4), keepdims=True)).max() < 1e-7
+    assert abs(change.sum((2, 3, 4, 5))).max() < 1e-5
+    balanced = layer.weight.array.copy()
+    balance_kernels(layer)
+    numpy.testing.assert_allclose(layer.weight.array, balanced, atol=1e-8)
 
 
 def test_the_averaged_generator_remembers():
