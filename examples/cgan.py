@@ -120,7 +120,8 @@ class ConditionalGAN:
 
 def train(gan, dataset, args, training):
     """All epochs of a Run; saves samples and the generator after each."""
-    loader = DataLoader(dataset, batch_size=args.batch_size)
+    # Batches are to be others in each epoch; single images may keep their order.
+    loader = DataLoader(dataset, args.batch_size, shuffle=args.batch_size > 1, seed=args.seed)
     training.register(loader, discriminator=gan.discriminator, generator=gan.generator,
                       discriminator_optimiser=gan.discriminator_optimiser,
                       generator_optimiser=gan.generator_optimiser)  # what checkpoints hold
