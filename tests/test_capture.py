@@ -241,6 +241,7 @@ def test_what_does_not_change_is_captured_once(gpu):
     assert len(calls) == 6
 
 
+@needs_kernels
 def test_the_page_of_a_captured_graph_has_its_operations(gpu):
     step, _, _, inputs = MAKES["cnn, Adam"]()
     call = minigan.capture(step)
@@ -264,6 +265,7 @@ def test_without_kernels_a_step_on_a_gpu_runs_as_usual(gpu, capsys):
     assert len(calls) == 5 and capsys.readouterr().err.count("without kernels a step on a GPU") == 1
 
 
+@needs_kernels
 def test_inputs_may_come_from_the_host(device):
     total = minigan.zeros(2)
     step = minigan.capture(lambda x: total.add_(2 * x))
@@ -280,6 +282,7 @@ def test_inputs_may_lie_anyhow_in_memory(device):
         assert result.tolist() == x.t().tolist(), i
 
 
+@needs_kernels
 def test_results_have_no_history_and_keep_their_form(device):
     weight = minigan.ones(3, requires_grad=True)
     step = minigan.capture(lambda x: {"a": (weight * x, [x.sum()]), "b": None})
@@ -349,6 +352,7 @@ def test_results_with_names_keep_them(device):
         assert result.values.tolist() == [3, 5] and result.indices.tolist() == [1, 0]
 
 
+@needs_kernels
 def test_other_threads_are_not_part_of_a_step(gpu):
     made = []
 
@@ -364,6 +368,7 @@ def test_other_threads_are_not_part_of_a_step(gpu):
     assert len(made) == 3  # two warm-ups and the capture
 
 
+@needs_kernels
 def test_a_dropped_step_gives_its_memory_back(gpu):
     freed = []
 
@@ -395,6 +400,7 @@ def test_changes_in_place_are_known_to_graphs_recorded_before(device):
         loss.backward()
 
 
+@needs_kernels
 @pytest.mark.parametrize("wrong, said", [
     (lambda x: x.sum().item(), "item"),
     (lambda x: float(x.sum()), "item"),
@@ -412,6 +418,7 @@ def test_what_a_captured_step_must_not_do_is_reported_at_once(wrong, said, gpu):
     assert minigan.randn(2).tolist()  # and outside it works again
 
 
+@needs_kernels
 def test_what_cupy_itself_refuses_is_explained(gpu):
     step, _, (optimiser,), inputs = MAKES["cnn, Adam"]()
 
@@ -431,6 +438,7 @@ def test_what_cupy_itself_refuses_is_explained(gpu):
     assert steps_of(optimiser) == {3}
 
 
+@needs_kernels
 @pytest.mark.parametrize("later, said", [
     (lambda: (minigan.ones(3, 2),), r"\(2, 2\) before, now .*\(3, 2\)"),
     (lambda: (minigan.ones(2, 2, dtype="float64"),), "float32.*float64"),
@@ -443,6 +451,7 @@ def test_other_arguments_than_before(later, said, gpu):
         step(*later())
 
 
+@needs_kernels
 def test_arguments_that_are_no_tensors(gpu):
     with pytest.raises(TypeError, match="argument 1 .* must be a Tensor, got int 3"):
         minigan.capture(lambda x, n: x)(minigan.ones(2), 3)
