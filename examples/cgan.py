@@ -120,7 +120,7 @@ class ConditionalGAN:
 
 def train(gan, dataset, args, training):
     """All epochs of a Run; saves samples and the generator after each."""
-    # Batches are to be others in each epoch; single images may keep their order.
+    # Each epoch has other batches; single images may keep their order.
     loader = DataLoader(dataset, args.batch_size, shuffle=args.batch_size > 1, seed=args.seed)
     training.register(loader, discriminator=gan.discriminator, generator=gan.generator,
                       discriminator_optimiser=gan.discriminator_optimiser,

@@ -1,13 +1,13 @@
 """Why a DCGAN draws checkerboards, and what keeps its pictures free of them.
 
 With stride 2 a transposed convolution draws even pixels by one half of a kernel, its even or its odd
-rows, and odd pixels by the other. Where the halves have different sums, an even ground becomes a
+rows, and odd pixels by the other. Where the halves have different sums, a uniform ground becomes a
 checkerboard. The generator's kernels draw it in the pictures; the discriminator's, whose backward
 pass is a transposed convolution, draw it in the gradients for them. (A. Odena, V. Dumoulin and C.
 Olah, Deconvolution and checkerboard artifacts, 2016)
 
-And it stays: all pictures of a batch have it alike, so the discriminator's batch-norm takes it away,
-with whatever else is common to a batch, before the discriminator could see it.
+And it stays: a convolution of stride 2 turns a regular checkerboard into a constant in each channel,
+which the batch-norm behind it subtracts. The discriminator cannot see one that all pictures have.
 """
 
 from math import comb
@@ -24,10 +24,10 @@ def convolutions(network):
 
 @minigan.no_grad()
 def balance_kernels(network):
-    """Give even and odd rows of each kernel the same sum, and even and odd columns.
+    """Give the four parts of each kernel, by even and odd rows and columns, the same sum.
 
-    This is the smallest change of the weights that does; called after each step, it makes the
-    training one on balanced kernels only. Their sides must be even numbers.
+    No smaller change of the weights does that; called after each step, it makes the training one
+    on balanced kernels only. Their sides must be even numbers.
     """
     for layer in convolutions(network):
         A, B, KH, KW = layer.weight.shape
@@ -38,8 +38,8 @@ def balance_kernels(network):
 
 @minigan.no_grad()
 def blur_kernels(network, size):
-    """Replace the kernels, 8 x 8, by random ones of size x size, blurred to the same 8 x 8 by
-    binomial coefficients: they are balanced, and the first pictures smooth.
+    """Replace the kernels, 8 x 8, by random ones of size x size, from 1 to 7, blurred to the same
+    8 x 8 by binomial coefficients: they are balanced, and the first pictures smooth.
     """
     row = minigan.tensor([comb(8 - size, k) for k in range(9 - size)], dtype="float32")
     blur = row.reshape(1, 1, -1, 1) * row                                 # (1,1,9-size,9-size)

@@ -108,7 +108,7 @@ class DCGAN:
             blur_kernels(self.discriminator, 4)
             blur_kernels(self.generator, 1)
         # The generator's mean over the last steps, which makes the pictures that are shown: the
-        # generator itself sways with the discriminator, and most of a checkerboard with it.
+        # generator itself sways with the discriminator.
         self.averaged = make_generator(channels, activation)
         self.averaged.load_state_dict(self.generator.state_dict())
         betas = recipe.beta1, 0.999

@@ -384,3 +384,8 @@ def test_init(make):
 def test_bad_arguments_are_named(call, named):
     with pytest.raises((TypeError, ValueError, NotImplementedError), match=f"^{named}"):
         call()
+
+
+def test_a_state_with_keys_that_are_no_names_is_refused():
+    with pytest.raises(ValueError, match=r"load_state_dict: Linear does not fit; .*unexpected: 1, x"):
+        nn.Linear(1, 2).load_state_dict({1: 2, "x": 3})

@@ -24,7 +24,7 @@ namespace convolution {
 using namespace vectors;
 
 const Long R = REGISTERS / 4;                 // rows of a tile
-const int VECTORS = REGISTERS == 32 ? 3 : 2;  // a row, at most: they fill most of the registers
+const int VECTORS = REGISTERS == 32 ? 3 : 2;  // in a row, at most: all fill most of the registers
 const T LARGEST = std::numeric_limits<T>::max();
 
 // The first-level cache holds a matrix of MATRIX rows, by which CHUNK tiles are multiplied;
@@ -59,7 +59,7 @@ static void tile(const T* image, const Long* row, const Long* step, Long count, 
             store(sums + (r * V + v) * L, load(sums + (r * V + v) * L) + sum[r][v]);
 }
 
-// Lanes that are taken together: some vectors, about as many in every group.
+// Lanes that are taken together: up to VECTORS vectors, split evenly among the groups.
 struct Group {
     Long first, width, used;  // all lanes, and those that are there
     decltype(&tile<1>) multiply;

@@ -23,18 +23,27 @@ def keep_freed_memory():
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 2**25)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        ask_for_large_pages(libc)
+        if not memory_is_limited():
+            ask_for_large_pages(libc)
+
+
+def memory_is_limited():
+    """Whether the process may have only so much memory, as after `ulimit -v`."""
+    import resource  # there is none on Windows
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY
+               for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
 
 
 def ask_for_large_pages(libc):
-    """Let the heap grow by 60 MiB, and ask the system to give these in pages of 2 MiB when they are
-    used; it may refuse.
+    """Let the heap grow by 60 MiB, and ask the system to back these by pages of 2 MiB when they are
+    first touched; it may refuse.
 
-    A step's arrays lie on more pages of 4 KiB than a CPU keeps the addresses of: the conditional
-    GAN's step at batch 64 takes 5 % longer on these.
+    A step's arrays lie on more pages of 4 KiB than a CPU keeps the addresses of: on those the
+    conditional GAN's step at batch 64 takes longer by some percent.
     """
     libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
     libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+    libc.sbrk.argtypes = [ctypes.c_ssize_t]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     first = -(-libc.sbrk(0) // LARGE_PAGE) * LARGE_PAGE
     for block in [libc.malloc(30 * 2**20) for _ in range(2)]:

@@ -15,7 +15,7 @@ namespace product_of_matrices {
 
 using namespace vectors;
 
-const int VECTORS = REGISTERS == 32 ? 4 : 2;         // a row of a tile, at most
+const int VECTORS = REGISTERS == 32 ? 4 : 2;         // in a row of a tile, at most
 const int ACCUMULATORS = REGISTERS == 32 ? 24 : 12;  // of a tile: a few registers are left over
 const int ROWS = ACCUMULATORS / 2;                   // of a tile, at most
 const Long DEPTH = 128, HEIGHT = 2048;               // of a panel

@@ -23,7 +23,7 @@ def load_state(own, state_dict, strict, name):
                and key.rpartition(".")[2] != "num_batches_tracked"]
     unexpected = [key for key in state_dict if key not in own]
     values, misshapen = {}, []
-    for key in own.keys() & state_dict.keys():
+    for key in [key for key in own if key in state_dict]:
         try:
             value = as_array(state_dict[key], device=own[key].device)
         except (TypeError, ValueError) as error:
@@ -34,7 +34,7 @@ def load_state(own, state_dict, strict, name):
         elif value.dtype.kind == "f" and own[key].dtype.kind != "f":
             raise TypeError(f"load_state_dict: {key} must be {own[key].dtype}, "
                             f"got {describe(value)}")
-    wrong = [f"{kind}: {', '.join(sorted(keys))}" for kind, keys in (
+    wrong = [f"{kind}: {', '.join(sorted(map(str, keys)))}" for kind, keys in (
         ("missing", missing if strict else ()), ("unexpected", unexpected if strict else ()),
         ("misshapen", misshapen)) if keys]
     if wrong:

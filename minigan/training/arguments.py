@@ -71,7 +71,7 @@ class ArgumentParser(argparse.ArgumentParser):
         self.add_argument("--lr-decay", type=positive_float, default=1.0, metavar="FACTOR",
                           help="of both learning rates after each epoch")
         self.add_argument("--label-smoothing", type=share, default=0.0, metavar="PART",
-                          help="the discriminator's target for real images is 1 less this")
+                          help="the discriminator's target for real images is 1 minus this")
 
     def parse_training(self):
         """The arguments, with --resume those that the run was started with. Sets device and seed.
