@@ -155,7 +155,8 @@ def test_command_prints_a_table():
 
 
 @pytest.mark.parametrize("environment, reason", [
-    ({"MINIGAN_KERNELS": "off"}, "off (MINIGAN_KERNELS)"), ({"CXX": "no-such-compiler"}, "none: ")])
+    ({"MINIGAN_KERNELS": "off"}, "off (MINIGAN_KERNELS)"),
+    ({"CXX": "no-such-compiler", "MINIGAN_KERNELS": ""}, "none: ")])
 def test_command_without_kernels(environment, reason):
     done = command("sigmoid", **environment)
     assert done.returncode == 0, done.stderr

@@ -36,7 +36,7 @@ def device(request):
 
 @pytest.fixture(autouse=True)
 def has_kernels(device):
-    if device == "cpu" and not launch.load("f"):
+    if launch.switched_off() or device == "cpu" and not launch.load("f"):
         pytest.skip(kernels.status())
 
 
