@@ -167,10 +167,10 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     size = check_sizes("full", (size,), 0)
     if isinstance(fill_value, numpy.generic):
         fill_value = fill_value.item()
-    value = as_array(fill_value, dtype, device)
+    value = as_array(fill_value, dtype, "cpu")  # it goes to a GPU as an argument, not as an array
     if value.ndim:
         raise TypeError(f"full: fill_value must be one number, got {describe(fill_value)}")
-    return finished(device_module(device).full(size, value, value.dtype), requires_grad)
+    return finished(device_module(device).full(size, value.item(), value.dtype), requires_grad)
 
 
 def like(make, input, *args, dtype, device, requires_grad):
