@@ -14,7 +14,6 @@ minigan/distributed/README.md.
 """
 
 import os
-import pickle
 import shutil
 import statistics
 import subprocess
@@ -37,15 +36,15 @@ class Failed(Exception):
     """A process failed; the message is one line."""
 
 
-def images_per_second(engine, file, processes, batch, cores):
-    """By so many processes, each with a batch of this size."""
+def images_per_second(engine, file, seconds, processes, batch, cores):
+    """By so many processes, each with a batch of this size, in about so many seconds."""
     mpiexec = shutil.which("mpiexec", path=os.pathsep.join(
         [str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     launcher = [] if processes == 1 else [mpiexec, "-n", str(processes)]
     if None in launcher:
         raise Failed("mpiexec was not found; it comes with pip install mpi4py mpich")
     ended = subprocess.run(
-        [*launcher, sys.executable, "-m", "engines.parallel", engine, file], text=True,
+        [*launcher, sys.executable, "-m", "engines.parallel", engine, file, str(seconds)], text=True,
         capture_output=True, env={**environment(1), "PYTHONPATH": search_path()},
         preexec_fn=lambda: pin(cores[:processes]))
     if ended.returncode:
@@ -61,16 +60,15 @@ def measure(work, engines, processes, turns, seconds, cores, folder):
              "strong": (processes, workload.batch // processes)}
     files = {}
     for form, (_, batch) in forms.items():
-        files[form] = f"{folder}/{work}-{form}"
-        with open(files[form], "wb") as file:
-            pickle.dump((replace(workload, batch=batch).task(), seconds), file)
+        files[form] = f"{folder}/{work}-{form}.npz"
+        replace(workload, batch=batch).task().save(files[form])
     rates = {}
     with Progress(turns * len(engines) * len(forms), work, "measurements") as progress:
         for _ in range(turns):
             for engine in engines:
                 for form, (count, batch) in forms.items():
                     rates.setdefault((engine, form), []).append(
-                        images_per_second(engine, files[form], count, batch, cores))
+                        images_per_second(engine, files[form], seconds, count, batch, cores))
                     progress.advance()
     return rates
 

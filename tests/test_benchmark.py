@@ -17,7 +17,7 @@ import benchmark
 import minigan
 import standin
 from conftest import needs_kernels
-from engines import ENGINES, dry_run, eager, in_minigan, in_numpy
+from engines import ENGINES, dry_run, eager, in_minigan, in_numpy, load_task
 from engines.worker import CAN_STOP, Commands, Worker, WorkerFailed
 from engines.workloads import WORKLOADS
 from minigan.kernels import blas
@@ -376,3 +376,17 @@ def test_engines_of_each_device():
     assert benchmark.engines_of(["minigan"], "cpu") == [
         "minigan", "minigan textbook", "minigan captured"]
     assert benchmark.engines_of(["minigan"], "cuda") == ["minigan", "minigan captured"]
+
+
+@pytest.mark.parametrize("name", ["cgan-64", "dcgan-32x8"])
+def test_a_task_is_the_same_from_its_file(name, tmp_path):
+    task = WORKLOADS[name].task()
+    task.save(tmp_path / "task.npz")
+    loaded = load_task(tmp_path / "task.npz")
+    assert loaded.lr == task.lr and len(loaded.networks) == len(task.networks) == 2
+    for (layers, weights), (expected, values) in zip(loaded.networks, task.networks):
+        assert layers == expected and list(weights) == list(values)
+        assert all(map(numpy.array_equal, weights.values(), values.values()))
+    for part, expected in zip(loaded.inputs, task.inputs, strict=True):
+        assert all(a is b is None or numpy.array_equal(a, b)
+                   for a, b in zip(part, expected, strict=True))

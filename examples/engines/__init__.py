@@ -17,6 +17,7 @@ engine's process imports that engine and no other; even workloads.py, which impo
 only in the benchmark's process.
 """
 
+import json
 from dataclasses import dataclass, field
 
 import numpy
@@ -47,6 +48,32 @@ class Task:
         """The inputs of BATCHES steps: the first are `inputs`, the others have other images."""
         return [[(numpy.roll(x, i, axis=-1), labels, target) for x, labels, target in self.inputs]
                 for i in range(BATCHES)]
+
+    def save(self, path):
+        """Write it to a .npz file, for `load_task`; on a CPU, without TF32."""
+        arrays = {f"input {i} {j}": array for i, part in enumerate(self.inputs)
+                  for j, array in enumerate(part) if array is not None}
+        for i, (_, weights) in enumerate(self.networks):
+            arrays |= {f"weight {i} {name}": array for name, array in weights.items()}
+        facts = {"lr": self.lr, "parts": len(self.inputs),
+                 "layers": [layers for layers, _ in self.networks]}
+        numpy.savez(path, facts=json.dumps(facts), **arrays)
+
+
+def load_task(path):
+    """The Task that was saved there."""
+    with numpy.load(path, allow_pickle=False) as arrays:
+        facts = json.loads(str(arrays["facts"]))
+        networks = [
+            ([(name, tuple(tuple(a) if isinstance(a, list) else a for a in arguments))
+              for name, arguments in layers],
+             {key.removeprefix(f"weight {i} "): arrays[key] for key in arrays.files
+              if key.startswith(f"weight {i} ")})
+            for i, layers in enumerate(facts["layers"])]
+        inputs = [tuple(arrays[key] if key in arrays.files else None
+                        for key in (f"input {i} {j}" for j in range(3)))
+                  for i in range(facts["parts"])]
+    return Task(networks, inputs, facts["lr"])
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
 """One of several processes that train a GAN together, by minigan or by PyTorch's
-DistributedDataParallel: `mpiexec -n 2 python -m engines.parallel ENGINE FILE`, see scaling.py.
+DistributedDataParallel: `mpiexec -n 2 python -m engines.parallel ENGINE FILE SECONDS`.
 
-FILE holds a pickled Task and a number of seconds. Process 0 prints the steps done and the seconds
-that they took.
+See scaling.py. FILE holds a Task. Process 0 prints the steps done and the seconds that they took.
 """
 
 import itertools
 import os
-import pickle
 import sys
 import time
 
+from engines import load_task
 from engines.layers import built
 from engines.machine import available_cores, pin
 
@@ -94,9 +93,8 @@ def make_step(m, networks, learning, optimisers):
     return step
 
 
-def main(engine, file):
-    with open(file, "rb") as opened:
-        task, seconds = pickle.load(opened)
+def main(engine, file, seconds):
+    task, seconds = load_task(file), float(seconds)
     m, step, barrier, largest, rank = {"minigan": in_minigan, "torch": in_torch}[engine](task)
     batches = itertools.cycle([
         [m.tensor(array) for part in batch for array in part if array is not None]
