@@ -28,7 +28,7 @@ def sources(tmp_path, monkeypatch):
     """Sources with one small kernel, which compile quickly, and nothing loaded yet."""
     folder = tmp_path / "sources"
     folder.mkdir()
-    for name in ("cpu.h", "common.cu"):
+    for name in ("cpu.h", "vectors.h", "common.cu"):
         shutil.copy(compiler.FOLDER / name, folder)
     (folder / "twice.cu").write_text(TWICE)
     monkeypatch.setattr(compiler, "FOLDER", folder)

@@ -1,53 +1,12 @@
-// What the CPU's own kernels share, those that multiply: vectors of T, which is float or double.
-//
-// Vectors are GCC's and Clang's vector extension, for no particular machine.
+// What the CPU's own kernels share, those that multiply.
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 namespace vectors {
 
-typedef long long Long;
-
-// Bytes of a vector, and how many vectors the registers hold.
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#define REGISTERS 32
-#elif defined(__AVX__)
-#define VECTOR_BYTES 32
-#define REGISTERS 16
-#elif defined(__aarch64__)
-#define VECTOR_BYTES 16
-#define REGISTERS 32
-#else
-#define VECTOR_BYTES 16
-#define REGISTERS 16
-#endif
-typedef T Vector __attribute__((vector_size(VECTOR_BYTES)));
-const Long L = VECTOR_BYTES / sizeof(T);  // lanes of a vector
-
-static inline Vector load(const T* from)
-{
-    Vector v;
-    std::memcpy(&v, from, sizeof v);
-    return v;
-}
-
-static inline void store(T* to, Vector v) { std::memcpy(to, &v, sizeof v); }
-
 // ---- Between rows of numbers in memory and lanes ----
-
-#ifdef __clang__
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-typedef std::conditional_t<sizeof(T) == 4, int, Long> Index;
-typedef Index Indices __attribute__((vector_size(VECTOR_BYTES)));
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, Indices{__VA_ARGS__})
-#endif
 
 // One step of transposing L x L: in every 2 x 2 blocks of S x S, two change places.
 template <Long S, Long... J>

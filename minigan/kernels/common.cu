@@ -64,9 +64,58 @@ template <class Function> __device__ double sum_over_blocks(Function f)
     return block_sum(sum);
 }
 
+// A row of numbers: row[p] is one of them, or on a CPU, where p is of Lanes, a vector of those from
+// there on. A function of a PLACE takes both.
+#ifdef CPU
+#define PLACE auto
+struct Lanes { long long first; };
+#else
+#define PLACE long long
+#endif
+struct Row {
+    const T* data;
+
+    __device__ explicit operator bool() const { return data; }
+    __device__ T operator[](long long p) const { return data[p]; }
+#ifdef CPU
+    vectors::Vector operator[](Lanes p) const { return vectors::load(data + p.first); }
+#endif
+};
+
+#ifdef CPU
+// sum_of for an f that takes Lanes too.
+template <class Function> static double sum_of_vectors(long long first, long long end, Function f)
+{
+    const long long L = vectors::L, step = 2 * L;
+    double sum = 0;
+    for (long long start = first; start < end; start += SHORT * step) {
+        const long long stop = start + SHORT * step < end ? start + SHORT * step : end;
+        vectors::Vector even = {}, odd = {};
+        long long i = start;
+        for (; i + step <= stop; i += step) {
+            even += f(Lanes{i});
+            odd += f(Lanes{i + L});
+        }
+        if (i + L <= stop) {
+            even += f(Lanes{i});
+            i += L;
+        }
+        if (i < stop)  // the last vector begins earlier, among what is done
+            odd += vectors::last_lanes(f(Lanes{stop - L}), stop - i);
+        sum += vectors::sum_of_lanes(even + odd);
+    }
+    return sum;
+}
+#endif
+
 // The sum of f(i) for first <= i < end, for all threads of the block.
 template <class Function> __device__ double sum_of(long long first, long long end, Function f)
 {
+#ifdef CPU
+    if constexpr (is_invocable_v<Function, Lanes>)
+        if (end - first >= vectors::L)
+            return sum_of_vectors(first, end, f);
+#endif
     const long long step = LANES * (long long)blockDim.x;
     double sum = 0;
     for (long long start = first; start < end; start += SHORT * step) {

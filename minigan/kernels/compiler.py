@@ -64,8 +64,8 @@ def sources(*endings):
 
 def cpu_source(char):
     """The whole source for 'f' or 'd'."""
-    texts = [("cpu.h", (FOLDER / "cpu.h").read_text(encoding="utf-8")),
-             ("T", f"typedef {TYPES[char]} T;"), *sources(".cu", ".cpp")]
+    cpu, vectors = sources(".h")
+    texts = [cpu, ("T", f"typedef {TYPES[char]} T;"), vectors, *sources(".cu", ".cpp")]
     functions = {name: f"Entry<{name}>::call" for _, text in texts for name in KERNEL.findall(text)}
     functions |= {name: name for _, text in texts for name in HOST_FUNCTION.findall(text)}
     methods = "".join(f'{{"{name}", {function}, METH_FASTCALL, nullptr}},\n'

@@ -10,7 +10,7 @@
 using namespace std;
 
 #define __global__ __attribute__((noinline))  // compiled once, and not again in its Entry
-#define __device__ static
+#define __device__ inline
 #define __shared__
 #define CPU 1
 

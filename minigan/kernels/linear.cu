@@ -20,8 +20,8 @@ extern "C" __global__ void column_sum(const T* x, T* y, long long R, long long P
 extern "C" __global__ void row_sum(const T* x, T* y, long long R, long long P)
 {
     EACH_ROW(r, R) {
-        const T* row = x + r * P;
-        const double sum = sum_of(0, P, [=](long long p) { return row[p]; });
+        const Row row = {x + r * P};
+        const double sum = sum_of(0, P, [=](PLACE p) { return row[p]; });
         if (threadIdx.x == 0)
             y[r] = T(sum);
     }

@@ -12,10 +12,10 @@ extern "C" __global__ void batch_norm_sums(const T* x, double* sums, long long C
 {
     const Part part = part_of_block(blockIdx.x, P);
     EACH_CHANNEL(c, C) {
-        const T* row = x + c * P;
-        const double sum = sum_of(part.first, part.end, [=](long long p) { return row[p]; });
+        const Row row = {x + c * P};
+        const double sum = sum_of(part.first, part.end, [=](PLACE p) { return row[p]; });
         const T m = T(sum / (part.end - part.first));
-        const double squares = sum_of(part.first, part.end, [=](long long p) {
+        const double squares = sum_of(part.first, part.end, [=](PLACE p) {
             return (row[p] - m) * (row[p] - m);
         });
         if (threadIdx.x == 0) {
@@ -34,7 +34,7 @@ extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias
     const Part part = part_of_block(blockIdx.x, P);
     const bool is_first = blockIdx.x == 0 && threadIdx.x == 0;
     EACH_CHANNEL(c, C) {
-        const T* row = x + c * P;
+        const Row row = {x + c * P};
         T* out = y + c * P;
         T m, var;
         if (training) {
@@ -48,8 +48,8 @@ extern "C" __global__ void batch_norm(const T* x, const T* weight, const T* bias
                     return square[b] + n * distance * distance;
                 });
             } else {
-                m = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
-                squares = sum_of(0, P, [=](long long p) { return (row[p] - m) * (row[p] - m); });
+                m = T(sum_of(0, P, [=](PLACE p) { return row[p]; }) / P);
+                squares = sum_of(0, P, [=](PLACE p) { return (row[p] - m) * (row[p] - m); });
             }
             var = T(squares / P);
             if (is_first && running_mean)
@@ -77,10 +77,10 @@ extern "C" __global__ void batch_norm_backward_sums(const T* g, const T* x, cons
 {
     const Part part = part_of_block(blockIdx.x, P);
     EACH_CHANNEL(c, C) {
-        const T *g_row = g + c * P, *row = x + c * P;
+        const Row g_row = {g + c * P}, row = {x + c * P};
         const T m = mean[c];
-        const double g_sum = sum_of(part.first, part.end, [=](long long p) { return g_row[p]; });
-        const double g_x = sum_of(part.first, part.end, [=](long long p) {
+        const double g_sum = sum_of(part.first, part.end, [=](PLACE p) { return g_row[p]; });
+        const double g_x = sum_of(part.first, part.end, [=](PLACE p) {
             return g_row[p] * (row[p] - m);
         });
         if (threadIdx.x == 0) {
@@ -99,7 +99,7 @@ extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* 
     const Part part = part_of_block(blockIdx.x, P);
     const bool is_first = blockIdx.x == 0 && threadIdx.x == 0;
     EACH_CHANNEL(c, C) {
-        const T *g_row = g + c * P, *row = x + c * P;
+        const Row g_row = {g + c * P}, row = {x + c * P};
         const T m = mean[c], d = deviation[c];
         double sum, products;
         if (sums) {
@@ -107,8 +107,8 @@ extern "C" __global__ void batch_norm_backward(const T* g, const T* x, const T* 
             sum = sum_over_blocks([=](long long b) { return left[b]; });
             products = sum_over_blocks([=](long long b) { return right[b]; });
         } else {
-            sum = sum_of(0, P, [=](long long p) { return g_row[p]; });
-            products = sum_of(0, P, [=](long long p) { return g_row[p] * (row[p] - m); });
+            sum = sum_of(0, P, [=](PLACE p) { return g_row[p]; });
+            products = sum_of(0, P, [=](PLACE p) { return g_row[p] * (row[p] - m); });
         }
         const T g_sum = T(sum), g_xhat = T(products) / d;
         if (is_first && g_weight)
@@ -135,12 +135,12 @@ extern "C" __global__ void layer_norm(const T* x, const T* weight, const T* bias
                                       T* scale, double eps, long long R, long long P)
 {
     EACH_ROW(r, R) {
-        const T* row = x + r * P;
+        const Row row = {x + r * P};
         T* out = y + r * P;
-        const T rounded = T(sum_of(0, P, [=](long long p) { return row[p]; }) / P);
+        const T rounded = T(sum_of(0, P, [=](PLACE p) { return row[p]; }) / P);
         // Corrected by the mean of what is left, so that of equal numbers nothing is left.
-        const T m = rounded + T(sum_of(0, P, [=](long long p) { return row[p] - rounded; }) / P);
-        const T var = T(sum_of(0, P, [=](long long p) {
+        const T m = rounded + T(sum_of(0, P, [=](PLACE p) { return row[p] - rounded; }) / P);
+        const T var = T(sum_of(0, P, [=](PLACE p) {
             return (row[p] - m) * (row[p] - m);
         }) / P);
         const T s = T(1) / sqrt(var + T(eps));
@@ -154,18 +154,19 @@ extern "C" __global__ void layer_norm(const T* x, const T* weight, const T* bias
 }
 
 // g, x, gx (R,P); weight (P,); mean and scale (R,).
-extern "C" __global__ void layer_norm_backward(const T* g, const T* x, const T* weight,
+extern "C" __global__ void layer_norm_backward(const T* g, const T* x, const T* weights,
                                                const T* mean, const T* scale, T* gx, long long R,
                                                long long P)
 {
+    const Row weight = {weights};
     EACH_ROW(r, R) {
-        const T *g_row = g + r * P, *row = x + r * P;
+        const Row g_row = {g + r * P}, row = {x + r * P};
         T* out = gx + r * P;
         const T m = mean[r], s = scale[r];
-        const T h_mean = T(sum_of(0, P, [=](long long p) {
+        const T h_mean = T(sum_of(0, P, [=](PLACE p) {
             return weight ? g_row[p] * weight[p] : g_row[p];
         }) / P);
-        const T h_xhat = T(sum_of(0, P, [=](long long p) {
+        const T h_xhat = T(sum_of(0, P, [=](PLACE p) {
             return (weight ? g_row[p] * weight[p] : g_row[p]) * (row[p] - m);
         }) / P) * s;
         EACH_ENTRY(p, P) {

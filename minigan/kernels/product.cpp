@@ -141,15 +141,6 @@ static void pack(const Matrix& b, Long count, Long used, Long width, T* panel)
     }
 }
 
-typedef decltype(Vector{} == Vector{}) Mask;
-static inline Mask last_lanes(Long count)
-{
-    Mask mask;
-    for (Long l = 0; l < L; ++l)
-        mask[l] = l >= L - count ? -1 : 0;
-    return mask;
-}
-
 void Product::tiles(Range rows, Range columns) const
 {
     for (Long row = rows.first; row < rows.end; row += HEIGHT)
@@ -207,7 +198,6 @@ void Product::panel(Range rows, Range columns) const
 template <int A, int B>
 static void multiply(const T* const* a, const T* const* b, Long K, T* sums)
 {
-    const Mask last = last_lanes(K % L);  // those of the last L numbers that are not added up yet
     Vector sum[A * B];
     UNROLLED
     for (int i = 0; i < A * B; ++i)
@@ -229,10 +219,10 @@ static void multiply(const T* const* a, const T* const* b, Long K, T* sums)
         Vector x[A];
         UNROLLED
         for (int i = 0; i < A; ++i)
-            x[i] = (Vector)((Mask)load(a[i] + K - L) & last);
+            x[i] = last_lanes(load(a[i] + K - L), K % L);  // those that are not added up yet
         UNROLLED
         for (int j = 0; j < B; ++j) {
-            const Vector y = (Vector)((Mask)load(b[j] + K - L) & last);
+            const Vector y = last_lanes(load(b[j] + K - L), K % L);
             UNROLLED
             for (int i = 0; i < A; ++i)
                 sum[i * B + j] += x[i] * y;
@@ -302,7 +292,7 @@ static void sweep_of(const Matrix& a, const Matrix& b, Long N, T* c, bool add)
                 sum += factor[r][i] * v[i];
             T* const place = c + r * N + to;
             if (add)
-                sum = load(place) + (to == n ? sum : (Vector)((Mask)sum & last_lanes(N % L)));
+                sum = load(place) + (to == n ? sum : last_lanes(sum, N % L));
             store(place, sum);
         }
     }

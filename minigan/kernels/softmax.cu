@@ -9,7 +9,8 @@ extern "C" __global__ void softmax(const T* x, T* y, long long R, long long P)
         EACH_ENTRY(p, P)
             out[p] = exp(row[p] - largest);
         __syncthreads();
-        const T sum = T(sum_of(0, P, [=](long long p) { return out[p]; }));
+        const Row exps = {out};
+        const T sum = T(sum_of(0, P, [=](PLACE p) { return exps[p]; }));
         EACH_ENTRY(p, P)
             out[p] /= sum;
     }
@@ -18,9 +19,9 @@ extern "C" __global__ void softmax(const T* x, T* y, long long R, long long P)
 extern "C" __global__ void softmax_backward(const T* y, const T* g, T* gx, long long R, long long P)
 {
     EACH_ROW(r, R) {
-        const T *row = y + r * P, *g_row = g + r * P;
+        const Row row = {y + r * P}, g_row = {g + r * P};
         T* out = gx + r * P;
-        const T sum = T(sum_of(0, P, [=](long long p) { return g_row[p] * row[p]; }));
+        const T sum = T(sum_of(0, P, [=](PLACE p) { return g_row[p] * row[p]; }));
         EACH_ENTRY(p, P)
             out[p] = row[p] * (g_row[p] - sum);
     }
@@ -42,9 +43,9 @@ extern "C" __global__ void log_softmax_backward(const T* y, const T* g, T* gx, l
                                                 long long P)
 {
     EACH_ROW(r, R) {
-        const T *row = y + r * P, *g_row = g + r * P;
+        const Row row = {y + r * P}, g_row = {g + r * P};
         T* out = gx + r * P;
-        const T sum = T(sum_of(0, P, [=](long long p) { return g_row[p]; }));
+        const T sum = T(sum_of(0, P, [=](PLACE p) { return g_row[p]; }));
         EACH_ENTRY(p, P)
             out[p] = g_row[p] - exp(row[p]) * sum;
     }

@@ -8,7 +8,7 @@
 using namespace std;
 
 #define __global__
-#define __device__ static
+#define __device__ inline
 #define __shared__ static
 
 struct Dim3 { unsigned x, y, z; };
