@@ -9,7 +9,7 @@ plain arrays.
 import functools
 import itertools
 import sys
-from operator import attrgetter
+from operator import attrgetter, is_, itemgetter
 
 import numpy
 
@@ -39,8 +39,18 @@ def dispatched(function):
 
 
 def operation(function):
-    """Mark an operation on Tensors: observers see it, and its errors name it and its arguments."""
-    compute = dispatched(function)
+    """Mark an operation on Tensors: its twin may take its place, observers see it, and its errors
+    name it and its arguments."""
+    return explained(function, dispatched(function))
+
+
+def creation(function):
+    """Mark an operation that makes a Tensor of nothing. It computes nothing, and has no twin."""
+    return explained(function, function)
+
+
+def explained(function, compute):
+    """`compute` for observers to see, and with errors that name the function and its arguments."""
     name = function.__name__
 
     @functools.wraps(function)
@@ -79,7 +89,7 @@ class Node:
     backward          gradient of the result -> one gradient for each input, or None
     order             the position in the order of creation
     counters          the version counters of the result and the inputs, see Tensor
-    versions          their sum at the time
+    versions          their sum at the time: they only ever rise, so it tells of any change
     name              the operation's
     """
 
@@ -90,23 +100,14 @@ class Node:
         self.needs_input_grad = needs_input_grad
         self.backward = backward
         self.order = next(_order)
-        self.counters = [counter, *[x.version for x in inputs]]
-        self.versions = self.current_versions()
+        self.counters = [counter, *map(counter_of, inputs)]
+        self.versions = sum(map(value, self.counters))
         self.name = name or operation_of(backward.__qualname__)
-
-    def current_versions(self):
-        """Versions only ever rise, so their sum tells whether any of them has changed."""
-        total = 0
-        for counter in self.counters:
-            total += counter[0]
-        return total
 
     def is_unchanged(self):
         """Whether the result and the inputs still hold what they held, in the same memory."""
-        for x, counter in zip(self.inputs, self.counters[1:]):
-            if x.version is not counter:
-                return False
-        return self.current_versions() == self.versions
+        return sum(map(value, self.counters)) == self.versions and all(
+            map(is_, map(counter_of, self.inputs), self.counters[1:]))
 
 
 @functools.cache
@@ -116,6 +117,7 @@ def operation_of(qualified_name):
 
 
 _order = itertools.count()
+needs_grad, counter_of, value = attrgetter("_requires_grad"), attrgetter("version"), itemgetter(0)
 
 
 def node(array, inputs, backward, name=None, view_of=None):
@@ -132,7 +134,7 @@ def node(array, inputs, backward, name=None, view_of=None):
     if view_of is not None:
         result.version = view_of.version
     if grad_mode.enabled:
-        needs_input_grad = [x._requires_grad for x in inputs]
+        needs_input_grad = list(map(needs_grad, inputs))
         if True in needs_input_grad:
             result._requires_grad = True
             result.node = Node(inputs, needs_input_grad, backward, result.version, name)
@@ -146,8 +148,7 @@ def backward_pass(root, gradient, retain_graph):
     if root.node is None:
         return accumulate(root, gradient)
     nodes = topological_order(root.node)
-    for node in nodes:  # before anything is computed: a refused pass leaves no gradients behind
-        check_usable(node)
+    check_usable(nodes)  # before anything is computed: a refused pass leaves no gradients behind
     gradients = {root.node: gradient}
     fresh, late = set(), {}  # leaves without a gradient yet, and what to add to those that had one
     while nodes:
@@ -201,16 +202,17 @@ def run_backward(node, g):
     return hooks.observer.run("backward", node.name, node.backward, (g,), {})
 
 
-def check_usable(node):
-    if node.backward is None:
-        raise RuntimeError("backward: this graph has been used by a backward pass before, and its "
-                           "memory was freed; use retain_graph=True in the first backward")
-    if not node.is_unchanged():
-        raise RuntimeError(
-            f"backward: an input of {node.name}, one of shapes "
-            f"{', '.join(str(x.shape) for x in node.inputs)}, or its result was changed in "
-            f"place after the forward pass (by an optimiser step, an assignment or "
-            f"load_state_dict), so its gradient could be wrong")
+def check_usable(nodes):
+    for node in nodes:
+        if node.backward is None:
+            raise RuntimeError("backward: this graph has been used by a backward pass before, and "
+                               "its memory was freed; use retain_graph=True in the first backward")
+        if not node.is_unchanged():
+            raise RuntimeError(
+                f"backward: an input of {node.name}, one of shapes "
+                f"{', '.join([str(x.shape) for x in node.inputs])}, or its result was changed in "
+                f"place after the forward pass (by an optimiser step, an assignment or "
+                f"load_state_dict), so its gradient could be wrong")
 
 
 def accumulate(leaf, g):

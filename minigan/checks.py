@@ -38,7 +38,7 @@ def describe(value):
 
 def check_int(name, argument, value, least=1):
     """The value as an int. TypeError unless it is an integer, ValueError below `least`."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise TypeError(f"{name}: {argument} must be an integer, got {describe(value)}")
     if value < least:
         raise ValueError(f"{name}: {argument} must be at least {least}, got {value}")
@@ -143,7 +143,7 @@ def check_sizes(name, sizes, least=-math.inf):
     """(2, 3), ((2, 3),) and ([2, 3],) all as a tuple of integers, each at least `least`."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes, = sizes
-    return tuple(check_int(name, "a size", size, least) for size in sizes)
+    return tuple([check_int(name, "a size", size, least) for size in sizes])
 
 
 # The arguments of operations, as plain arrays: what NumPy would let pass in silence, or would

@@ -8,10 +8,10 @@ import numpy
 from minigan.size import Size
 from minigan.tensor import Tensor, from_array
 from minigan.device import (
-    bool as boolean, device_module, device_of, float32, float64, generator, int32, int64, to_device,
-    uint8)
+    bool as boolean, device_module, device_of, filled, float32, float64, generator, int32, int64,
+    to_device, uint8)
 from minigan.checks import check_dtype, check_int, check_number, check_sizes, describe
-from minigan.autograd import operation
+from minigan.autograd import creation, operation
 from minigan.hooks import refuse_in_capture
 
 
@@ -140,37 +140,40 @@ def finished(array, requires_grad):
     return result.requires_grad_() if requires_grad else result
 
 
-@operation
+@creation
 def zeros(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
     size, dtype = check_sizes("zeros", size, 0), check_dtype("zeros", dtype, float32)
     return finished(device_module(device).zeros(size, dtype), requires_grad)
 
 
-@operation
+@creation
 def ones(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of ones."""
     size, dtype = check_sizes("ones", size, 0), check_dtype("ones", dtype, float32)
-    return finished(device_module(device).ones(size, dtype), requires_grad)
+    return finished(filled(device_module(device), size, 1, dtype), requires_grad)
 
 
-@operation
+@creation
 def empty(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor whose values are whatever the memory held: to be filled."""
     size, dtype = check_sizes("empty", size, 0), check_dtype("empty", dtype, float32)
     return finished(device_module(device).empty(size, dtype), requires_grad)
 
 
-@operation
+@creation
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """A Tensor of one value; a Python float makes it float32, an integer int64."""
     size = check_sizes("full", (size,), 0)
     if isinstance(fill_value, numpy.generic):
         fill_value = fill_value.item()
-    value = as_array(fill_value, dtype, "cpu")  # it goes to a GPU as an argument, not as an array
-    if value.ndim:
-        raise TypeError(f"full: fill_value must be one number, got {describe(fill_value)}")
-    return finished(device_module(device).full(size, value.item(), value.dtype), requires_grad)
+    if type(fill_value) is not float or dtype is not None:
+        number = as_array(fill_value, dtype, "cpu")
+        if number.ndim:
+            raise TypeError(f"full: fill_value must be one number, got {describe(fill_value)}")
+        fill_value, dtype = number.item(), number.dtype
+    array = filled(device_module(device), size, fill_value, dtype or float32)
+    return finished(array, requires_grad)
 
 
 def like(make, input, *args, dtype, device, requires_grad):

@@ -70,8 +70,7 @@ def _gradients(outputs, weights, wanted, retain_graph):
         add(x, weight)
     nodes = {node for x in outputs if x.node is not None for node in topological_order(x.node)}
     nodes = sorted(nodes, key=attrgetter("order"))
-    for node in nodes:
-        check_usable(node)
+    check_usable(nodes)
     for node in reversed(nodes):
         g = gradients.get(node) if node in wanted else gradients.pop(node, None)
         if g is not None:

@@ -4,10 +4,12 @@ Its operators and methods stand here by name; what they compute is in `minigan.f
 how gradients come back is in `autograd.py`.
 """
 
+from operator import attrgetter
+
 import numpy
 
 from minigan.checks import check_axis, describe, explain_errors
-from minigan.device import array_module, device_of, plain_array, to_device
+from minigan.device import array_module, device_of, filled, plain_array, to_device
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks, refuse_in_capture
 from minigan.size import Size
@@ -44,13 +46,8 @@ class Tensor:
     def shape(self):
         return Size(self.array.shape)
 
-    @property
-    def dtype(self):
-        return self.array.dtype
-
-    @property
-    def ndim(self):
-        return self.array.ndim
+    dtype = property(attrgetter("array.dtype"))
+    ndim = property(attrgetter("array.ndim"))
 
     @property
     def device(self):
@@ -190,9 +187,7 @@ class Tensor:
 
     # Gradients
 
-    @property
-    def requires_grad(self):
-        return self._requires_grad
+    requires_grad = property(attrgetter("_requires_grad"))
 
     @requires_grad.setter
     def requires_grad(self, value):
@@ -212,9 +207,7 @@ class Tensor:
         self._requires_grad = requires_grad
         return self
 
-    @property
-    def grad(self):
-        return self._grad
+    grad = property(attrgetter("_grad"))
 
     @grad.setter
     def grad(self, value):
@@ -251,9 +244,9 @@ class Tensor:
             if array.size != 1:
                 raise RuntimeError(f"backward: only a tensor of one element needs no gradient; "
                                    f"this one has shape {array.shape} and needs one of that shape")
-            return array_module(array).ones_like(array)
+            return filled(array_module(array), array.shape, 1, array.dtype)
         if isinstance(gradient, (int, float)) and array.size == 1:
-            return array_module(array).full(array.shape, gradient, array.dtype)
+            return filled(array_module(array), array.shape, gradient, array.dtype)
         gradient = getattr(gradient, "array", gradient)
         try:
             gradient = array_module(array).asarray(gradient, dtype=array.dtype)
@@ -434,6 +427,14 @@ class Tensor:
         return F.scatter_(self, dim, index, src, value=value)
     def uniform_(self, a=0.0, b=1.0): return F.uniform_(self, a, b)
     def normal_(self, mean=0.0, std=1.0): return F.normal_(self, mean, std)
+
+
+def changed(tensors):
+    """Count a change in place of each."""
+    for x in tensors:
+        x.version[0] += 1
+        if hooks.capture is not None:
+            hooks.capture.changed(x)
 
 
 def from_array(array, cls=Tensor, requires_grad=False):

@@ -206,6 +206,8 @@ def is_plain(x):
 
 def dense(x):
     """The array; a copy if it has gaps in memory, elements that share it, or odd addresses."""
+    if type(x) is numpy.ndarray and x.flags.carray:
+        return x
     if x.flags.c_contiguous:
         return whole(x)
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
@@ -216,13 +218,17 @@ def dense(x):
 
 def contiguous(x):
     """The array in C order; None for None."""
-    if x is None or x.flags.c_contiguous:
+    if x is None or type(x) is numpy.ndarray and x.flags.carray:
+        return x
+    if x.flags.c_contiguous:
         return whole(x)
     return array_module(x).array(x, order="C")
 
 
 def in_order_of(x, array):
     """The array; a copy that lies in memory as x, which is dense, if it does not."""
+    if type(array) is numpy.ndarray and array.flags.carray and x.flags.c_contiguous:
+        return array
     if array.strides == x.strides or array.flags.c_contiguous and x.flags.c_contiguous:
         return whole(array)
     copy = array_module(x).empty_like(x)
@@ -238,4 +244,6 @@ def whole(x):
 
 
 def empty_like(x):
+    if type(x) is numpy.ndarray and x.flags.c_contiguous:
+        return numpy.empty(x.shape, x.dtype)
     return array_module(x).empty_like(x)

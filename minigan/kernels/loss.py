@@ -1,6 +1,8 @@
 """Twins of functional/loss.py: losses that are reduced, forward in one launch (on a GPU at most
 two) and backward in one."""
 
+import math
+
 import numpy
 
 from minigan import functional as F
@@ -26,7 +28,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     options = weight, size_average, reduce
     result = reduced("binary_cross_entropy", input, target, options, reduction)
     if result is not NotImplemented and isinstance(result.array, numpy.ndarray) and (
-            numpy.isnan(numpy.asarray(result.array))):
+            math.isnan(numpy.asarray(result.array))):
         return NotImplemented  # perhaps no probabilities: that is explained there
     return result
 
@@ -41,7 +43,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, size_average=No
 def reduced(kernel, input, target, options, reduction):
     """The mean or sum of losses of each element of input and target. Other options: all None."""
     if not isinstance(input, Tensor) or not isinstance(target, Tensor) or target.requires_grad or (
-            reduction not in ("mean", "sum") or any(option is not None for option in options)):
+            reduction not in ("mean", "sum") or any([option is not None for option in options])):
         return NotImplemented
     x, t = input.array, target.array
     if not covered(x) or t.shape != x.shape or t.dtype != x.dtype or type(t) is not type(x):

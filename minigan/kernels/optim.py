@@ -107,7 +107,7 @@ class Table:
         params, gradients, *others = columns
         return len(gradients) == len(self.gradients) and all(
             map(operator.is_, chain(params, *others), self.arrays)) and all(
-            reference() is g for reference, g in zip(self.gradients, gradients))
+            map(operator.is_, [reference() for reference in self.gradients], gradients))
 
     def set_options(self, options):
         """Write the options if they are others than before."""

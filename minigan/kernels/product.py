@@ -26,7 +26,9 @@ def product(a, b, bias=None, out=None):
             1 < M <= FEW_ROWS and b.flags.f_contiguous):
         if out is None:
             out = array_module(a).empty((M, N), a.dtype)
-        launch("product", a, 1, 1, (whole(a), whole(b), bias, out, M, N, K, *a.strides, *b.strides,
+        if not (a.flags.aligned and b.flags.aligned):
+            a, b = whole(a), whole(b)
+        launch("product", a, 1, 1, (a, b, bias, out, M, N, K, *a.strides, *b.strides,
                                     1 if M * N * K < LONG else threads.threads()))
         return out
     else:

@@ -12,7 +12,7 @@ from minigan.autograd import node, twin_of
 from minigan.checks import check_axis
 from minigan.device import array_module, is_on_gpu
 from minigan.functional.shape import checked_tensors
-from minigan.kernels.launch import contiguous, covered, launch, switch, switched_off, whole
+from minigan.kernels.launch import contiguous, covered, launch, switch, switched_off
 from minigan.tensor import Tensor
 
 
@@ -58,9 +58,11 @@ def is_pair(tensors):
     if not isinstance(tensors, (tuple, list)) or len(tensors) != 2:
         return False
     a, b = tensors
-    return isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype and (
-        isinstance(a.array, numpy.ndarray) and isinstance(b.array, numpy.ndarray)
-        and covered(a.array) and covered(b.array))
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        return False
+    x, y = a.array, b.array
+    return isinstance(x, numpy.ndarray) and isinstance(y, numpy.ndarray) and (
+        x.dtype == y.dtype and y.size and covered(x))
 
 
 def pair_joined(a, b, dim):
@@ -70,13 +72,13 @@ def pair_joined(a, b, dim):
     axis = dim % x.ndim
     before, after = x.shape[:axis], x.shape[axis + 1:]
     if y.shape[:axis] != before or y.shape[axis + 1:] != after or y.ndim != x.ndim or not (
-            x.flags.c_contiguous and y.flags.c_contiguous):
+            x.flags.carray and y.flags.carray):
         return NotImplemented
     R = math.prod(before)
     P, Q = x.size // R, y.size // R
     xp = array_module(x)
     joined = xp.empty((*before, x.shape[axis] + y.shape[axis], *after), x.dtype)
-    launch("join", x, 1, 1, (whole(x), whole(y), joined, R, P, Q))
+    launch("join", x, 1, 1, (x, y, joined, R, P, Q))
 
     def backward(g):
         gx = xp.empty(x.shape, x.dtype) if a.requires_grad else None

@@ -124,8 +124,11 @@ class Module:
 
     def _paths(self, prefix=""):
         """(prefix of names, module) for this module and all below, shared ones every time."""
-        return [(prefix, self), *(path for name, child in self.named_children()
-                                  for path in child._paths(f"{prefix}{name}."))]
+        paths = [(prefix, self)]
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                paths += value._paths(f"{prefix}{name}.")
+        return paths
 
     def named_modules(self):
         """(name, module) for this module ('') and all below, each once."""

@@ -9,7 +9,7 @@ from minigan.checks import check_callable, describe, explain_errors
 from minigan.creation import tensor
 from minigan.device import aligned_starts, array_module
 from minigan.hooks import hooks
-from minigan.tensor import Tensor, from_array
+from minigan.tensor import Tensor, changed, from_array
 
 # PyTorch's further options: those for how it computes change nothing here, and are accepted; those
 # for what it computes are accepted only where they are off.
@@ -152,10 +152,9 @@ class Optimizer:
             if captured is not None and not follows:
                 options = functools.partial(options_of, group)
                 captured.constants.append((options, options()))
-            for p, state in zip(params, states):
-                p.changed()
-                for moment in state.values():
-                    moment.changed()
+            changed(params)
+            for state in states:
+                changed(state.values())
 
     def _parts(self):
         """The groups, parameters and arrays of states: a captured step is for these alone."""
