@@ -442,6 +442,67 @@ def test_arguments_may_be_views_of_any_layout():
         assert call(a, b).tolist() == (a * 2 + b).sum(dim=0).tolist(), i
 
 
+def placed(numbers, how):
+    """The numbers as a Tensor whose array lies in memory in some way."""
+    if how == "within another":
+        memory = numpy.zeros((9, *numbers.shape), numbers.dtype)
+        array = memory[4]
+    elif how == "strided":
+        array = numpy.zeros((*numbers.shape[:-1], 2 * numbers.shape[-1]), numbers.dtype)[..., ::2]
+    elif how == "at an odd address":
+        array = numpy.zeros(numbers.nbytes + 1, "uint8")[1:].view(numbers.dtype)
+        array = array.reshape(numbers.shape)
+    else:
+        array = numpy.empty(numbers.shape, numbers.dtype)
+    array[...] = numbers
+    array.flags.writeable = how != "read-only"
+    return from_array(array)
+
+
+def test_arguments_are_read_wherever_they_lie(capsys):
+    plain, captured = Steps(), Steps()
+    call = minigan.capture(captured.step)
+    random = numpy.random.default_rng(0)
+    fixed = [placed(random.standard_normal(shape).astype("float32"), "anew")
+             for shape in ((5, 3), (5, 2))]
+    ways = ["anew", "within another", "strided", "at an odd address", "read-only", "again"]
+    for i in range(40):
+        x, t = (random.standard_normal(shape).astype("float32") for shape in ((5, 3), (5, 2)))
+        how, of_t = ways[i % 6], ways[i // 6 % 6]
+        if how == "again":  # the same Tensors, with other numbers
+            for tensor, numbers in zip(fixed, (x, t)):
+                tensor.array[...] = numbers
+            result = call(*fixed)
+        else:
+            result = call(placed(x, how), placed(t, "anew" if of_t == "again" else of_t))
+        assert result.item() == plain.step(minigan.tensor(x), minigan.tensor(t)).item(), (i, how)
+        assert plain.numbers() == captured.numbers(), (i, how)
+    assert captured.calls == 4 and said(capsys) == []  # as usual, recorded, proven twice
+
+
+def test_arguments_in_memory_that_the_step_writes_are_those_of_its_beginning(capsys):
+    """A weight, a row of it and the results of the call before."""
+    class Mixes(Steps):
+        def mix(self, w, row, loss):
+            new = self.step(w.sigmoid() + row.sigmoid(), w[:, :2] * loss.sigmoid()).detach()
+            # After the weights have changed, and the memory of the results.
+            return new, (w.sigmoid() * row.sigmoid()).sum() * loss.sigmoid()
+
+    plain, captured = Mixes(), Mixes()
+    call = minigan.capture(captured.mix)
+    last = [[minigan.ones(1)] * 2 for _ in range(2)]
+    for i in range(30):
+        for k, (steps, mix) in enumerate(((plain, plain.mix), (captured, call))):
+            w = steps.layer[0].weight.detach()
+            arguments = [w, w[i % 4], last[k][i % 2]]
+            if k == 0 or i == 0:  # in a step that runs as usual they would change on the way
+                arguments = [x.clone() for x in arguments]
+            last[k] = [x.reshape(1) for x in mix(*arguments)]
+        assert [x.tolist() for x in last[0]] == [x.tolist() for x in last[1]], i
+        assert plain.numbers() == captured.numbers(), i
+    assert captured.calls == 4 and said(capsys) == []
+
+
 def test_numbers_that_are_not_finite_come_out_as_without_a_capture():
     """Convolutions with padding have a way of their own for them."""
     weight, image = minigan.rand(2, 1, 3, 3), minigan.rand(1, 1, 6, 6)

@@ -13,7 +13,7 @@ from minigan.capture.listing import Page, argument_names, lines_of, network_name
 from minigan.capture.plan import Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
-from minigan.capture.watch import Counters, Watch, copy_inputs
+from minigan.capture.watch import Counters, Watch, take_inputs
 from minigan.distributed.processes import on_every, report_once
 from minigan.grad_mode import grad_mode
 from minigan.hooks import hooks
@@ -46,10 +46,10 @@ class Recording:
     replays   how often it was repeated
     """
 
-    def __init__(self, tape, outputs, profile, arena):
+    def __init__(self, tape, outputs, inputs, profile, arena):
         self.tape = tape
         self.outputs = outputs
-        self.plan = Plan(repeated(tape), profile, arena)
+        self.plan = Plan(repeated(tape), inputs, profile, arena)
         self.mode = mode()
         self.attributes = attribute_changes()
         self.replays = 0
@@ -141,21 +141,27 @@ class CpuStep:
             check_inputs(inputs, fixed)
             outputs = without_history(self.step(*inputs))
             self.arrays = tuple([x.array for x in fixed])
-            self.inputs = fixed
+            self.inputs = tuple(fixed)
             return outputs
         if self.is_ordinary:
             check_inputs(inputs, self.inputs)
             return without_history(self.step(*inputs))
-        if not copy_inputs(self.arrays, inputs):
-            check_inputs(inputs, self.inputs)
-            fill(self.inputs, inputs)
         for i, recording in enumerate(self.recordings):
             if recording.is_valid():
                 if i:
                     self.recordings.insert(0, self.recordings.pop(i))
-                return (self.proven(recording) if recording.replays == recording.next_proof else
-                        recording.replay())
+                is_proof = recording.replays == recording.next_proof
+                if is_proof or not take_inputs(self.arrays, inputs, recording.plan):
+                    self.copy(inputs)
+                    take_inputs(self.arrays, self.inputs, recording.plan)
+                return self.proven(recording) if is_proof else recording.replay()
+        self.copy(inputs)
         return self.record(inputs)
+
+    def copy(self, inputs):
+        """Copy the arguments into the arrays with which the step is recorded and proven."""
+        check_inputs(inputs, self.inputs)
+        fill(self.inputs, inputs)
 
     def run(self, host_work, arguments):
         """The step itself, on copies of its arguments."""
@@ -193,7 +199,7 @@ class CpuStep:
         if tape.communicates:  # all processes repeat the step, or none does
             tape.reason = on_every(tape.reason)
         if not tape.reason and tape.keeps is None:
-            recording = Recording(tape, outputs, self.profile, self.arena)
+            recording = Recording(tape, outputs, self.arrays, self.profile, self.arena)
             self.arena = recording.plan.arena
             self.recordings[MOST_RECORDINGS - 1:] = []
             self.recordings.insert(0, recording)
@@ -237,7 +243,7 @@ class CpuStep:
         if wrong:
             self.give_up(f"{wrong} differs when it is replayed", recording.tape.communicates)
             return outputs
-        recording.plan = Plan(plan.calls, self.profile, None)
+        recording.plan = Plan(plan.calls, self.arrays, self.profile, None)
         recording.plan.times, recording.plan.replays = plan.times, plan.replays
         self.arena = recording.plan.arena
         self.recordings.insert(0, recording)

@@ -12,6 +12,7 @@ from functools import partial
 import numpy
 from numpy.lib.stride_tricks import as_strided
 
+from minigan.capture.recorded import map_arrays
 from minigan.capture.tape import Place
 from minigan.device import address
 from minigan.kernels.launch import host_functions, switch
@@ -20,12 +21,20 @@ ALIGNMENT = 64  # bytes: a line of the CPU's caches
 
 
 class Plan:
-    """calls  the Calls that are repeated, in order: see `repeated`
-    arena  the bytes in which the step's own arrays lie; another plan's that is not used at the same
-           time, if it is large enough
+    """calls   the Calls that are repeated, in order: see `repeated`
+    inputs  the arrays that the step's arguments had when it was recorded
+    arena   the bytes in which the step's own arrays lie; another plan's that is not used at the same
+            time, if it is large enough
+
+    Launches can read other arrays in place of the inputs, see `take_inputs` in kernels/host.cpp:
+
+    uses     for each input an array (uses,3) of a launch, an argument's index and an offset in
+             bytes; None for an input that others than launches read
+    taken    (inputs,) the addresses of the arrays that they read now
+    written  (pieces,2) where the memory begins and ends that a replay writes
     """
 
-    def __init__(self, calls, profile, arena):
+    def __init__(self, calls, inputs, profile, arena):
         self.times = None  # of each call, all replays together
         self.replays = 0
         self.calls = calls
@@ -39,6 +48,10 @@ class Plan:
         self.state = self.changed_arrays(is_new=False)
         self.results = self.changed_arrays(is_new=True)
         self.steps = self.prepared(grouped=not profile)
+        self.uses = tuple([self.uses_of(x) for x in inputs])
+        self.taken = numpy.array([address(x) for x in inputs], "uintp")
+        self.written = numpy.array([(address(x), address(x) + bytes_of(x).size) for x in (
+            self.arena, *self.state, *self.results)], "uintp")
         # Whether nothing in it raises floating-point warnings, so that no errstate is needed.
         self.is_compiled = all(isinstance(step, Launches) or inspect.isfunction(step.func)
                                and step.func.__module__.startswith("minigan.kernels")
@@ -77,6 +90,21 @@ class Plan:
         if root is None:
             return array_at(place, self.arena, self._offsets[place.buffer])
         return array_at(place, bytes_of(root), 0)
+
+    def uses_of(self, input):
+        """Which launches read an input, see above."""
+        uses = []
+        for step in self.steps:
+            if isinstance(step, Launches):
+                for launch, (_, args) in zip(step.addresses, step.launches):
+                    uses += [(launch, i, address(x) - address(input))
+                             for i, x in enumerate(args) if lies_in(x, input)]
+            else:
+                found = []
+                map_arrays(lambda x: found.append(lies_in(x, input)), (step.args, step.keywords))
+                if any(found):
+                    return None
+        return numpy.array(uses, "uintp").reshape(-1, 3)
 
     def changed_arrays(self, is_new):
         """What a replay changes: of the memory that was there before, or of its own results."""
@@ -141,7 +169,7 @@ class Launches:
     """Launches of kernels, done by one call of the compiled library, kernels/host.cpp."""
 
     def __init__(self, launches):
-        self.arrays = launches  # kept: the noted launches have their addresses
+        self.launches = launches  # kept: they are noted with the addresses of their arrays
         functions = host_functions()
         self.walk, self.forget = functions["walk"], functions["forget"]
         # The type as a further argument: the launch is noted, see kernels/cpu.h.
@@ -153,6 +181,11 @@ class Launches:
 
     def __del__(self):
         self.forget(self.addresses, len(self.addresses))
+
+
+def lies_in(x, array):
+    """Whether it is an array that begins in the memory of another, which is dense."""
+    return isinstance(x, numpy.ndarray) and 0 <= address(x) - address(array) < array.nbytes
 
 
 def array_at(place, memory, start):

@@ -77,14 +77,16 @@ class Counters:
         host["count_up"](*self._pairs)
 
 
-def copy_inputs(arrays, inputs):
-    """Copy the arrays of Tensors into arrays. Whether that was possible: see kernels/host.cpp."""
+def take_inputs(arrays, inputs, plan):
+    """Let a plan read the arrays of Tensors where they lie, or copies of them in `arrays`. Whether
+    that was possible: see kernels/host.cpp."""
     host = host_functions()
     if host is None:
         return False
     offsets = slot_offsets()
-    return host["copy_inputs"](arrays, inputs, offsets["array"], Tensor, offsets["_requires_grad"],
-                               False)
+    return host["take_inputs"](
+        arrays, inputs, offsets["array"], Tensor, offsets["_requires_grad"], False,
+        plan.uses, plan.taken, plan.written, len(plan.written))
 
 
 def same(now, then):

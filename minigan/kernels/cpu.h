@@ -113,6 +113,7 @@ const double LONG = 20000;  // from this size on, other Python threads may run m
 // A launch that is noted, to be done later: a kernel and its arguments. See host.cpp.
 struct Launch {
     void (*run)(const Launch*);
+    void (*set)(Launch*, long long index, void* pointer);  // an argument that is an array
     bool is_long;
 };
 
@@ -126,6 +127,23 @@ template <class... Types, void (*kernel)(Types...)> struct Entry<kernel> {
     }
 
     template <size_t... I>
+    static void set(Launch* launch, long long index, void* pointer, index_sequence<I...>)
+    {
+        auto& values = static_cast<Noted*>(launch)->values;
+        const auto replace = [&](long long i, auto& value) {
+            if constexpr (is_pointer_v<remove_reference_t<decltype(value)>>)
+                if (i == index)
+                    value = (decltype(+value))pointer;
+        };
+        (replace(I, get<I>(values)), ...);
+    }
+
+    static void set(Launch* launch, long long index, void* pointer)
+    {
+        set(launch, index, pointer, index_sequence_for<Types...>());
+    }
+
+    template <size_t... I>
     static Object* call(Object* const* args, bool later, index_sequence<I...>)
     {
         const tuple<Types...> values{as<Types>(args[I])...};
@@ -133,7 +151,7 @@ template <class... Types, void (*kernel)(Types...)> struct Entry<kernel> {
             return nullptr;
         const bool is_long = (size_in(get<I>(values)) * ...) >= LONG;
         if (later)
-            return PyLong_FromLongLong((long long)new Noted{{run, is_long}, values});
+            return PyLong_FromLongLong((long long)new Noted{{run, set, is_long}, values});
         void* const thread = is_long ? PyEval_SaveThread() : nullptr;
         bool failed = false;
         try {

@@ -129,38 +129,74 @@ struct Array {
     int flags;
 };
 
-// copy_inputs(fixed, inputs, place, type, place of requires_grad, False): copy the arrays of Tensors,
-// which they have at `place`, into arrays of the same shapes and dtypes. Whether that could be done:
-// if they do not match, require gradients, or do not lie in C order, somebody else has to look.
-static Object* copy_inputs(Object*, Object* const* args, ptrdiff_t count)
+// The array of a Tensor, which has it at `place`, if it can stand in for one that was given before:
+// of its shape and dtype, in C order, and of a Tensor that requires no gradient. Else null.
+static const Array* input_like(const Array& before, Object* tensor, long long place, Object* type,
+                               long long required, Object* not_required)
+{
+    if (*(Object**)((char*)tensor + header - sizeof(Object*)) != type ||
+        *(Object**)((char*)tensor + required) != not_required)
+        return nullptr;
+    Object* const object = *(Object**)((char*)tensor + place);
+    if (*(Object**)((char*)object + header - sizeof(Object*)) != array_type)
+        return nullptr;
+    const Array& array = *(const Array*)((char*)object + header);
+    const int C_CONTIGUOUS = 1, ALIGNED = 0x100, wanted = C_CONTIGUOUS | ALIGNED;
+    bool fits = before.dimensions && array.dimensions == before.dimensions &&
+                array.dtype == before.dtype && (array.flags & wanted) == wanted;
+    for (int axis = 0; fits && axis < before.dimensions; ++axis)
+        fits = array.shape[axis] == before.shape[axis];
+    return fits ? &array : nullptr;
+}
+
+// take_inputs(fixed, inputs, place, type, place of requires_grad, False, uses, taken, written,
+//             pieces): let launches read the arrays of Tensors, each in place of a fixed one of its
+// shape and dtype, or copy them there. Whether that could be done, see input_like; if not, somebody
+// else has to look.
+//
+// uses     of each: an array (uses,3) of a launch, the index of its argument and an offset in bytes;
+//          or None if others than launches read it, so that it must be copied
+// taken    (inputs,) where each lies that the launches read now
+// written  (pieces,2) where memory begins and ends that the launches write: what lies there is copied
+static Object* take_inputs(Object*, Object* const* args, ptrdiff_t count)
 {
     const ptrdiff_t n = PyTuple_Size(args[1]);
     const long long place = PyLong_AsLongLong(args[2]), required = PyLong_AsLongLong(args[4]);
-    if (PyTuple_Size(args[0]) != n)
-        return PyBool_FromLong(false);
-    for (int turn = 0; turn < 2; ++turn)  // nothing is copied before all were looked at
-        for (ptrdiff_t i = 0; i < n; ++i) {
-            Object *tensor = PyTuple_GetItem(args[1], i), *array = PyTuple_GetItem(args[0], i);
-            if (*(Object**)((char*)tensor + header - sizeof(Object*)) != args[3] ||
-                *(Object**)((char*)tensor + required) != args[5])
-                return PyBool_FromLong(false);
-            Object* input = *(Object**)((char*)tensor + place);
-            if (*(Object**)((char*)input + header - sizeof(Object*)) != array_type)
-                return PyBool_FromLong(false);
-            const Array& from = *(const Array*)((char*)input + header);
-            const Array& to = *(const Array*)((char*)array + header);
-            bool fits = from.dimensions == to.dimensions && from.dtype == to.dtype && (from.flags & 1);
-            if (!to.dimensions)
-                return PyBool_FromLong(false);
-            ptrdiff_t bytes = to.strides[to.dimensions - 1];  // of one element: `to` is new and dense
-            for (int axis = 0; fits && axis < to.dimensions; ++axis) {
-                fits = from.shape[axis] == to.shape[axis];
-                bytes *= to.shape[axis];
-            }
-            if (!fits)
-                return PyBool_FromLong(false);
-            if (turn)
-                memmove(to.data, from.data, bytes);
+    char** const taken = (char**)data_of(args[7]);
+    char* const(*const written)[2] = (char* const(*)[2])data_of(args[8]);
+    const long long pieces = PyLong_AsLongLong(args[9]);
+    const auto fixed = [&](ptrdiff_t i) -> const Array& {
+        return *(const Array*)((char*)PyTuple_GetItem(args[0], i) + header);
+    };
+    const auto input = [&](ptrdiff_t i) {
+        return input_like(fixed(i), PyTuple_GetItem(args[1], i), place, args[3], required, args[5]);
+    };
+    bool fit = PyTuple_Size(args[0]) == n;
+    for (ptrdiff_t i = 0; fit && i < n; ++i)
+        fit = input(i) != nullptr;
+    for (ptrdiff_t i = 0; fit && i < n; ++i) {  // nothing is copied before all were looked at
+        const Array &from = *input(i), &to = fixed(i);
+        ptrdiff_t bytes = to.strides[to.dimensions - 1];  // of one element: `to` is new and dense
+        for (int axis = 0; axis < to.dimensions; ++axis)
+            bytes *= to.shape[axis];
+        char* data = (char*)from.data;
+        Object* const uses = PyTuple_GetItem(args[6], i);
+        bool stays = uses != python_none;
+        for (long long k = 0; stays && k < pieces; ++k)
+            stays = data + bytes <= written[k][0] || written[k][1] <= data;
+        if (!stays) {
+            memmove(to.data, data, bytes);
+            data = (char*)to.data;
         }
-    return PyBool_FromLong(true);
+        if (uses == python_none || data == taken[i])
+            continue;
+        taken[i] = data;
+        const Array& list = *(const Array*)((char*)uses + header);
+        const long long* use = (const long long*)list.data;
+        for (ptrdiff_t k = 0; k < list.shape[0]; ++k, use += 3) {
+            Launch* const launch = (Launch*)use[0];
+            launch->set(launch, use[1], data + use[2]);
+        }
+    }
+    return PyBool_FromLong(fit);
 }
