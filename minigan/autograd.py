@@ -24,41 +24,38 @@ from minigan.tensor import from_array
 twins = {}  # textbook function -> the kernels' function that may take its place
 
 
+def no_twin(*args, **kwargs):
+    return NotImplemented
+
+
 def dispatched(function):
     """The function, or its twin in minigan.kernels where that covers the arguments."""
     @functools.wraps(function)
     def call(*args, **kwargs):
-        twin = twins.get(function)
-        result = NotImplemented if twin is None else twin(*args, **kwargs)
-        if result is not NotImplemented:
-            return result
-        with numpy.errstate(all="ignore"):  # infinity and nan are results like others
-            return function(*args, **kwargs)
+        result = twins.get(function, no_twin)(*args, **kwargs)
+        return by_formula(function, args, kwargs) if result is NotImplemented else result
 
     return call
 
 
+def by_formula(function, args, kwargs):
+    with numpy.errstate(all="ignore"):  # infinity and nan are results like others
+        return function(*args, **kwargs)
+
+
 def operation(function):
-    """Mark an operation on Tensors: its twin may take its place, observers see it, and its errors
-    name it and its arguments."""
-    return explained(function, dispatched(function))
-
-
-def creation(function):
-    """Mark an operation that makes a Tensor of nothing. It computes nothing, and has no twin."""
-    return explained(function, function)
-
-
-def explained(function, compute):
-    """`compute` for observers to see, and with errors that name the function and its arguments."""
+    """Mark an operation on Tensors: it is dispatched, observers see it, and its errors name it and
+    its arguments."""
+    compute = dispatched(function)
     name = function.__name__
 
     @functools.wraps(function)
     def call(*args, **kwargs):
         try:
-            if hooks.observer is None:
-                return compute(*args, **kwargs)
-            return hooks.observer.run("forward", name, compute, args, kwargs)
+            if hooks.observer is not None:
+                return hooks.observer.run("forward", name, compute, args, kwargs)
+            result = twins.get(function, no_twin)(*args, **kwargs)  # as `compute`, a call less
+            return by_formula(function, args, kwargs) if result is NotImplemented else result
         except EXPLAINABLE as error:
             if str(error).startswith(f"{name}:"):
                 raise

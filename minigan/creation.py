@@ -11,7 +11,7 @@ from minigan.device import (
     bool as boolean, device_module, device_of, filled, float32, float64, generator, int32, int64,
     to_device, uint8)
 from minigan.checks import check_dtype, check_int, check_number, check_sizes, describe
-from minigan.autograd import creation, operation
+from minigan.autograd import operation
 from minigan.hooks import refuse_in_capture
 
 
@@ -140,28 +140,28 @@ def finished(array, requires_grad):
     return result.requires_grad_() if requires_grad else result
 
 
-@creation
+@operation
 def zeros(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
     size, dtype = check_sizes("zeros", size, 0), check_dtype("zeros", dtype, float32)
     return finished(device_module(device).zeros(size, dtype), requires_grad)
 
 
-@creation
+@operation
 def ones(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor of ones."""
     size, dtype = check_sizes("ones", size, 0), check_dtype("ones", dtype, float32)
     return finished(filled(device_module(device), size, 1, dtype), requires_grad)
 
 
-@creation
+@operation
 def empty(*size, dtype=float32, device=None, requires_grad=False):
     """A Tensor whose values are whatever the memory held: to be filled."""
     size, dtype = check_sizes("empty", size, 0), check_dtype("empty", dtype, float32)
     return finished(device_module(device).empty(size, dtype), requires_grad)
 
 
-@creation
+@operation
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     """A Tensor of one value; a Python float makes it float32, an integer int64."""
     size = check_sizes("full", (size,), 0)

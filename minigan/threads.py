@@ -1,7 +1,6 @@
 """How many threads the CPU's larger kernels and NumPy's matrix products use."""
 
 import ctypes
-import functools
 import os
 import re
 from pathlib import Path
@@ -10,16 +9,18 @@ from pathlib import Path
 SETTERS = [f"{prefix}openblas_set_num_threads{suffix}"
            for prefix in ("", "scipy_") for suffix in ("", "64_", "_64", "_64_")]
 
-chosen = None  # by set_threads
+chosen = None  # by set_threads, or when it is first needed
 
 
 def threads():
     """As many as were set, or as NumPy's own products use: what the environment says, or the cores
     there are."""
-    return chosen or threads_of_environment()
+    global chosen
+    if chosen is None:
+        chosen = threads_of_environment()
+    return chosen
 
 
-@functools.cache
 def threads_of_environment():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):

@@ -102,8 +102,10 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
         P *= size
     R = x.size // P
     y = empty_like(x)
-    mean, scale = array_module(x).empty((2, R), x.dtype)
-    w, b = [None if tensor is None else contiguous(tensor.array) for tensor in (weight, bias)]
+    xp = array_module(x)
+    mean, scale = xp.empty(R, x.dtype), xp.empty(R, x.dtype)
+    w = None if weight is None else contiguous(weight.array)
+    b = None if bias is None else contiguous(bias.array)
     launch_rows("layer_norm", R, P, x, w, b, y, mean, scale, float(eps))
     inputs = tuple([tensor for tensor in (input, weight, bias) if tensor is not None])
 
