@@ -10,6 +10,7 @@ import pytest
 import minigan
 from minigan import functional, kernels, nn, optim
 from minigan.autograd import node, twins
+from minigan.distributed import reduction
 from minigan.functional import __all__ as operations
 from minigan.gradcheck import GradcheckError, gradcheck
 from minigan.gradcheck.cases import all_cases, prepare
@@ -35,7 +36,8 @@ def test_every_kernel_has_a_check(device):
     if not have_kernels(device):
         pytest.skip(kernels.status())
     checked = set().union(*[find_twins(*prepare(case, device)) for case in CASES])
-    expected = {optim.Adam.update.__wrapped__, optim.SGD.update.__wrapped__}  # without a gradient
+    expected = {optim.Adam.update.__wrapped__, optim.SGD.update.__wrapped__,
+                reduction.become_mean.__wrapped__}  # without a gradient
     others = ("matmul", "stack") if device == "cpu" else ("sum", "mean")  # for the other device alone
     expected |= {getattr(functional, name).__wrapped__ for name in others}
     assert twins.keys() - checked == expected

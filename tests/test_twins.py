@@ -18,6 +18,7 @@ from minigan import Tensor, kernels, optim
 from minigan import functional as F
 from minigan.autograd import twins
 from minigan.device import to_device
+from minigan.distributed import reduction
 from minigan.kernels import launch, linear, normalization
 from minigan.tensor import from_array
 
@@ -557,6 +558,25 @@ def test_arrays_that_were_replaced_are_stepped(device):
         p.grad = tensor_of(numpy.ones(3), "float32", device, False)
         optimiser.step()
         assert (to_device(p.detach().array, "cpu") == number - 0.5).all()
+
+
+# Means over processes
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("size", [1, 255, 256, 1000])
+def test_arrays_become_their_mean_in_the_same_bits_by_either_form(size, count, dtype):
+    random = numpy.random.default_rng(0)
+    memory = random.standard_normal((count, size + 2)).astype(dtype)
+    memory[-1, size // 2] = numpy.nan
+    expected = memory.copy()
+    with kernels.disabled():
+        reduction.become_mean([row[1:-1] for row in expected])
+    reduction.become_mean([row[1:-1] for row in memory])
+    assert memory.tobytes() == expected.tobytes()
+    numpy.testing.assert_allclose(
+        memory[:, 1:-1], numpy.broadcast_to(memory[0, 1:-1], (count, size)), rtol=0)
+    assert numpy.isnan(memory[:, size // 2]).all() or size // 2 == 0
 
 
 # What twins cover

@@ -105,14 +105,15 @@ def size():
 def barrier():
     """Wait until all processes are here."""
     if processes.size > 1:
-        wait(processes.world.Ibarrier())
+        wait(processes.world.Ibarrier().Test)
 
 
-def wait(request):
-    """Wait for a communication that has begun. MPI itself would keep the core busy meanwhile, which
-    the others may need to get there: it is offered to them each time, and after a while left."""
+def wait(is_done):
+    """Wait until is_done() for what the other processes do, such as the Test of a communication that
+    has begun. MPI itself would keep the core busy meanwhile, which the others may need to get there:
+    it is offered to them each time, and after a while left."""
     deadline = time.perf_counter() + BUSY
-    while not request.Test():
+    while not is_done():
         if time.perf_counter() < deadline:
             offer_core()
         else:
@@ -131,7 +132,7 @@ def largest(*values):
     if processes.size == 1:
         return values
     numbers = numpy.array(values, "int64")
-    wait(processes.world.Iallreduce(processes.mpi.IN_PLACE, numbers, processes.mpi.MAX))
+    wait(processes.world.Iallreduce(processes.mpi.IN_PLACE, numbers, processes.mpi.MAX).Test)
     return numbers.tolist()
 
 

@@ -4,9 +4,12 @@ import functools
 
 import numpy
 
+from minigan.autograd import dispatched
 from minigan.device import array_module, is_on_gpu
 from minigan.distributed.processes import processes, wait
 from minigan.hooks import hooks, run
+
+LINE = 128  # bytes: what lies in one, in a line of the caches and its neighbour, goes from core to core
 
 
 def all_reduce(array):
@@ -29,7 +32,7 @@ def sum_over_processes(array):
     if is_on_gpu(array):
         sum_on_gpus(array)
     else:
-        wait(processes.world.Iallreduce(processes.mpi.IN_PLACE, array))
+        wait(processes.world.Iallreduce(processes.mpi.IN_PLACE, array).Test)
 
 
 class Flat:
@@ -47,15 +50,18 @@ class Flat:
         if self.on_gpu:
             self.array = array_module(like).zeros(count, like.dtype)
             return
-        local, size = processes.local, like.dtype.itemsize
-        self.window = processes.mpi.Win.Allocate_shared(count * size, size, comm=local)
+        local = processes.local
+        numbers = -(-count * like.dtype.itemsize // LINE) * LINE  # bytes
+        self.window = processes.mpi.Win.Allocate_shared(numbers + LINE, 1, comm=local)
         self.window.Lock_all()  # once and for all: each then reads and writes the others' memory
-        self.arrays = [numpy.frombuffer(self.window.Shared_query(rank)[0], like.dtype)
-                       for rank in range(local.size)]
-        self.array = self.arrays[local.rank]
+        memory = [self.window.Shared_query(rank)[0] for rank in range(local.size)]
+        self.array = numpy.frombuffer(memory[local.rank], like.dtype, count)
         first, end = (count * (local.rank + i) // local.size for i in range(2))
-        self.parts = [array[first:end] for array in self.arrays]
-        self.mean = numpy.zeros(end - first, like.dtype)
+        self.parts = [numpy.frombuffer(m, like.dtype, count)[first:end] for m in memory]
+        self.meetings = 0
+        self.arrived = [numpy.frombuffer(m, "int64", 1, numbers) for m in memory]  # at which of them
+        self.arrived[local.rank][0] = 0
+        wait(local.Ibarrier().Test)
 
     def average(self):
         """Make the array the mean of all processes' arrays."""
@@ -64,21 +70,46 @@ class Flat:
             self.array /= processes.size
             return
         self.meet()
-        numpy.copyto(self.mean, self.parts[0])
-        for part in self.parts[1:]:
-            self.mean += part
-        if processes.across.size > 1:
-            wait(processes.across.Iallreduce(processes.mpi.IN_PLACE, self.mean))
-        self.mean /= processes.size
-        for part in self.parts:
-            part[...] = self.mean
+        if processes.across.size == 1:
+            become_mean(self.parts)
+        else:
+            total = sum_in_order(self.parts)
+            wait(processes.across.Iallreduce(processes.mpi.IN_PLACE, total).Test)
+            total /= processes.size
+            for part in self.parts:
+                part[...] = total
         self.meet()
 
     def meet(self):
         """Wait for the processes of this machine; each then sees what the others have written."""
+        self.meetings += 1
+        self.window.Sync()  # what this one has written comes before its arrival
+        self.arrived[processes.local.rank][0] = self.meetings
+        wait(self.are_here)
         self.window.Sync()
-        wait(processes.local.Ibarrier())
-        self.window.Sync()
+
+    def are_here(self):
+        """Whether all have arrived at this meeting."""
+        for arrived in self.arrived:
+            if arrived[0] < self.meetings:
+                return False
+        return True
+
+
+@dispatched
+def become_mean(arrays):
+    """Each of these arrays becomes their mean."""
+    mean = sum_in_order(arrays)
+    mean /= len(arrays)
+    for x in arrays:
+        x[...] = mean
+
+
+def sum_in_order(arrays):
+    total = arrays[0].copy()
+    for x in arrays[1:]:
+        total += x
+    return total
 
 
 # ---- GPUs ----
