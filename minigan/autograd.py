@@ -54,7 +54,7 @@ def operation(function):
         try:
             if hooks.observer is not None:
                 return hooks.observer.run("forward", name, compute, args, kwargs)
-            result = twins.get(function, no_twin)(*args, **kwargs)  # as `compute`, a call less
+            result = twins.get(function, no_twin)(*args, **kwargs)  # as `compute`, one call fewer
             return by_formula(function, args, kwargs) if result is NotImplemented else result
         except EXPLAINABLE as error:
             if str(error).startswith(f"{name}:"):

@@ -480,6 +480,18 @@ def test_arguments_are_read_wherever_they_lie(capsys):
     assert captured.calls == 4 and said(capsys) == []  # as usual, recorded, proven twice
 
 
+def test_a_step_may_require_gradients_of_its_arguments(capsys):
+    """As gradient penalties do: the arguments of later calls are read all the same."""
+    def step(x):
+        x.requires_grad_(True)
+        return x.sigmoid()
+
+    call = minigan.capture(step)
+    for i in range(30):
+        x = minigan.rand(4, 6) if i % 3 else minigan.rand(6, 4).t()
+        assert call(x).tolist() == x.detach().sigmoid().tolist(), i
+
+
 def test_arguments_in_memory_that_the_step_writes_are_those_of_its_beginning(capsys):
     """A weight, a row of it and the results of the call before."""
     class Mixes(Steps):

@@ -123,6 +123,9 @@ class CpuStep:
     everything that the two leave behind must be equal bit for bit. That is repeated after 10, 100,
     1,000, ... replays. If the two differ, or if the step does what cannot be recorded, a line on
     stderr says so, and the step runs as usual from then on.
+
+    Replays read the arguments where they lie, unless the step writes there. It is recorded and proven
+    with `inputs`, Tensors with copies of them, which nobody else gets.
     """
 
     def __init__(self, step, profile):
@@ -235,7 +238,7 @@ class CpuStep:
         self.arena = None
         del before, changed
         host_work = OrdinaryStep()
-        outputs = self.run(host_work, self.inputs)
+        outputs = self.run(host_work, [from_array(array) for array in self.arrays])
         host_work.end()
         wrong = difference(recording, after, plan.state, host_work, outputs)
         if recording.tape.communicates:

@@ -78,8 +78,8 @@ class Counters:
 
 
 def take_inputs(arrays, inputs, plan):
-    """Let a plan read the arrays of Tensors where they lie, or copies of them in `arrays`. Whether
-    that was possible: see kernels/host.cpp."""
+    """Let a plan read the arrays of Tensors where they lie, or copies of them in `arrays`. False if
+    they do not fit, see kernels/host.cpp: nothing has changed then."""
     host = host_functions()
     if host is None:
         return False

@@ -9,7 +9,7 @@ from minigan.device import array_module, is_on_gpu
 from minigan.distributed.processes import processes, wait
 from minigan.hooks import hooks, run
 
-LINE = 128  # bytes: what lies in one, in a line of the caches and its neighbour, goes from core to core
+LINE = 128  # bytes: a line of the caches and the one beside it, which are fetched together
 
 
 def all_reduce(array):

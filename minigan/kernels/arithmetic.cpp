@@ -36,7 +36,7 @@ extern "C" __global__ void sum_all_backward(const T* g, T* gx, double count, lon
     std::fill_n(gx, n, T(*g / count));
 }
 
-// Each of these arrays (n,), of which here are the addresses, becomes their mean, added up in order.
+// Each of the arrays (n,) whose addresses these are becomes their mean, added up in order.
 extern "C" __global__ void become_mean(const long long* addresses, long long count, long long n)
 {
     const long long PIECE = 256;

@@ -64,8 +64,8 @@ template <class Function> __device__ double sum_over_blocks(Function f)
     return block_sum(sum);
 }
 
-// A row of numbers: row[p] is one of them, or on a CPU, where p is of Lanes, a vector of those from
-// there on. A function of a PLACE takes both.
+// A row of numbers: row[p] is one of them or, on a CPU, if p is a Lanes, the vector that starts there.
+// A function of a PLACE takes both.
 #ifdef CPU
 #define PLACE auto
 struct Lanes { long long first; };

@@ -155,7 +155,7 @@ static const Array* input_like(const Array& before, Object* tensor, long long pl
 // else has to look.
 //
 // uses     of each: an array (uses,3) of a launch, the index of its argument and an offset in bytes;
-//          or None if others than launches read it, so that it must be copied
+//          or None if something other than a launch reads it, so that it must be copied
 // taken    (inputs,) where each lies that the launches read now
 // written  (pieces,2) where memory begins and ends that the launches write: what lies there is copied
 static Object* take_inputs(Object*, Object* const* args, ptrdiff_t count)

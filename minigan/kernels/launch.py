@@ -125,7 +125,7 @@ def launch_each(name, n, *args):
     args  dense arrays, None for one that is not there, integers and floats
     """
     if hooks.capture is None and isinstance(args[0], numpy.ndarray):
-        switch.functions[args[0].dtype.char][name](*args, n)  # as `launch` does, a call less
+        switch.functions[args[0].dtype.char][name](*args, n)  # as `launch` does, one call fewer
     else:
         launch(name, args[0], (n + THREADS - 1) // THREADS, THREADS, (*args, n))
 

@@ -24,7 +24,7 @@ typedef long long Long;
 typedef T Vector __attribute__((vector_size(VECTOR_BYTES)));
 const Long L = VECTOR_BYTES / sizeof(T);  // lanes of a vector
 
-// Of each lane an integer, or whether it is meant: all bits of it, or none.
+// One integer per lane; as a mask, all bits set or none.
 typedef decltype(Vector{} == Vector{}) Indices;
 
 static inline Vector load(const T* from)
