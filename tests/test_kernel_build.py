@@ -99,6 +99,29 @@ def test_it_is_compiled_once_for_each_dtype_and_then_found(monkeypatch, capsys, 
 
 
 @needs_compiler
+@pytest.mark.parametrize("how", [
+    "kill -TERM $$",  # the compiler itself
+    "echo 'g++: fatal error: Killed signal terminated program cc1plus' >&2; exit 1",
+    "echo 'clang: error: clang frontend command failed due to signal' >&2; exit 254"])
+def test_a_compiler_that_was_killed_is_asked_again_another_time(how, monkeypatch, capsys, tmp_path,
+                                                                libraries):
+    """It would compile the slower forms: these are for compilers that refuse the first, and kept."""
+    killed = tmp_path / "killed"
+    fake = script(tmp_path / "g++", f"""
+case "$*" in
+    *HAS_LIBMVEC*) if [ ! -e {killed} ]; then touch {killed}; {how}; fi ;;
+esac
+exec {COMPILER} "$@"
+""")
+    monkeypatch.setenv("CXX", str(fake))
+    check_refused(capsys, "signal")
+    assert not list(libraries.glob("*.so"))
+    start_again(monkeypatch)
+    check_twice("float32")
+    assert "HAS_LIBMVEC" in kernels.status()
+
+
+@needs_compiler
 def test_everything_it_depends_on_is_in_its_name(monkeypatch, tmp_path, sources):
     def key():
         return compiler.key_of(compiler.cpu_source("f"), compiler.find_compiler())

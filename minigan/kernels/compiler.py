@@ -53,6 +53,11 @@ class Unavailable(Exception):
         self.reported = reported
 
 
+class Killed(Unavailable):
+    """The compiler was ended by a signal. That says nothing about the flags: the slower library that
+    the next ones give is not to be kept for ever."""
+
+
 # Sources
 
 def sources(*endings):
@@ -223,6 +228,7 @@ def compiled(char, source, compiler, folder, key):
         start = time.perf_counter()
         print(f"minigan: compiling CPU kernels for {numpy.dtype(char)} with "
               f"{version_of(compiler)} ... ", end="", file=sys.stderr, flush=True)
+        library = None
         for i, variant in enumerate(VARIANTS):
             made = Path(work, f"{i}.so")
             try:
@@ -231,7 +237,9 @@ def compiled(char, source, compiler, folder, key):
                 break
             except (OSError, AttributeError, Unavailable) as error:
                 problem = " ".join(str(error).split())
-        else:
+                if isinstance(error, Killed):
+                    break
+        if library is None:
             print(f"failed, NumPy is used, slower: {problem}", file=sys.stderr, flush=True)
             raise Unavailable(f"the compiler failed: {problem}", reported=True)
         made.chmod(0o700)
@@ -263,5 +271,8 @@ def compile_source(compiler, variant, source, made):
     except subprocess.TimeoutExpired:
         raise Unavailable(f"the compiler did not end within {PATIENCE} s") from None
     if result.returncode:
-        lines = result.stderr.splitlines() or ["it gave no reason"]
-        raise Unavailable(next((line for line in lines if "error" in line), lines[0]))
+        lines = result.stderr.splitlines() or [
+            "it gave no reason" if result.returncode > 0 else
+            f"the compiler was ended by signal {-result.returncode}"]
+        kind = Killed if result.returncode < 0 or "signal" in result.stderr else Unavailable
+        raise kind(next((line for line in lines if "error" in line), lines[0]))
