@@ -60,7 +60,7 @@ def step(kernel, optimiser, group, columns, options, counts=lambda: True):
     if counts() and not isinstance(first, numpy.ndarray):
         launch("count_step", first, 1, count, (table.addresses[-2], count))
     launch(kernel, first, BLOCKS, THREADS, (table.addresses, table.options, table.size, count),
-           grid_rows=count, others=() if hooks.capture is None else tuple(chain(*columns)))
+           grid_rows=count, others=tuple(chain(*columns)))
     return True
 
 
