@@ -214,8 +214,8 @@ class Optimizer:
                    for group, saved in zip(self.param_groups, groups)]
         for group in options:
             self.check(group)
-        for group, changed in zip(self.param_groups, options):
-            group.update(changed)
+        for group, new in zip(self.param_groups, options):
+            group.update(new)
         self.state = loaded
 
     def _loaded(self, p, saved):
