@@ -116,7 +116,7 @@ def array_module(array):
 
 
 def filled(xp, shape, value, dtype):
-    """An array of one value. NumPy's and CuPy's `full` and `ones` take longer."""
+    """An array of one value. NumPy's `full` and `ones` take longer."""
     array = xp.empty(shape, dtype)
     array.fill(value)
     return array

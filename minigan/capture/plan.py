@@ -29,8 +29,7 @@ class Plan:
     Launches can read other arrays in place of the inputs, see `take_inputs` in kernels/host.cpp:
 
     uses     for each input an array (uses,3) of a launch, an argument's index and an offset in
-             bytes; None for an input that something other than a
-             launch reads
+             bytes; None for an input that something other than a launch reads
     taken    (inputs,) the addresses of the arrays that they read now
     written  (pieces,2) where the memory begins and ends that a replay writes
     """
