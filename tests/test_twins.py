@@ -8,6 +8,8 @@ import contextlib
 import inspect
 import itertools
 import pickle
+import threading
+import time
 
 import numpy
 import pytest
@@ -560,23 +562,58 @@ def test_arrays_that_were_replaced_are_stepped(device):
         assert (to_device(p.detach().array, "cpu") == number - 0.5).all()
 
 
-# Means over processes
+# Means over processes, of which each is a thread here
+
+def means(arrays):
+    """What SharedArrays with these numbers become, twice: they are added to and averaged again."""
+    count, (_, size) = len(arrays), arrays.shape
+    memory = [bytearray(reduction.SharedArrays.size(size, arrays.dtype)) for _ in range(count)]
+    shared = [reduction.SharedArrays(memory, size, arrays.dtype, rank, lambda: None)
+              for rank in range(count)]
+
+    def work(rank):
+        for _ in range(2):
+            shared[rank].array += arrays[rank]
+            reduction.become_mean(shared[rank])
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert {s.meetings for s in shared} == {4} == {int(s.arrived[s.rank][0]) for s in shared}
+    return numpy.array([s.array for s in shared])
+
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-@pytest.mark.parametrize("size", [1, 255, 256, 1000])
-def test_arrays_become_their_mean_in_the_same_bits_by_either_form(size, count, dtype):
-    random = numpy.random.default_rng(0)
-    memory = random.standard_normal((count, size + 2)).astype(dtype)
-    memory[-1, size // 2] = numpy.nan
-    expected = memory.copy()
-    with kernels.disabled():
-        reduction.become_mean([row[1:-1] for row in expected])
-    reduction.become_mean([row[1:-1] for row in memory])
-    assert memory.tobytes() == expected.tobytes()
-    numpy.testing.assert_allclose(
-        memory[:, 1:-1], numpy.broadcast_to(memory[0, 1:-1], (count, size)), rtol=0)
-    assert numpy.isnan(memory[:, size // 2]).all() or size // 2 == 0
+@pytest.mark.parametrize("size", [1, 4, 255, 256, 1000])
+def test_shared_arrays_become_their_mean_in_the_same_bits_by_either_form(size, count, dtype):
+    arrays = numpy.random.default_rng(0).standard_normal((count, size)).astype(dtype)
+    arrays[-1, size // 2] = numpy.nan
+    with kernels.disabled(), numpy.errstate(all="ignore"):
+        expected = means(arrays)
+    found = means(arrays)
+    assert found.tobytes() == expected.tobytes() == count * found[0].tobytes()
+    total = 2 * arrays.astype("float64").mean(0)
+    numpy.testing.assert_allclose(found, numpy.broadcast_to(total, found.shape), rtol=1e-5, atol=1e-6)
+
+
+def test_a_process_waits_for_one_that_comes_late():
+    memory = [bytearray(reduction.SharedArrays.size(1000, numpy.dtype("float32"))) for _ in range(2)]
+    first, second = (reduction.SharedArrays(memory, 1000, numpy.dtype("float32"), rank, lambda: None)
+                     for rank in range(2))
+    first.array[...] = 1
+    thread = threading.Thread(target=reduction.become_mean, args=(first,))
+    thread.start()
+    time.sleep(0.05)  # longer than the kernel itself waits
+    assert thread.is_alive() and (first.array == 1).all()
+    second.array[...] = 2
+    reduction.become_mean(second)
+    thread.join(60)
+    assert not thread.is_alive()
+    assert (first.array == 1.5).all() and (second.array == 1.5).all()
 
 
 # What twins cover

@@ -9,7 +9,7 @@ from minigan.device import address, aligned_starts, array_module
 from minigan.distributed.processes import processes
 from minigan.distributed.reduction import Flat, communicates
 from minigan.hooks import hooks, run
-from minigan.tensor import from_array
+from minigan.tensor import changed, from_array
 
 
 def broadcast(module):
@@ -76,8 +76,8 @@ class Part:
                        for p, start in zip(params, starts)]
         self.counts = self.flat.array[starts[-1]:]
         self.known = {}  # arrays for them
-        for p, place in zip(params, self.places):
-            self.adopt(p, place)
+        # Weak references: a buffer to which others refer is not written again.
+        self.buffers = [weakref.ref(self.adopt(p, place)) for p, place in zip(params, self.places)]
 
     def adopt(self, p, place):
         """Let backward passes write the parameter's gradient into its place."""
@@ -87,6 +87,7 @@ class Part:
         else:
             own[...] = p.grad_buffer.array
             p.grad_buffer.array = own
+        return own
 
     def average(self):
         if hooks.capture is not None:
@@ -96,6 +97,13 @@ class Part:
         gradients = [p._grad.array if has else
                      array_module(place).zeros_like(place) if p._requires_grad else None
                      for p, has, place in zip(self.params, found, self.places)]
+        in_place = False not in found and all(
+            [g is buffer() or address(g) == address(place)
+             for g, buffer, place in zip(gradients, self.buffers, self.places)])
+        if in_place:
+            run(self.exchange_in_place, (gradients,), (self.flat.array, *gradients))
+            changed([p._grad for p in self.params])
+            return
         run(self.exchange, (gradients, found),
             (self.flat.array, *[g for g in gradients if g is not None]))
         for i, (p, g) in enumerate(zip(self.params, gradients)):
@@ -103,6 +111,11 @@ class Part:
                 self.take_over(p, g, i)
             if p._grad is not None:
                 p._grad.changed()
+
+    def exchange_in_place(self, gradients):
+        """Average arrays that all lie in their places."""
+        self.counts.fill(1)
+        self.flat.average()
 
     def exchange(self, gradients, found):
         """Average arrays, or zeros for None, each in its place or by way of it.

@@ -5,7 +5,7 @@ import functools
 import numpy
 
 from minigan.autograd import dispatched
-from minigan.device import array_module, is_on_gpu
+from minigan.device import address, array_module, is_on_gpu
 from minigan.distributed.processes import processes, wait
 from minigan.hooks import hooks, run
 
@@ -38,10 +38,8 @@ def sum_over_processes(array):
 class Flat:
     """One flat array in each process, and their mean.
 
-    On a CPU those of one machine lie in memory that its processes share. Each sums up a part of all
-    of them, with the processes that have the same part on other machines by MPI, and writes the
-    mean into all of them. On one machine the order of each sum is that of the ranks: equal bits in
-    all processes, and from run to run.
+    On a CPU those of one machine lie in memory that its processes share, see SharedArrays. Across
+    machines the processes with the same part of them add theirs up by MPI.
     """
 
     def __init__(self, count, like):
@@ -51,16 +49,12 @@ class Flat:
             self.array = array_module(like).zeros(count, like.dtype)
             return
         local = processes.local
-        numbers = -(-count * like.dtype.itemsize // LINE) * LINE  # bytes
-        self.window = processes.mpi.Win.Allocate_shared(numbers + LINE, 1, comm=local)
+        size = SharedArrays.size(count, like.dtype)
+        self.window = processes.mpi.Win.Allocate_shared(size, 1, comm=local)
         self.window.Lock_all()  # once and for all: each then reads and writes the others' memory
         memory = [self.window.Shared_query(rank)[0] for rank in range(local.size)]
-        self.array = numpy.frombuffer(memory[local.rank], like.dtype, count)
-        first, end = (count * (local.rank + i) // local.size for i in range(2))
-        self.parts = [numpy.frombuffer(m, like.dtype, count)[first:end] for m in memory]
-        self.meetings = 0
-        self.arrived = [numpy.frombuffer(m, "int64", 1, numbers) for m in memory]  # at which of them
-        self.arrived[local.rank][0] = 0
+        self.shared = SharedArrays(memory, count, like.dtype, local.rank, self.window.Sync)
+        self.array = self.shared.array
         wait(local.Ibarrier().Test)
 
     def average(self):
@@ -68,25 +62,55 @@ class Flat:
         if self.on_gpu:
             sum_on_gpus(self.array)
             self.array /= processes.size
-            return
-        self.meet()
-        if processes.across.size == 1:
-            become_mean(self.parts)
+        elif processes.across.size == 1:
+            become_mean(self.shared)
         else:
-            total = sum_in_order(self.parts)
+            self.shared.meet()
+            total = sum_in_order(self.shared.parts)
             wait(processes.across.Iallreduce(processes.mpi.IN_PLACE, total).Test)
             total /= processes.size
-            for part in self.parts:
+            for part in self.shared.parts:
                 part[...] = total
-        self.meet()
+            self.shared.meet()
+
+
+class SharedArrays:
+    """An array of each process of a machine, in memory that they share. Each process works on a part
+    of all of them, between two meetings.
+
+    array      this process'
+    parts      its part of each array
+    meetings   how many there were; arrived  at which of them each process has arrived
+    addresses  (2,processes) of the parts and of where `arrived` lies
+    """
+
+    def __init__(self, memory, count, dtype, rank, sync):
+        """memory  of each process, of the `size` that is needed; zeros at first
+        rank    of this process among them
+        sync    lets this process and the others see what each has written before
+        """
+        self.rank, self.sync, self.meetings = rank, sync, 0
+        first, end = (count * (rank + i) // len(memory) for i in range(2))
+        arrays = [numpy.frombuffer(m, dtype, count) for m in memory]
+        self.array = arrays[rank]
+        self.parts = [array[first:end] for array in arrays]
+        place = self.size(count, dtype) - LINE
+        self.arrived = [numpy.frombuffer(m, "int64", 1, place) for m in memory]
+        self.arrived[rank][0] = 0
+        self.addresses = numpy.array([[*map(address, part)] for part in (self.parts, self.arrived)])
+
+    @staticmethod
+    def size(count, dtype):
+        """Bytes of memory for `count` numbers, and for a counter in a line of its own."""
+        return -(-count * dtype.itemsize // LINE) * LINE + LINE
 
     def meet(self):
-        """Wait for the processes of this machine; each then sees what the others have written."""
+        """Wait for the other processes; each then sees what the others have written."""
         self.meetings += 1
-        self.window.Sync()  # what this one has written comes before its arrival
-        self.arrived[processes.local.rank][0] = self.meetings
+        self.sync()  # what this one has written comes before its arrival
+        self.arrived[self.rank][0] = self.meetings
         wait(self.are_here)
-        self.window.Sync()
+        self.sync()
 
     def are_here(self):
         """Whether all have arrived at this meeting."""
@@ -97,12 +121,15 @@ class Flat:
 
 
 @dispatched
-def become_mean(arrays):
-    """Each of these arrays becomes their mean."""
-    mean = sum_in_order(arrays)
-    mean /= len(arrays)
-    for x in arrays:
-        x[...] = mean
+def become_mean(shared):
+    """Each of the SharedArrays becomes their mean. The order of each sum is that of the ranks: equal
+    bits in all processes, and from run to run."""
+    shared.meet()
+    mean = sum_in_order(shared.parts)
+    mean /= len(shared.parts)
+    for part in shared.parts:
+        part[...] = mean
+    shared.meet()
 
 
 def sum_in_order(arrays):

@@ -1,4 +1,4 @@
-// On a CPU: the sum of all numbers of an array, and its gradient; the mean of several arrays.
+// On a CPU: the sum of all numbers of an array, and its gradient.
 #include <algorithm>
 
 namespace arithmetic {
@@ -36,28 +36,7 @@ extern "C" __global__ void sum_all_backward(const T* g, T* gx, double count, lon
     std::fill_n(gx, n, T(*g / count));
 }
 
-// Each of the arrays (n,) whose addresses these are becomes their mean, added up in order.
-extern "C" __global__ void become_mean(const long long* addresses, long long count, long long n)
-{
-    const long long PIECE = 256;
-    T mean[PIECE];
-    for (long long start = 0; start < n; start += PIECE) {
-        const long long size = std::min(PIECE, n - start);
-        std::copy_n((const T*)addresses[0] + start, size, mean);
-        for (long long k = 1; k < count; ++k) {
-            const T* const x = (const T*)addresses[k] + start;
-            for (long long i = 0; i < size; ++i)
-                mean[i] += x[i];
-        }
-        for (long long i = 0; i < size; ++i)
-            mean[i] /= T(count);
-        for (long long k = 0; k < count; ++k)
-            std::copy_n(mean, size, (T*)addresses[k] + start);
-    }
-}
-
 }  // namespace arithmetic
 
 using arithmetic::sum_all;
 using arithmetic::sum_all_backward;
-using arithmetic::become_mean;
