@@ -50,6 +50,21 @@ def test_registration_by_attribute():
     assert [name for name, _ in net.named_modules()][:3] == ["", "model", "model.0"]
 
 
+def test_a_module_in_two_places_is_applied_twice_and_found_once():
+    relu = nn.ReLU()
+    net = nn.Sequential(nn.Linear(2, 2), relu, nn.Linear(2, 2), relu)
+    assert [name for name, _ in net.named_children()] == ["0", "1", "2"]
+    assert list(net.children()) == [net[0], relu, net[2]]
+    assert len(net) == 4 and list(net) == [net[0], relu, net[2], relu] and net[3] is relu
+    assert net[1:] and [type(part) for part in net[1:]] == [nn.ReLU, nn.Linear, nn.ReLU]
+    assert repr(net).count("ReLU()") == 2
+    x = minigan.tensor([[1.0, -2.0]])
+    assert (net(x).array == relu(net[2](relu(net[0](x)))).array).all()
+    norm = nn.BatchNorm1d(2)
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(norm, nn.ReLU(), norm))
+    assert [type(part) for part in converted] == [nn.SyncBatchNorm, nn.ReLU, nn.SyncBatchNorm]
+
+
 def test_a_users_own_train_is_never_called_by_the_engine():
     parent = nn.Sequential(Network(), nn.Linear(10, 1))
     net = parent[0]

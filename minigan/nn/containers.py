@@ -14,15 +14,15 @@ class _Row(Module):
         return self
 
     def __len__(self):
-        return sum(1 for _ in self.children())
+        return len(self._named_parts())
 
     def __iter__(self):
-        return self.children()
+        return iter([module for _, module in self._named_parts()])
 
     @explain_errors
     def __getitem__(self, index):
         """The module at a place, or a container of the same kind for a slice."""
-        modules = list(self.children())
+        modules = list(self)
         if isinstance(index, slice):
             return self._of(modules[index])
         return modules[index]
@@ -47,7 +47,7 @@ class Sequential(_Row):
         return Sequential(*modules)
 
     def forward(self, input):
-        for module in self.children():
+        for module in self:
             input = module(input)
         return input
 

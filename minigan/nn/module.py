@@ -115,19 +115,23 @@ class Module:
 
     # Walking over the parts
 
+    def _named_parts(self):
+        """(name, module) right below this one, shared ones every time."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+
     def named_children(self):
-        return iter([(name, value) for name, value in vars(self).items()
-                     if isinstance(value, Module)])
+        """(name, module) right below this one, each once."""
+        return _once(self._named_parts())
 
     def children(self):
-        return iter([value for value in vars(self).values() if isinstance(value, Module)])
+        for _, module in self.named_children():
+            yield module
 
     def _paths(self, prefix=""):
         """(prefix of names, module) for this module and all below, shared ones every time."""
         paths = [(prefix, self)]
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                paths += value._paths(f"{prefix}{name}.")
+        for name, part in self._named_parts():
+            paths += part._paths(f"{prefix}{name}.")
         return paths
 
     def named_modules(self):
@@ -264,7 +268,7 @@ class Module:
 
     def __repr__(self):
         lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ")
-                 for name, child in self.named_children()]
+                 for name, child in self._named_parts()]
         name, extra = type(self).__name__, self.extra_repr()
         if not lines:
             return f"{name}({extra})"

@@ -42,7 +42,7 @@ class SyncBatchNorm(_BatchNorm):
             converted = cls.__new__(cls)
             vars(converted).update(vars(module))
             return converted
-        for name, child in list(module.named_children()):
+        for name, child in module._named_parts():
             setattr(module, name, cls.convert_sync_batchnorm(child))
         return module
 
