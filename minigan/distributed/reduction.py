@@ -90,7 +90,9 @@ class SharedArrays:
         sync    lets this process and the others see what each has written before
         """
         self.rank, self.sync, self.meetings = rank, sync, 0
-        first, end = (count * (rank + i) // len(memory) for i in range(2))
+        # Parts begin with a line: two processes do not write to the same one.
+        numbers = LINE // dtype.itemsize
+        first, end = (-(-count // numbers) * (rank + i) // len(memory) * numbers for i in range(2))
         arrays = [numpy.frombuffer(m, dtype, count) for m in memory]
         self.array = arrays[rank]
         self.parts = [array[first:end] for array in arrays]
