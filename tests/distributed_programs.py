@@ -145,6 +145,19 @@ def gradients():
             assert kept.tolist() == values
         assert e.grad.tolist() == [7 + (size - 1) / 2] * 5
 
+        # In its place, but not in its order
+        h = nn.Parameter(minigan.zeros(2, 2, dtype=dtype))
+        optimiser = optim.SGD([h], lr=1.0)
+        for _ in range(2):
+            optimiser.zero_grad()
+            (h * minigan.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=dtype)).sum().backward()
+            if rank == 0:
+                h.grad = h.grad.t()
+            distributed.average_gradients(optimiser)
+            across = numpy.array([[1.0, 3.0], [2.0, 4.0]])
+            numpy.testing.assert_allclose(
+                h.grad.numpy(), (across + (size - 1) * across.T) / size, rtol=1e-6)
+
         # Frozen here, with a gradient in another process: in a captured step too.
         f, g = (nn.Parameter(minigan.zeros(1, dtype=dtype)) for _ in range(2))
         optimiser = optim.SGD([f, g], lr=1.0)

@@ -600,6 +600,23 @@ def test_the_dcgans_step_is_the_plain_one_bit_for_bit(form, capsys):
     assert said(capsys) == []
 
 
+def test_an_evaluation_in_between_leaves_the_recording_as_it_is():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.0), nn.Linear(4, 1))
+    captured = minigan.capture(lambda x: net(x).sum())
+    x = minigan.ones(2, 3)
+    for _ in range(6):
+        captured(x)
+    net.eval()
+    net(x)
+    net.train()
+    recordings = list(captured._on["cpu"].recordings)
+    captured(x)
+    assert captured._on["cpu"].recordings == recordings and len(recordings) == 1
+    net.eval()
+    captured(x)
+    assert len(captured._on["cpu"].recordings) == 2
+
+
 # They generate random numbers, or have results whose shape depends on numbers.
 NOT_RECORDED = {"dropout p 0.4", "dropout2d p 0.4", "index boolean"}
 

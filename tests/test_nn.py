@@ -56,8 +56,14 @@ def test_a_module_in_two_places_is_applied_twice_and_found_once():
     assert [name for name, _ in net.named_children()] == ["0", "1", "2"]
     assert list(net.children()) == [net[0], relu, net[2]]
     assert len(net) == 4 and list(net) == [net[0], relu, net[2], relu] and net[3] is relu
-    assert net[1:] and [type(part) for part in net[1:]] == [nn.ReLU, nn.Linear, nn.ReLU]
+    assert [type(part) for part in net[1:]] == [nn.ReLU, nn.Linear, nn.ReLU]
     assert repr(net).count("ReLU()") == 2
+    class Reversed(nn.ModuleList):
+        def __iter__(self):
+            return reversed([self[i] for i in range(len(self))])
+
+    backwards = Reversed([net[0], relu])
+    assert list(backwards) == [relu, net[0]] and backwards[0] is net[0]
     x = minigan.tensor([[1.0, -2.0]])
     assert (net(x).array == relu(net[2](relu(net[0](x)))).array).all()
     norm = nn.BatchNorm1d(2)

@@ -225,7 +225,7 @@ class Tape(HostWork):
                           if not self._is_new(leaf.array)}  # others are the step's own
         for network in self.watcher.names:
             for module in network.modules():
-                self.modules.setdefault(module, dict(vars(module)))
+                self.modules.setdefault(module, attributes_of(module))
         gradients = [leaf._grad for leaf in self.gradients
                      if leaf._grad is not None and leaf._grad is not leaf.grad_buffer]
         for tensor in (*outputs, *gradients):
@@ -261,9 +261,12 @@ class Tape(HostWork):
 
     def has_its_modules(self):
         """Whether the modules have the attributes that they had."""
-        return all(vars(module).keys() == attributes.keys() and all(
-            value is attributes[name] for name, value in vars(module).items())
-            for module, attributes in self.modules.items())
+        for module, attributes in self.modules.items():
+            now = attributes_of(module)
+            if now.keys() != attributes.keys() or any(
+                    value is not attributes[name] for name, value in now.items()):
+                return False
+        return True
 
     def changes_of(self, host_work):
         """{id of a version counter: changes} of the tensors that were there before."""
@@ -337,8 +340,13 @@ class Watcher(Named):
         return result
 
     def call(self, module, inputs, options):
-        self.tape.modules.setdefault(module, dict(vars(module)))
+        self.tape.modules.setdefault(module, attributes_of(module))
         return super().call(module, inputs, options)
+
+
+def attributes_of(module):
+    """By name. `training` is one from the beginning, though a module may have it from its class."""
+    return {"training": module.training, **vars(module)}
 
 
 def map_tensors(function, x):

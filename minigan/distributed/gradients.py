@@ -76,7 +76,7 @@ class Part:
                        for p, start in zip(params, starts)]
         self.counts = self.flat.array[starts[-1]:]
         self.known = {}  # arrays for them
-        # Weak references: a buffer to which others refer is not written again.
+        # Weak references: one that counts would look as if the user kept the gradient, see `is_kept`.
         self.buffers = [weakref.ref(self.adopt(p, place)) for p, place in zip(params, self.places)]
 
     def adopt(self, p, place):
@@ -98,7 +98,7 @@ class Part:
                      array_module(place).zeros_like(place) if p._requires_grad else None
                      for p, has, place in zip(self.params, found, self.places)]
         in_place = False not in found and all(
-            [g is buffer() or address(g) == address(place)
+            [g is buffer() or lies_in(g, place)
              for g, buffer, place in zip(gradients, self.buffers, self.places)])
         if in_place:
             run(self.exchange_in_place, (gradients,), (self.flat.array, *gradients))
@@ -113,7 +113,8 @@ class Part:
                 p._grad.changed()
 
     def exchange_in_place(self, gradients):
-        """Average arrays that all lie in their places."""
+        """Average arrays that all lie in their places. (They are arguments so that a captured step
+        knows what this reads.)"""
         self.counts.fill(1)
         self.flat.average()
 
@@ -125,15 +126,17 @@ class Part:
         """
         elsewhere = []
         for place, g in zip(self.places, gradients):
-            if g is None or address(g) != address(place):
-                elsewhere.append((place, g, place.copy()))
+            if g is None or not lies_in(g, place):
+                shares = g is not None and array_module(place).may_share_memory(g, place)
+                elsewhere.append((place, g, None if shares else place.copy()))
                 place[...] = 0 if g is None else g
         self.counts[...] = self.ones_of(found)
         self.flat.average()
         for place, g, before in elsewhere:
             if g is not None:
                 g[...] = place
-            place[...] = before
+            if before is not None:
+                place[...] = before
 
     def ones_of(self, found):
         """An array of ones and zeros. It is kept: a step that is captured on a GPU cannot copy it
@@ -151,3 +154,8 @@ class Part:
                                  "process")
         if self.counts[i] > 0:
             p._grad = from_array(mean)
+
+
+def lies_in(array, place):
+    """Whether its elements are those of the place, in the same order."""
+    return address(array) == address(place) and array.strides == place.strides

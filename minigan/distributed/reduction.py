@@ -38,8 +38,8 @@ def sum_over_processes(array):
 class Flat:
     """One flat array in each process, and their mean.
 
-    On a CPU those of one machine lie in memory that its processes share, see SharedArrays. Across
-    machines the processes with the same part of them add theirs up by MPI.
+    On a CPU those of one machine lie in memory that its processes share, see SharedArrays. What each
+    process sums up there, MPI sums over the machines.
     """
 
     def __init__(self, count, like):
@@ -78,16 +78,19 @@ class SharedArrays:
     """An array of each process of a machine, in memory that they share. Each process works on a part
     of all of them, between two meetings.
 
-    array      this process'
+    array      this process's
     parts      its part of each array
-    meetings   how many there were; arrived  at which of them each process has arrived
-    addresses  (2,processes) of the parts and of where `arrived` lies
+    meetings   how many there were
+    arrived    counters, at which of them each process has arrived
+    addresses  (2,processes) of the parts and of the counters
     """
 
     def __init__(self, memory, count, dtype, rank, sync):
-        """memory  of each process, of the `size` that is needed; zeros at first
+        """memory  of each process, of the `size` that is needed
         rank    of this process among them
         sync    lets this process and the others see what each has written before
+
+        All processes must have done this before the first of them meets the others.
         """
         self.rank, self.sync, self.meetings = rank, sync, 0
         # Parts begin with a line: two processes do not write to the same one.
@@ -99,7 +102,7 @@ class SharedArrays:
         place = self.size(count, dtype) - LINE
         self.arrived = [numpy.frombuffer(m, "int64", 1, place) for m in memory]
         self.arrived[rank][0] = 0
-        self.addresses = numpy.array([[*map(address, part)] for part in (self.parts, self.arrived)])
+        self.addresses = numpy.array([[*map(address, self.parts)], [*map(address, self.arrived)]])
 
     @staticmethod
     def size(count, dtype):
@@ -124,8 +127,8 @@ class SharedArrays:
 
 @dispatched
 def become_mean(shared):
-    """Each of the SharedArrays becomes their mean. The order of each sum is that of the ranks: equal
-    bits in all processes, and from run to run."""
+    """Each array of some SharedArrays becomes their mean. The order of each sum is that of the ranks:
+    equal bits in all processes, and from run to run."""
     shared.meet()
     mean = sum_in_order(shared.parts)
     mean /= len(shared.parts)

@@ -5,7 +5,8 @@ namespace reduction {
 
 using namespace vectors;
 
-const Long LOOKS = 1 << 14, PER_YIELD = 1 << 8;  // at what the other processes do
+const Long LOOKS = 1 << 14;     // at the other processes' counters, in the first call: 0.1 ms or so
+const Long PER_YIELD = 1 << 8;  // after so many the core is offered to others
 
 // Each of the arrays (n,) becomes their mean, added up in order.
 static void become_mean(T* const* arrays, Long count, Long n)
@@ -28,11 +29,11 @@ static void become_mean(T* const* arrays, Long count, Long n)
     }
 }
 
-// Whether all processes have arrived at a meeting, looked at for a while.
-static bool all_arrive(const Long* const* arrived, Long processes, Long meeting)
+// Whether all processes arrive at a meeting within so many looks.
+static bool all_arrive(const Long* const* arrived, Long processes, Long meeting, Long looks)
 {
     Long here = 0;
-    for (Long look = 1; look <= LOOKS; ++look) {
+    for (Long look = 1; look <= looks; ++look) {
         while (here < processes && __atomic_load_n(arrived[here], __ATOMIC_ACQUIRE) >= meeting)
             ++here;
         if (here == processes)
@@ -43,29 +44,31 @@ static bool all_arrive(const Long* const* arrived, Long processes, Long meeting)
     return false;
 }
 
-// Between two meetings of all processes, the second being `meeting`: the mean of their arrays (n,),
-// in all of them, of which each process makes a part.
+// Wait until all processes have arrived at the meeting before `meeting`, make this process's part of
+// each array (n,) the mean of them all, and wait for the others at `meeting`.
 //
-// addresses  (2,processes) of the process' part of each array, and of the counters at which meeting
-//            each has arrived
+// addresses  (2,processes) of its part of each array, and of the counters at which meeting each
+//            process has arrived
+// own        (2,): which of the processes this is, and `meeting`
 //
-// A process that waits in vain returns after a while, so that Python can look whether it is to
-// end; it then calls this again, which goes on where it was.
-extern "C" __global__ void mean_of_processes(const long long* addresses, long long rank,
-                                             long long processes, long long meeting, long long n)
+// One that waits in vain returns, so that Python can handle signals. It is then called again, goes on
+// where it was, and looks at the counters once a call.
+extern "C" __global__ void mean_of_processes(const long long* addresses, const long long* own,
+                                             long long processes, long long is_first, long long n)
 {
     T* const* arrays = (T* const*)addresses;
     Long* const* arrived = (Long* const*)(addresses + processes);
-    Long* const own = arrived[rank];
-    if (*own < meeting - 1)
-        __atomic_store_n(own, meeting - 1, __ATOMIC_RELEASE);
-    if (*own < meeting) {
-        if (!all_arrive(arrived, processes, meeting - 1))
+    Long* const here = arrived[own[0]];
+    const Long meeting = own[1], looks = is_first ? LOOKS : 1;
+    if (*here < meeting - 1)
+        __atomic_store_n(here, meeting - 1, __ATOMIC_RELEASE);
+    if (*here < meeting) {
+        if (!all_arrive(arrived, processes, meeting - 1, looks))
             return;
         become_mean(arrays, processes, n);
-        __atomic_store_n(own, meeting, __ATOMIC_RELEASE);
+        __atomic_store_n(here, meeting, __ATOMIC_RELEASE);
     }
-    all_arrive(arrived, processes, meeting);
+    all_arrive(arrived, processes, meeting, looks);
 }
 
 }  // namespace reduction

@@ -22,7 +22,7 @@ class _Row(Module):
     @explain_errors
     def __getitem__(self, index):
         """The module at a place, or a container of the same kind for a slice."""
-        modules = list(self)
+        modules = [module for _, module in self._named_parts()]
         if isinstance(index, slice):
             return self._of(modules[index])
         return modules[index]

@@ -124,6 +124,7 @@ class Module:
         return _once(self._named_parts())
 
     def children(self):
+        """The modules right below this one, each once."""
         for _, module in self.named_children():
             yield module
 
