@@ -307,12 +307,11 @@ class Tape(HostWork):
 
     def _restore_all(self):
         """The same for Tensors that the step made and somebody keeps: these Tensors."""
-        kept = []
-        for thing in gc.get_objects():
-            if issubclass(type(thing), Tensor) and isinstance(
-                    getattr(thing, "array", None), RecordedArray):
-                thing.array = plain(thing.array)
-                kept.append(thing)
+        kinds = with_subclasses(Tensor)  # to look for them among all objects there are takes a while
+        kept = [thing for thing in gc.get_objects() if type(thing) in kinds
+                and isinstance(getattr(thing, "array", None), RecordedArray)]
+        for tensor in kept:
+            tensor.array = plain(tensor.array)
         return kept
 
 
@@ -342,6 +341,11 @@ class Watcher(Named):
     def call(self, module, inputs, options):
         self.tape.modules.setdefault(module, attributes_of(module))
         return super().call(module, inputs, options)
+
+
+def with_subclasses(kind):
+    """The class and all that derive from it."""
+    return {kind}.union(*map(with_subclasses, kind.__subclasses__()))
 
 
 def attributes_of(module):
