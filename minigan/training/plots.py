@@ -160,17 +160,16 @@ def plot_predictions(images, labels, predictions, probabilities, path=None,
     blocks = figure.subfigures(1, 2, wspace=0.04)
     for block, name, chosen in zip(blocks, ("Right", "Wrong"), (right, ~right)):
         block.suptitle(f"{name}: {chosen.sum()} of {len(labels)}", fontsize=12)
-        for axes in block.subplots(5, 5).flat:
-            axes.axis("off")
-            # Empty cells get the same size and an invisible title, so that all rows are level.
-            axes.set_box_aspect(images.shape[1] / images.shape[2])
-            axes.set_title("0\n0 %", fontsize=9, alpha=0)
-        for axes, index in zip(block.axes, numpy.flatnonzero(chosen)):
+        chosen = numpy.flatnonzero(chosen)[:25]
+        H, W = images.shape[1:]
+        axes = block.subplots()
+        corners = draw_images(axes, images[chosen], 5, 5, (H + 0.6 * W, 1.25 * W), cmap="gray_r")
+        for index, (x, y) in zip(chosen, corners):
             true, predicted = labels[index], predictions[index]
-            axes.imshow(images[index], cmap="gray_r", interpolation="nearest")
             answer = f"{true}" if true == predicted else f"{true} read as {predicted}"
-            axes.set_title(f"{answer}\n{100 * probabilities[index, predicted]:.0f} %", fontsize=9,
-                           alpha=1, color="0.2" if true == predicted else COLOURS[1])
+            axes.text(x + W / 2, y - 0.04 * W,
+                      f"{answer}\n{100 * probabilities[index, predicted]:.0f} %", fontsize=9,
+                      ha="center", va="bottom", color="0.2" if true == predicted else COLOURS[1])
     return save_png(figure, path)
 
 
@@ -206,13 +205,29 @@ def plot_feature_maps(image, maps, path=None, title="Feature maps"):
         block.suptitle(f"{name}: {len(channels)} maps of {channels.shape[1]} x "
                        f"{channels.shape[2]}", fontsize=11)
         limit = numpy.abs(channels[numpy.isfinite(channels)]).max(initial=0) or 1
-        for axes in block.subplots(count, columns, squeeze=False).flat:
-            axes.axis("off")
-        for axes, channel in zip(block.axes, channels):
-            mesh = axes.imshow(channel, cmap="RdBu_r", vmin=-limit, vmax=limit,
-                               interpolation="nearest")
-        block.colorbar(mesh, ax=block.axes, fraction=0.02, pad=0.01)
+        axes, (_, H, W) = block.subplots(), channels.shape
+        draw_images(axes, channels, count, columns, (1.15 * H, 1.15 * W),
+                    cmap="RdBu_r", vmin=-limit, vmax=limit)
+        block.colorbar(axes.images[0], ax=axes, fraction=0.02, pad=0.01)
     return save_png(figure, path)
+
+
+def draw_images(axes, images, rows, columns, steps, **options):
+    """Draw images (N,H,W) in rows on one Axes: with one for each, matplotlib takes seconds.
+
+    rows, columns  that there is room for
+    steps          (down, across) from one image to the next, in pixels of theirs
+
+    Returns the upper left corners (x,y) of the images.
+    """
+    (down, across), (H, W) = steps, images.shape[1:]
+    corners = [(i % columns * across, i // columns * down) for i in range(len(images))]
+    for image, (x, y) in zip(images, corners):
+        axes.imshow(image, extent=(x, x + W, y + H, y), interpolation="nearest", **options)
+    axes.set(xlim=(0, (columns - 1) * across + W), ylim=((rows - 1) * down + H, H - down),
+             aspect="equal")
+    axes.axis("off")
+    return corners
 
 
 def as_path(path):
