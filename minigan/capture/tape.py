@@ -307,7 +307,7 @@ class Tape(HostWork):
 
     def _restore_all(self):
         """The same for Tensors that the step made and somebody keeps: these Tensors."""
-        kinds = with_subclasses(Tensor)  # to look for them among all objects there are takes a while
+        kinds = with_subclasses(Tensor)  # a set: there are many objects to look through
         kept = [thing for thing in gc.get_objects() if type(thing) in kinds
                 and isinstance(getattr(thing, "array", None), RecordedArray)]
         for tensor in kept:
@@ -349,7 +349,7 @@ def with_subclasses(kind):
 
 
 def attributes_of(module):
-    """By name. `training` is one from the beginning, though a module may have it from its class."""
+    """A module's attributes by name, among them `training`, which it may have from its class."""
     return {"training": module.training, **vars(module)}
 
 

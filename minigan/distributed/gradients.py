@@ -76,7 +76,7 @@ class Part:
                        for p, start in zip(params, starts)]
         self.counts = self.flat.array[starts[-1]:]
         self.known = {}  # arrays for them
-        # Weak references: one that counts would look as if the user kept the gradient, see `is_kept`.
+        # Weak references: `is_kept` would take a strong one for the user's.
         self.buffers = [weakref.ref(self.adopt(p, place)) for p, place in zip(params, self.places)]
 
     def adopt(self, p, place):

@@ -51,8 +51,8 @@ static bool all_arrive(const Long* const* arrived, Long processes, Long meeting,
 //            process has arrived
 // own        (2,): which of the processes this is, and `meeting`
 //
-// One that waits in vain returns, so that Python can handle signals. It is then called again, goes on
-// where it was, and looks at the counters once a call.
+// A call that waits in vain returns, so that Python can handle signals. The next one goes on where it
+// was, and looks at the counters once.
 extern "C" __global__ void mean_of_processes(const long long* addresses, const long long* own,
                                              long long processes, long long is_first, long long n)
 {
