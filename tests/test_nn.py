@@ -58,6 +58,7 @@ def test_a_module_in_two_places_is_applied_twice_and_found_once():
     assert len(net) == 4 and list(net) == [net[0], relu, net[2], relu] and net[3] is relu
     assert [type(part) for part in net[1:]] == [nn.ReLU, nn.Linear, nn.ReLU]
     assert repr(net).count("ReLU()") == 2
+
     class Reversed(nn.ModuleList):
         def __iter__(self):
             return reversed([self[i] for i in range(len(self))])

@@ -567,9 +567,12 @@ def test_arrays_that_were_replaced_are_stepped(device):
 def means(arrays):
     """What SharedArrays with these numbers become, twice: they are added to and averaged again."""
     count, (_, size) = len(arrays), arrays.shape
-    memory = [bytearray(reduction.SharedArrays.size(size, arrays.dtype)) for _ in range(count)]
+    memory = [bytearray([7 * rank + 1]) * reduction.SharedArrays.size(size, arrays.dtype)
+              for rank in range(count)]
     shared = [reduction.SharedArrays(memory, size, arrays.dtype, rank, lambda: None)
               for rank in range(count)]
+    for s in shared:
+        s.array[...] = 0
 
     def work(rank):
         for _ in range(2):
@@ -582,6 +585,9 @@ def means(arrays):
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
+    for rank, m in enumerate(memory):  # nothing is written behind the arrays and the counters
+        end = len(m) - reduction.LINE
+        assert {*m[size * arrays.itemsize:end], *m[end + 8:]} == {7 * rank + 1}
     assert {s.meetings for s in shared} == {4} == {int(s.arrived[s.rank][0]) for s in shared}
     return numpy.array([s.array for s in shared])
 

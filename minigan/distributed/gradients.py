@@ -98,7 +98,7 @@ class Part:
                      array_module(place).zeros_like(place) if p._requires_grad else None
                      for p, has, place in zip(self.params, found, self.places)]
         in_place = False not in found and all(
-            [g is buffer() or lies_in(g, place)
+            [g is buffer() or fills(g, place)
              for g, buffer, place in zip(gradients, self.buffers, self.places)])
         if in_place:
             run(self.exchange_in_place, (gradients,), (self.flat.array, *gradients))
@@ -126,9 +126,10 @@ class Part:
         """
         elsewhere = []
         for place, g in zip(self.places, gradients):
-            if g is None or not lies_in(g, place):
+            if g is None or not fills(g, place):
                 shares = g is not None and array_module(place).may_share_memory(g, place)
-                elsewhere.append((place, g, None if shares else place.copy()))
+                before = None if shares else place.copy()  # to put it back would overwrite g
+                elsewhere.append((place, g, before))
                 place[...] = 0 if g is None else g
         self.counts[...] = self.ones_of(found)
         self.flat.average()
@@ -156,6 +157,6 @@ class Part:
             p._grad = from_array(mean)
 
 
-def lies_in(array, place):
+def fills(array, place):
     """Whether its elements are those of the place, in the same order."""
     return address(array) == address(place) and array.strides == place.strides

@@ -17,7 +17,7 @@ LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 BUSY, NAP = 0.005, 0.0005  # seconds that `wait` looks all the time, and then between two looks
 offer_core = getattr(os, "sched_yield", lambda: None)
 PATIENCE = 3.0  # seconds that a process which fails waits for the others to fail too
-FORWARDING = 0.3  # seconds for mpiexec to print the message: what it has not read then, it drops
+FORWARDING = 0.3  # seconds for mpiexec to print a message, before it is told to end everything
 
 
 class Processes:

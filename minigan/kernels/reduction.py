@@ -12,7 +12,7 @@ from minigan.kernels.launch import covered, switch
 def become_mean(shared):
     """Both meetings and the mean are one call, which is repeated for as long as a process is late.
 
-    A captured step does this itself, too; it is not noted as a launch.
+    It is not noted as a launch: in a captured step, too, Python calls it.
     """
     if not covered(shared.array):
         return NotImplemented
