@@ -154,9 +154,9 @@ void Product::panel(Range rows, Range columns) const
 {
     alignas(64) T packed[DEPTH * VECTORS * L];
     const Long R = rows.end - rows.first, used = columns.end - columns.first;
-    const Long vectors = pieces(used, L), width = vectors * L, n = pieces(R, rows_of_tile(vectors));
+    const Long vectors = pieces(used, L), width = vectors * L, most = rows_of_tile(vectors);
     const Long depth = pieces(K, pieces(K, DEPTH));
-    const bool packs = used < width || b.right != 1 || n > 1;
+    const bool packs = used < width || b.right != 1 || R > most;
 
     // The sums are made in c, if all lanes have a place there.
     T* const to = c + rows.first * c_down + columns.first * c_right;
@@ -171,12 +171,10 @@ void Product::panel(Range rows, Range columns) const
         const Matrix lanes = {b.at(k, columns.first), b.down, b.right};
         if (packs)
             pack(lanes, count, used, width, packed);
-        for (Long i = 0; i < n; ++i) {
-            const Long first = R * i / n, end = R * (i + 1) / n;
-            tile_of(end - first, vectors)(
+        for (Long first = 0; first < R; first += most)
+            tile_of(std::min(most, R - first), vectors)(
                 a.at(rows.first + first, k), a.down, a.right, packs ? packed : lanes.data,
                 packs ? width : b.down, count, sums + first * down, down, bias || k > 0);
-        }
     }
     if (!in_place && c_down == 1) {
         const T zeros[L] = {};
