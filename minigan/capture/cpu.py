@@ -1,6 +1,7 @@
 """A training step on a CPU: recorded once, proven, and then repeated without the interpreter."""
 
 import hashlib
+import mmap
 import weakref
 
 import numpy
@@ -10,7 +11,7 @@ from minigan.capture.arguments import (
     without_history)
 from minigan.capture.host import BUFFER, HostWork
 from minigan.capture.listing import Page, argument_names, lines_of, network_names
-from minigan.capture.plan import Plan, repeated
+from minigan.capture.plan import ALIGNMENT, Plan, repeated
 from minigan.capture.python_state import difference_of_states, state_of_python
 from minigan.capture.tape import Tape
 from minigan.capture.watch import Counters, Watch, take_inputs
@@ -227,7 +228,7 @@ class CpuStep:
         """Do the step both ways."""
         plan = recording.plan
         changed = [*plan.state, *plan.results]  # the step may look at what it returned before
-        before = [array.copy() for array in changed]
+        before = copies_of(changed)
         plan.replay()
         after = After(recording)
         restore(changed, before)
@@ -268,6 +269,23 @@ class CpuStep:
         return Page(f"{name}, recorded on the CPU: {len(lines)} calls, "
                     f"{-(-plan.arena.nbytes // 1024)} KiB of arena",
                     lines)
+
+
+def copies_of(arrays):
+    """Copies of arrays, in memory that the system gets back as soon as they are gone.
+
+    Of all that a step changes they would make the heap larger for good, which keeps what is freed
+    (kernels/memory.py), for the sake of one replay.
+    """
+    sizes = [-(-array.nbytes // ALIGNMENT) * ALIGNMENT for array in arrays]
+    memory = mmap.mmap(-1, max(sum(sizes), 1))
+    copies, place = [], 0
+    for array, size in zip(arrays, sizes):
+        copy = numpy.ndarray(array.shape, array.dtype, memory, place)
+        copy[...] = array
+        copies.append(copy)
+        place += size
+    return copies
 
 
 def restore(arrays, copies):
