@@ -50,6 +50,41 @@ def test_loader_asks_the_data_set_for_a_batch(folder):
     assert sorted(seen) == list(range(7))
 
 
+@pytest.mark.parametrize("batch_size, shuffle, drop_last, first", [
+    (1, False, False, 0), (3, False, False, 2), (3, True, False, 5), (3, True, True, 0),
+    (4, False, True, 3), (5, True, False, 1), (6, False, False, 1), (13, True, False, 0)])
+@pytest.mark.parametrize("rank, count", [(0, 1), (0, 3), (2, 3)])
+def test_loader_makes_several_batches_of_a_larger_one(monkeypatch, rank, count, batch_size, shuffle,
+                                                      drop_last, first):
+    """The same batches as of a data set that loads them one by one; and nobody else has them."""
+    class AtOnce(Squares):
+        asked = 0
+
+        def batch(self, indices):
+            self.asked += 1
+            return data.collate([self[i] for i in numpy.arange(len(self))[indices].tolist()])
+
+    dataset = AtOnce(100)
+    dataset.at_once = 10
+    loaders = [data.DataLoader(x, batch_size, shuffle, drop_last=drop_last, seed=1)
+               for x in (Squares(100), dataset)]
+    monkeypatch.setattr(processes, "rank", rank)
+    monkeypatch.setattr(processes, "size", count)
+    for loader in loaders:
+        loader.divide()
+    for epoch in range(2):
+        dataset.asked = 0
+        expected, batches = [], []
+        for batch in loaders[0].batches(first):
+            expected.append([(x.dtype, x.tolist()) for x in batch])
+        for batch in loaders[1].batches(first):
+            batches.append([(x.dtype, x.tolist()) for x in batch])
+            for x in batch:
+                x.fill_(-1)
+        assert batches == expected and len(batches) == len(loaders[0]) - first
+        assert dataset.asked == -(-len(batches) // max(1, 10 // batch_size))
+
+
 def test_loader_counts_batches():
     for count in (4, 5, 6):
         for drop_last in (False, True):

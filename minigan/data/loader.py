@@ -14,7 +14,12 @@ class Dataset:
     `__getitem__` raises IndexError past the end, which ends a `for` loop. A subclass that can load
     many items at once also defines `batch(indices)`, for an int64 array (N,) or a slice, which
     returns what `collate` would make of these items.
+
+    at_once  how many items `batch` had best load at once; where batches are smaller, a DataLoader
+             makes several of them. Only for items that are tuples of Tensors
     """
+
+    at_once = 0
 
     def __len__(self):
         raise NotImplementedError(f"{type(self).__name__} does not define __len__")
@@ -127,28 +132,46 @@ class DataLoader:
     def batches(self, first=0):
         """An epoch's batches from index `first` on; those before it are not read."""
         first = check_int("batches", "first", first, least=0)
-        length = len(self.dataset)
-        order = None
-        if self.shuffle:
-            rng = self._order_rng()
-            self._last_state = rng.bit_generator.state
-            order = numpy.arange(length)
-            rng.shuffle(order)
-        step = self.batch_size * self.processes
-        for start in range(first * step, len(self) * step, step):
-            end = min(start + step, length)
-            if self.processes > 1:
-                start, end = own_part(start, end)
-            if end > length:  # filled up
-                places = numpy.arange(start, end) % length
-                indices = places if order is None else order[places]
-            else:
-                indices = slice(start, end) if order is None else order[start:end]
-            if hasattr(self.dataset, "batch"):
+        order = self._sampled_order() if self.shuffle else None
+        can_batch = hasattr(self.dataset, "batch")
+        several = max(1, getattr(self.dataset, "at_once", 0) // self.batch_size) if can_batch else 1
+        for i in range(first, len(self), several):
+            ranges = [self._own_range(k) for k in range(i, min(i + several, len(self)))]
+            indices = self._indices(order, ranges)
+            if several > 1:
+                arrays = [x.array for x in self.dataset.batch(indices)]
+                place = 0
+                for start, end in ranges:
+                    part = slice(place, place + end - start)
+                    yield tuple([from_array(array[part]) for array in arrays])
+                    place = part.stop
+            elif can_batch:
                 yield self.dataset.batch(indices)
             else:
-                indices = range(start, end) if isinstance(indices, slice) else indices.tolist()
+                indices = range(*ranges[0]) if isinstance(indices, slice) else indices.tolist()
                 yield collate([self.dataset[index] for index in indices])
+
+    def _own_range(self, i):
+        """Where this process's items of batch i start and end in the order; past its end, the first
+        ones follow."""
+        size = self.batch_size * self.processes
+        start, end = i * size, min((i + 1) * size, len(self.dataset))
+        return (start, end) if self.processes == 1 else own_part(start, end)
+
+    def _indices(self, order, ranges):
+        """The indices of items in these ranges of an order, or without one: a slice or an array."""
+        length, start, end = len(self.dataset), ranges[0][0], ranges[-1][1]
+        if end <= length and (self.processes == 1 or len(ranges) == 1):
+            return slice(start, end) if order is None else order[start:end]
+        places = numpy.concatenate([numpy.arange(*own) for own in ranges]) % length
+        return places if order is None else order[places]
+
+    def _sampled_order(self):
+        rng = self._order_rng()
+        self._last_state = rng.bit_generator.state
+        order = numpy.arange(len(self.dataset))
+        rng.shuffle(order)
+        return order
 
     def _order_rng(self):
         """The random generator to sample an order from."""

@@ -18,7 +18,6 @@ PIXELS = SIDE * SIDE
 # The values as CSV files write them. `int` would accept "1_0", "+1" and other scripts' digits.
 VALUES = {str(value): value for value in range(256)}
 LONGEST_LINE = 1 << 16  # of a CSV file, in characters: several times the longest header
-BLOCK = 256  # items
 TARGETS = numpy.eye(10, dtype="float32")  # row: the one-hot target of a label
 
 
@@ -43,12 +42,13 @@ class MnistDataset(Dataset):
     and ConnectionError if MNIST cannot be downloaded.
     """
 
+    at_once = 256  # to convert items one by one would take longer than a small network's step
+
     def __init__(self, source, train=True):
         self.images, self.labels = _load(source, train)
         for array in (self.images, self.labels):
-            array.flags.writeable = False  # some of them are converted ahead
+            array.flags.writeable = False  # a DataLoader converts some of them ahead
         self._rows = self.images.reshape(-1, PIXELS)
-        self._block = None   # (index of the first item, arrays)
         self._on_gpu = None  # labels, images and targets of all items, once a batch was made there
 
     def __len__(self):
@@ -62,19 +62,7 @@ class MnistDataset(Dataset):
 
     def batch(self, indices):
         """Many items at once: int64 Tensor (N,), float32 Tensors (N, 784) and (N, 10)."""
-        if isinstance(indices, slice) and default_device() == "cpu":
-            start, end, step = indices.indices(len(self))
-            first = start - start % BLOCK
-            if step == 1 and start <= end <= first + BLOCK:
-                return tuple([from_array(array[start - first:end - first].copy())
-                              for array in self._block_from(first)])
         return tuple(map(from_array, self._arrays(indices)))
-
-    def _block_from(self, first):
-        """The arrays of BLOCK items, converted at once: one by one takes as long as a small step."""
-        if self._block is None or self._block[0] != first:
-            self._block = first, self._arrays(slice(first, first + BLOCK))
-        return self._block[1]
 
     def _arrays(self, indices):
         """int64 (N,), float32 (N,784) and (N,10), on the default device."""

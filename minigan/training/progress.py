@@ -71,7 +71,11 @@ class Progress:
         A figure is shown as its mean over the last 100 calls. Tensors are read only when a line
         is written: reading one waits for the GPU.
         """
-        self.done += check_number("advance", "count", count, 0)
+        self._add(check_number("advance", "count", count, 0), figures)
+
+    def _add(self, count, figures):
+        """`advance` without checks, for loops that have made them."""
+        self.done += count
         for name, value in figures.items():
             # The plain array of a Tensor: the Tensor itself would keep its graph in memory.
             self.recent[name].append(getattr(value, "array", value))

@@ -29,7 +29,7 @@ import numpy
 import minigan
 from minigan import distributed
 from minigan.capture import CapturedStep
-from minigan.device import array_module, random_state, set_random_state
+from minigan.device import random_state, set_random_state
 from minigan.distributed import report_once
 from minigan.checks import (
     AnomalyError, DamagedFileError, NotFiniteError, check_callable, check_int, check_number,
@@ -281,7 +281,7 @@ class Run:
         check_number("log", "count", count, 0)
         for name, loss in losses.items():
             array = loss.array
-            if array_module(array) is numpy and not math.isfinite(array.item()):
+            if isinstance(array, numpy.ndarray) and not math.isfinite(array.item()):
                 what = f"loss {name!r} is {array.item()} in step {self.step + 1}"
                 if distributed.size() == 1:
                     raise self._diverged(what)
@@ -295,7 +295,7 @@ class Run:
                 distributed.all_reduce(figure)
                 figures[name] = figure / distributed.size()
             self.history.add(self.step + 1, figures)
-        self._progress.advance(count * distributed.size(), **figures)
+        self._progress._add(count * distributed.size(), figures)
 
     @explain_errors
     def log_metrics(self, figures):
