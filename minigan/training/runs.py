@@ -93,6 +93,13 @@ def average_first(optimizer, args, kwargs):
     distributed.average_gradients(optimizer)
 
 
+def mean_of_processes(loss):
+    """The mean of a loss that each process has."""
+    loss = loss.copy()  # a captured step overwrites it the next time
+    distributed.all_reduce(loss)
+    return loss / distributed.size()
+
+
 class Run:
     """A training run: its loops count, log, check and save the steps.
 
@@ -279,21 +286,21 @@ class Run:
     def log(self, losses, count):
         """Log a step: its losses, {name: Tensor of one element}, and the number of its items."""
         check_number("log", "count", count, 0)
+        figures = {}
+        is_logged = self.step % STEPS_BETWEEN_LOGS == 0
         for name, loss in losses.items():
             array = loss.array
-            if isinstance(array, numpy.ndarray) and not math.isfinite(array.item()):
+            on_cpu = isinstance(array, numpy.ndarray)
+            if on_cpu and not math.isfinite(array.item()):
                 what = f"loss {name!r} is {array.item()} in step {self.step + 1}"
                 if distributed.size() == 1:
                     raise self._diverged(what)
                 # All end together, after the step.
                 self._divergence = f"{what} of process {distributed.rank()}"
-        figures = {}
-        if self.step % STEPS_BETWEEN_LOGS == 0:
-            # Copies: a captured step overwrites its losses the next time.
-            for name, loss in losses.items():
-                figure = loss.array.copy()
-                distributed.all_reduce(figure)
-                figures[name] = figure / distributed.size()
+            if is_logged:
+                figures[name] = (array.item() if on_cpu and distributed.size() == 1 else
+                                 mean_of_processes(array))
+        if is_logged:
             self.history.add(self.step + 1, figures)
         self._progress._add(count * distributed.size(), figures)
 
