@@ -1,9 +1,14 @@
-"""Atomic writes: a file is seen whole or not at all."""
+"""Atomic writes: a file is seen whole or not at all. And files that only one process makes."""
 
 import contextlib
 import os
 import re
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
 
 PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.\w+)?")  # the names that `atomic_path` makes
 
@@ -42,6 +47,27 @@ def atomic_path(path, suffix=""):
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def one_at_a_time(path):
+    """A block that makes a file which other processes want, too: they wait at its beginning, and
+    find the file when it is their turn.
+
+    The folder is created if needed. Where it cannot be written, or has no locks, nobody waits.
+    """
+    path = Path(path)
+    lock = path.with_name(f".{path.name}.lock")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, AttributeError):  # the latter where there is no fcntl
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open(lock, "w"))
+            fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink()  # those who wait have it open
 
 
 def remove_partial(folder):

@@ -4,13 +4,14 @@ It needs no network, and is hard enough to be worth learning: every image shows 
 about twenty typefaces, bent, slanted, rotated, stretched and thickened at random.
 """
 
+import contextlib
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy
 
-from minigan.files import cache_folder
+from minigan.files import cache_folder, one_at_a_time
 from minigan.data.idx import read_idx, write_idx
 from minigan.checks import check_int, explain_errors
 
@@ -22,20 +23,29 @@ CANVAS = 48  # side of what a digit is drawn on before it is cropped
 
 @explain_errors
 def load_digits(count, seed=0):
-    """The digits of `draw_digits`, cached in the user's cache folder.
+    """The digits of `draw_digits`, cached in the user's cache folder: of several processes one
+    renders them.
 
     If the cache cannot be written, this prints a line to stderr and keeps the digits in memory.
     """
     name = f"digits-{RECIPE}-seed-{seed}-count-{count}-matplotlib-{version('matplotlib')}"
     folder = cache_folder() / name
     paths = folder / "images-idx3-ubyte", folder / "labels-idx1-ubyte"
-    try:
-        images, labels = (read_idx(path) for path in paths)
-        if images.shape == (count, SIDE, SIDE) and labels.shape == (count,):
-            return images, labels
-    except (OSError, ValueError):
-        pass
-    # Missing or damaged: rendered anew either way.
+
+    def cached():
+        with contextlib.suppress(OSError, ValueError):
+            images, labels = (read_idx(path) for path in paths)
+            if images.shape == (count, SIDE, SIDE) and labels.shape == (count,):
+                return images, labels
+
+    found = cached()
+    if found is None:
+        with one_at_a_time(folder):
+            found = cached() or _drawn(paths, count, seed)
+    return found
+
+
+def _drawn(paths, count, seed):
     arrays = draw_digits(count, seed)
     try:
         for path, array in zip(paths, arrays):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from minigan.data.compressed import open_gzip, read_parts
 from minigan.checks import explain_errors
-from minigan.files import write_atomically
+from minigan.files import one_at_a_time, write_atomically
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -32,7 +32,8 @@ FILES = {
 
 @explain_errors
 def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
-    """Download MNIST's files into a folder; intact files that are there already are kept.
+    """Download MNIST's files into a folder; intact files that are there already are kept, and of
+    several processes one downloads the others.
 
     mirrors  URLs of folders with the files, tried in this order
     files    file names, each with the SHA-256 of its decompressed content
@@ -42,9 +43,17 @@ def download_mnist(folder, mirrors=MIRRORS, files=FILES, timeout=20):
     folder cannot be written.
     """
     folder = Path(folder)
-    missing = [name for name in files if not _is_intact(folder / name, files[name])]
-    if not missing:
-        return
+    if _missing(folder, files):
+        with one_at_a_time(folder / "download"):
+            _download(folder, mirrors, files, timeout)
+
+
+def _missing(folder, files):
+    return [name for name, digest in files.items() if not _is_intact(folder / name, digest)]
+
+
+def _download(folder, mirrors, files, timeout):
+    missing = _missing(folder, files)  # none if another process was first
     folder.mkdir(parents=True, exist_ok=True)
     reasons = []
     for mirror in mirrors:

@@ -5,6 +5,7 @@ of slightly different sizes, the faces upright, centred and of one scale. portra
 this module samples what it looks like.
 """
 
+import contextlib
 import sys
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import numpy
 
 from minigan.data.portrait import paint_portrait, to_colour
 from minigan.checks import check_int, explain_errors
-from minigan.files import cache_folder, write_atomically
+from minigan.files import cache_folder, one_at_a_time, write_atomically
 from minigan.training import Progress
 
 RECIPE = 1  # to be raised with every change to the images
@@ -31,19 +32,27 @@ BEARDED = ("bald", "short", "parted", "curly")
 def open_faces(count=1200, seed=0):
     """The faces of `draw_faces` as an open HDF5 file: data sets 0.png, 1.png, ... in "faces".
 
-    It is cached in the user's cache folder. If the cache cannot be written, this prints a line to
-    stderr, and the file is in memory.
+    It is cached in the user's cache folder: of several processes one draws them. If the cache cannot
+    be written, this prints a line to stderr, and the file is in memory.
     """
     import h5py
 
     count = check_int("open_faces", "count", count)
     seed = check_int("open_faces", "seed", seed, least=0)
     path = cache_folder() / f"faces-{RECIPE}-seed-{seed}-count-{count}.h5"
-    try:
+    with contextlib.suppress(OSError):
         return h5py.File(path, "r")
-    except OSError:
+    with one_at_a_time(path):
+        with contextlib.suppress(OSError):
+            return h5py.File(path, "r")
         # Missing or damaged: generated anew either way.
-        file = h5py.File(path.name, "w", driver="core", backing_store=False)
+        return _new_file(path, count, seed)
+
+
+def _new_file(path, count, seed):
+    import h5py
+
+    file = h5py.File(path.name, "w", driver="core", backing_store=False)
     with Progress(count, "generating faces, once", unit="faces") as progress:
         for number, image in enumerate(draw_faces(count, seed)):
             # Painted areas are smooth, and compress to a quarter.
