@@ -47,6 +47,7 @@ def check_int(name, argument, value, least=1):
 
 def check_number(name, argument, value, least=-math.inf, most=math.inf):
     """The value. TypeError unless it is a number, ValueError unless finite and in least..most."""
+    # Most are ints: the other questions take longer.
     if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Real)):
         raise TypeError(f"{name}: {argument} must be a number, got {describe(value)}")
     if not (math.isfinite(value) and least <= value <= most):

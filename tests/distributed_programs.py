@@ -291,6 +291,17 @@ def exiting():
     training.run(main)
 
 
+def logging(folder):
+    """Logged is the mean of the processes' losses, of whatever shape and dtype one element may be."""
+    rank = distributed.rank()
+    with Run(folder) as run:
+        run.register(DataLoader(TensorDataset(minigan.ones(40, 1))), model=nn.Linear(1, 1))
+        for _ in run.epochs(1):
+            for _ in run.batches():
+                run.log({"a": minigan.tensor([[rank + 1.0]]), "b": minigan.tensor(rank)}, 1)
+    assert rank or run.history.losses == {"a": [1.5, 1.5], "b": [0.5, 0.5]}, run.history.losses
+
+
 def ending_slowly(folder):
     """Process 0 takes long for its last report."""
     def write_report(run):

@@ -85,6 +85,36 @@ def test_loader_makes_several_batches_of_a_larger_one(monkeypatch, rank, count, 
         assert dataset.asked == -(-len(batches) // max(1, 10 // batch_size))
 
 
+@pytest.mark.parametrize("made", [
+    lambda x: x, lambda x: [x, x], lambda x: (x, (x, x)), lambda x: (x.numpy(), x),
+    lambda x: {"x": x}, lambda x: (x, minigan.tensor(1.0)), lambda x: (x[1:],),
+    lambda x: (x.requires_grad_(),)])
+def test_loader_does_not_divide_what_is_no_tuple_of_rows(made):
+    class Own(data.Dataset):
+        at_once = 8
+
+        def __len__(self):
+            return 10
+
+        def batch(self, indices):
+            return made(minigan.arange(10.0, device="cpu")[indices])
+
+    dataset = Own()
+    batches = [repr(batch) for batch in data.DataLoader(dataset, 3)]
+    dataset.at_once = 0
+    assert batches == [repr(batch) for batch in data.DataLoader(dataset, 3)]
+    assert len(batches) == 4
+
+
+@pytest.mark.parametrize("at_once, error", [(None, TypeError), ("10", TypeError), (2.0, TypeError),
+                                            (-1, ValueError)])
+def test_loader_refuses_a_wrong_number_of_items_at_once(at_once, error):
+    dataset = Squares(5)
+    dataset.at_once = at_once
+    with pytest.raises(error, match="^DataLoader: the data set's at_once must be"):
+        data.DataLoader(dataset)
+
+
 def test_loader_counts_batches():
     for count in (4, 5, 6):
         for drop_last in (False, True):

@@ -1,11 +1,14 @@
 """Steps recorded on the CPU: what is repeated, what runs as usual, and that numbers are never wrong."""
 
 import itertools
+import mmap
 import os
 import re
 import subprocess
 import sys
+import threading
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy
 import pytest
@@ -420,6 +423,54 @@ def test_proving_a_recording_leaves_no_memory_behind(form):
         for how in ("ordinary", "captured")]
     assert 60e6 < ordinary
     assert captured <= 1.1 * ordinary
+
+
+@pytest.mark.parametrize("proof", [2, 12])
+def test_a_step_that_there_is_no_memory_to_prove_runs_as_usual(proof, monkeypatch, capsys):
+    def refuse(*args):
+        raise OSError(12, "Cannot allocate memory")
+
+    class Later(Steps):
+        def between(self, call):
+            if call == proof:
+                monkeypatch.setattr(mmap, "mmap", refuse)
+
+    compare(Later)
+    message, = said(capsys)
+    assert "runs as usual: there is not enough memory to prove" in message
+
+
+def test_steps_of_several_threads_do_not_disturb_each_other(capsys):
+    """Recording looks at the objects of all threads, and counts references to them."""
+    pairs = [(Steps(), Steps()) for _ in range(18)]
+    inputs = [(minigan.randn(5, 3), minigan.randn(5, 2)) for _ in range(14)]
+    done = threading.Event()
+
+    def train(pairs):
+        for plain, captured in pairs:
+            call = minigan.capture(captured.step)
+            for x, t in inputs:
+                assert call(x, t).item() == plain.step(x, t).item()
+            assert plain.numbers() == captured.numbers()
+            assert captured.calls == 4
+
+    def make_tuples():
+        while not done.is_set():
+            tuple(i for i in range(3))  # nobody else may refer to it meanwhile
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            maker = pool.submit(make_tuples)
+            try:
+                list(pool.map(train, [pairs[:6], pairs[6:12], pairs[12:]]))
+            finally:
+                done.set()
+            maker.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert said(capsys) == []
 
 
 def test_the_page_shows_the_step_with_the_names_of_its_code():

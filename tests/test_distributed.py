@@ -375,6 +375,12 @@ def test_the_other_examples(name, tmp_path):
 
 
 @together
+def test_losses_are_logged_as_the_mean_of_all_processes(tmp_path):
+    passes(2, "logging", tmp_path / "run")
+    assert (tmp_path / "run/losses.csv").read_text() == "step,a,b\n1,1.5,0.5\n11,1.5,0.5\n"
+
+
+@together
 @pytest.mark.parametrize("name", ["diverging", "ending_slowly"])
 def test_a_loss_that_diverges_in_one_process_ends_all(name, tmp_path):
     status, _, err = program(2, name, tmp_path / "run")

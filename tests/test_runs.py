@@ -440,6 +440,26 @@ def test_the_report_shows_what_is_there(tmp_path):
     assert 'http-equiv="refresh"' in (tmp_path / "report.html").read_text()
 
 
+def test_a_run_without_losses_has_a_report(tmp_path):
+    with Run(tmp_path) as run:
+        run.register(DataLoader(Points(), batch_size=BATCH))
+        for _ in run.epochs(1):
+            for points in run.batches():
+                run.log({}, 0.5)  # any unit may be counted
+    text = (tmp_path / "report.html").read_text()
+    assert "finished" in text and not (tmp_path / "losses.png").exists()
+
+
+def test_losses_whose_names_change_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^log: the losses of every step must have the same names; "
+                                         r"they were \['a'\], now \['a', 'b'\]"), Run(tmp_path) as run:
+        run.register(DataLoader(Points(), batch_size=1))
+        for _ in run.epochs(1):
+            for _ in run.batches():
+                names = "ab" if run.step else "a"
+                run.log({name: minigan.tensor(0.5) for name in names}, 1)
+
+
 def test_wrong_use(tmp_path):
     with Run(tmp_path) as run:
         with pytest.raises(RuntimeError, match="register"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import mmap
+import threading
 import weakref
 
 import numpy
@@ -26,6 +27,10 @@ from minigan.tensor import from_array
 
 MOST_RECORDINGS = 4  # of a step that does one thing or another, such as adding gradients up
 MOST_FAILURES = 8    # recordings that could not be used
+
+# Held while a step is recorded or proven, which looks at all objects of the process and counts
+# references to them: of several threads one does so at a time.
+one_at_a_time = threading.RLock()
 
 
 class OrdinaryStep(HostWork):
@@ -158,9 +163,13 @@ class CpuStep:
                 if is_proof or not take_inputs(self.arrays, inputs, recording.plan):
                     self.copy(inputs)
                     take_inputs(self.arrays, self.inputs, recording.plan)
-                return self.proven(recording) if is_proof else recording.replay()
+                if not is_proof:
+                    return recording.replay()
+                with one_at_a_time:
+                    return self.proven(recording)
         self.copy(inputs)
-        return self.record(inputs)
+        with one_at_a_time:
+            return self.record(inputs)
 
     def copy(self, inputs):
         """Copy the arguments into the arrays with which the step is recorded and proven."""
@@ -228,7 +237,16 @@ class CpuStep:
         """Do the step both ways."""
         plan = recording.plan
         changed = [*plan.state, *plan.results]  # the step may look at what it returned before
-        before = copies_of(changed)
+        before, problem = None, ""
+        try:
+            before = copies_of(changed)
+        except (MemoryError, OSError):
+            problem = "there is not enough memory to prove that a replay does the same"
+        if recording.tape.communicates:
+            problem = on_every(problem)
+        if problem:
+            self.give_up(problem, recording.tape.communicates)
+            return self.run(OrdinaryStep(), [from_array(array) for array in self.arrays])
         plan.replay()
         after = After(recording)
         restore(changed, before)
@@ -272,10 +290,11 @@ class CpuStep:
 
 
 def copies_of(arrays):
-    """Copies of arrays, in memory that the system gets back as soon as they are gone.
+    """Copies of arrays, in memory that the system gets back as soon as they are gone. MemoryError or
+    OSError if there is not enough.
 
-    Of all that a step changes they would make the heap larger for good, which keeps what is freed
-    (kernels/memory.py), for the sake of one replay.
+    On the heap, which keeps what is freed (kernels/memory.py), they would take up memory for good,
+    for the sake of one replay.
     """
     sizes = [-(-array.nbytes // ALIGNMENT) * ALIGNMENT for array in arrays]
     memory = mmap.mmap(-1, max(sum(sizes), 1))

@@ -307,8 +307,10 @@ class Tape(HostWork):
 
     def _restore_all(self):
         """The same for Tensors that the step made and somebody keeps: these Tensors."""
-        kinds = with_subclasses(Tensor)  # a set: there are many objects to look through
-        kept = [thing for thing in gc.get_objects() if type(thing) in kinds
+        # All objects refer to their types. (gc.get_objects would refer to tuples, too, that another
+        # thread is still making, which CPython does not allow.)
+        kept = [thing for thing in gc.get_referrers(*with_subclasses(Tensor))
+                if isinstance(thing, Tensor)
                 and isinstance(getattr(thing, "array", None), RecordedArray)]
         for tensor in kept:
             tensor.array = plain(tensor.array)

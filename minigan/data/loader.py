@@ -15,8 +15,8 @@ class Dataset:
     many items at once also defines `batch(indices)`, for an int64 array (N,) or a slice, which
     returns what `collate` would make of these items.
 
-    at_once  how many items `batch` had best load at once; where batches are smaller, a DataLoader
-             makes several of them. Only for items that are tuples of Tensors
+    at_once  how many items to ask `batch` for at a time. From the tuple of Tensors that it returns a
+             DataLoader slices smaller batches, which are views: clone() those to keep
     """
 
     at_once = 0
@@ -91,6 +91,8 @@ class DataLoader:
         if len(dataset) < (batch_size if drop_last else 1):
             raise ValueError(f"DataLoader: the data set has {len(dataset)} items, not enough for "
                              f"one batch (batch_size {batch_size}, drop_last {drop_last})")
+        self._at_once = check_int("DataLoader", "the data set's at_once",
+                                  getattr(dataset, "at_once", 0), least=0)
         self.dataset = dataset
         self.batch_size = batch_size
         self.processes = 1  # among which the items are divided
@@ -133,27 +135,38 @@ class DataLoader:
         """An epoch's batches from index `first` on; those before it are not read."""
         first = check_int("batches", "first", first, least=0)
         order = self._sampled_order() if self.shuffle else None
-        can_batch = hasattr(self.dataset, "batch")
-        several = max(1, getattr(self.dataset, "at_once", 0) // self.batch_size) if can_batch else 1
-        for i in range(first, len(self), several):
+        if hasattr(self.dataset, "batch"):
+            yield from self._loaded_batches(order, first)
+            return
+        for i in range(first, len(self)):
+            indices = self._indices(order, [self._own_range(i)])
+            indices = range(len(self.dataset))[indices] if isinstance(indices, slice) else (
+                indices.tolist())
+            yield collate([self.dataset[index] for index in indices])
+
+    def _loaded_batches(self, order, first):
+        """The same by the data set's `batch`, several from one call if the data set asks for it."""
+        several = max(1, self._at_once // self.batch_size)
+        i = first
+        while i < len(self):
             ranges = [self._own_range(k) for k in range(i, min(i + several, len(self)))]
-            indices = self._indices(order, ranges)
-            if several > 1:
-                arrays = [x.array for x in self.dataset.batch(indices)]
-                place = 0
+            batch = self.dataset.batch(self._indices(order, ranges))
+            if len(ranges) == 1:
+                yield batch
+            elif not _has_rows(batch, sum(end - start for start, end in ranges)):
+                several = 1  # nothing to divide: one by one from here on
+                continue
+            else:
+                arrays, place = [x.array for x in batch], 0
                 for start, end in ranges:
                     part = slice(place, place + end - start)
                     yield tuple([from_array(array[part]) for array in arrays])
                     place = part.stop
-            elif can_batch:
-                yield self.dataset.batch(indices)
-            else:
-                indices = range(*ranges[0]) if isinstance(indices, slice) else indices.tolist()
-                yield collate([self.dataset[index] for index in indices])
+            i += len(ranges)
 
     def _own_range(self, i):
-        """Where this process's items of batch i start and end in the order; past its end, the first
-        ones follow."""
+        """Where this process's items of batch i start and end; past the end of the order it starts
+        over."""
         size = self.batch_size * self.processes
         start, end = i * size, min((i + 1) * size, len(self.dataset))
         return (start, end) if self.processes == 1 else own_part(start, end)
@@ -206,6 +219,12 @@ class DataLoader:
                 raise ValueError(f"set_order_state: expected the state of a random "
                                  f"generator: {error}") from error
         self._next_state = state
+
+
+def _has_rows(batch, count):
+    """Whether it is a tuple of Tensors of so many rows each."""
+    return type(batch) is tuple and all(
+        isinstance(x, Tensor) and x.ndim and len(x) == count and not x.requires_grad for x in batch)
 
 
 def own_part(start, end):

@@ -36,13 +36,14 @@ class MnistDataset(Dataset):
     gives label, an int; image, a float32 Tensor (784,) from 0 to 1; target, a float32 Tensor (10,)
     with a one at the label's index. The Tensors are on the default device. The attributes `images`,
     uint8 (n, 28, 28), and `labels`, uint8 (n,), hold the set as NumPy arrays, read-only. A GPU gets
-    the whole set once, and makes batches there.
+    the whole set once, and makes batches there. A DataLoader converts 64 items at once, and small
+    batches are views of these.
 
     Raises FileNotFoundError for missing files, DamagedFileError for damaged or unsuitable ones,
     and ConnectionError if MNIST cannot be downloaded.
     """
 
-    at_once = 256  # to convert items one by one would take longer than a small network's step
+    at_once = 64  # converting them one by one takes as long as a small network's step
 
     def __init__(self, source, train=True):
         self.images, self.labels = _load(source, train)

@@ -171,7 +171,7 @@ void Product::panel(Range rows, Range columns) const
         const Matrix lanes = {b.at(k, columns.first), b.down, b.right};
         if (packs)
             pack(lanes, count, used, width, packed);
-        for (Long first = 0; first < R; first += most)
+        for (Long first = 0; first < R; first += most)  // full tiles, then the rows that are left
             tile_of(std::min(most, R - first), vectors)(
                 a.at(rows.first + first, k), a.down, a.right, packs ? packed : lanes.data,
                 packs ? width : b.down, count, sums + first * down, down, bias || k > 0);

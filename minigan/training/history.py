@@ -23,7 +23,12 @@ class History:
         self._written = 0    # rows in the file
 
     def add(self, step, losses):
-        """losses: {name: one-element array}, which the caller must not overwrite."""
+        """losses: {name: a number or one-element array}, which the caller must not overwrite.
+        ValueError unless they have the names that those of earlier steps have."""
+        before = self._unread[0][1] if self._unread else self.losses if self.steps else losses
+        if losses.keys() != before.keys():
+            raise ValueError(f"log: the losses of every step must have the same names; they were "
+                             f"{[*before]}, now {[*losses]}")
         self._unread.append((step, losses))
 
     def read(self):

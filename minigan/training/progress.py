@@ -74,7 +74,7 @@ class Progress:
         self._add(check_number("advance", "count", count, 0), figures)
 
     def _add(self, count, figures):
-        """`advance` without checks, for loops that have made them."""
+        """`advance` without checks, for callers that have made them."""
         self.done += count
         for name, value in figures.items():
             # The plain array of a Tensor: the Tensor itself would keep its graph in memory.
@@ -97,7 +97,7 @@ class Progress:
     def _line(self):
         elapsed = self.clock() - self.start
         parts = [self.name] if self.name else []
-        parts.append(f"{100 * self.done // self.total:3d}% {self.done}/{self.total}")
+        parts.append(f"{int(100 * self.done / self.total):3d}% {self.done}/{self.total}")
         for name, values in self.recent.items():
             parts.append(f"{name} {sum(map(_number, values)) / len(values):#.4g}")
         if self.done > self.before and elapsed > 0:

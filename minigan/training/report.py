@@ -25,7 +25,7 @@ img.large { max-width: min(100%, 700px); }
 
 def write_report(run):
     """Write losses.png and report.html of a Run. OSError if they cannot be written."""
-    if run.history.steps:
+    if run.history.losses:
         every = run.history.steps[1] - run.history.steps[0] if len(run.history.steps) > 1 else 1
         plot_losses(run.history.losses, run.folder / "losses.png", every=every, log=run.log_scale)
     write_atomically(run.folder / "report.html", page(run))
@@ -97,7 +97,7 @@ def _metrics(run):
 
 def _losses(run):
     """The mean of the last 100 logged steps: a single step's loss says little."""
-    if run.history.steps:
+    if run.history.losses:
         means = {name: numpy.mean(values[-100:]) for name, values in run.history.losses.items()}
         yield from _table("Losses, mean of the last 100 logged steps", means.items())
         yield '<p>All logged steps: <a href="losses.csv">losses.csv</a></p>'

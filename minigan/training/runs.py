@@ -94,8 +94,8 @@ def average_first(optimizer, args, kwargs):
 
 
 def mean_of_processes(loss):
-    """The mean of a loss that each process has."""
-    loss = loss.copy()  # a captured step overwrites it the next time
+    """A loss's mean over all processes, of shape ()."""
+    loss = loss.reshape(()).copy()  # a captured step overwrites it in its next call
     distributed.all_reduce(loss)
     return loss / distributed.size()
 
@@ -284,7 +284,8 @@ class Run:
 
     @explain_errors
     def log(self, losses, count):
-        """Log a step: its losses, {name: Tensor of one element}, and the number of its items."""
+        """Log a step: its losses, {name: Tensor of one element}, of the same names in every step; and
+        the number of its items."""
         check_number("log", "count", count, 0)
         figures = {}
         is_logged = self.step % STEPS_BETWEEN_LOGS == 0
