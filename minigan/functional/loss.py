@@ -78,8 +78,8 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_averag
     """-(t log p + (1 - t) log(1 - p)), each logarithm at least -100.
 
     input (probabilities, 0..1) and target of one shape; weight broadcasts to it.
-    ValueError for shapes that differ and for numbers outside 0..1 (on a GPU, and in replays of a captured
-    step, the loss is nan instead).
+    ValueError for shapes that differ and for numbers outside 0..1 (on a GPU, and in replays of a
+    captured step, the loss is nan instead).
     """
     p, t = input.array, target.array
     check_target("binary_cross_entropy", p, t)
