@@ -1,12 +1,13 @@
 """SGD and Adam against plain loops, and how they live with the parameters they move."""
 
+import contextlib
 import math
 
 import numpy
 import pytest
 
 import minigan
-from minigan import nn, no_grad, optim, tensor
+from minigan import kernels, nn, no_grad, optim, tensor
 from minigan.device import address
 
 pytestmark = pytest.mark.usefixtures("device")
@@ -373,3 +374,24 @@ def test_every_gradient_starts_where_matrix_products_are_fast(device):
     assert {(place - places[0]) % (64 * 4) for place in places} == {0}
     assert len(set(places)) == 6 and places == [address(p.grad.array) for p in net.parameters()]
     assert [address(p.array) for p in net.parameters()] == before
+
+
+@pytest.mark.parametrize("make", [lambda p: optim.Adam(p, lr=0.1, eps=1e-8),
+                                  lambda p: optim.Adam(p, lr=0.1, eps=0.0),
+                                  lambda p: optim.SGD(p, lr=0.1, momentum=0.9)])
+def test_tiny_gradients(make):
+    """Numbers below float32's 1.2e-38 may count as 0, which leaves weights as they are by the formulas;
+    and only while an optimiser steps."""
+    gradients = numpy.array([1e-30, -1e-20, 3e-19, 1e-18, -1e-3, 0], "float32")
+    weights = []
+    for form in (kernels.disabled(), contextlib.nullcontext()):
+        p = minigan.ones(6, requires_grad=True)
+        optimiser = make([p])
+        with form:
+            for step in range(40):
+                give([p], [gradients if step < 20 else 0 * gradients])
+                optimiser.step()
+        weights.append(plain(p))
+    assert numpy.isfinite(weights[0][1:5]).all()
+    numpy.testing.assert_allclose(weights[1], weights[0], rtol=1e-6)
+    assert numpy.float32(1e-38) * numpy.float32(0.1) > 0

@@ -10,6 +10,7 @@
 // The number of this step.
 __device__ long long counted(long long* steps) { return ++*steps; }
 #else
+struct TinyIsZero { bool on; };  // does nothing: a GPU is no slower for them
 // On a GPU every block reads it: it is raised before, by `count_step`.
 __device__ long long counted(long long* steps) { return *steps; }
 #endif
@@ -26,6 +27,8 @@ extern "C" __global__ void count_step(const long long* steps, long long count)
 extern "C" __global__ void adam(const long long* table, const double* options,
                                 long long size, long long count)
 {
+    // Squares of small gradients are tiny, and so is what decays; beside this eps they are nothing.
+    const TinyIsZero mode{options[3] > 1e-12};
     EACH_PARAMETER(k, count) {
         T* p = (T*)table[k];
         const T* g = (const T*)table[count + k];
@@ -60,6 +63,7 @@ extern "C" __global__ void adam(const long long* table, const double* options,
 extern "C" __global__ void sgd(const long long* table, const double* options,
                                long long size, long long count)
 {
+    const TinyIsZero mode{true};  // sums decay
     const T lr = T(options[0]), momentum = T(options[1]), rest = T(1 - options[2]);
     const T decay = T(options[3]);
     const bool nesterov = options[4] != 0;
