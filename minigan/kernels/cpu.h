@@ -36,7 +36,7 @@ OF_VECTORS(exp) OF_VECTORS(log) OF_VECTORS(log1p) OF_VECTORS(tanh) OF_VECTORS(er
 #endif
 
 // While there is one that is on, what is too small for all of its digits (in float32 below 1.2e-38)
-// counts as 0: a CPU takes a hundred times as long for it as for other numbers.
+// counts as 0: a CPU takes tens of times as long for it as for other numbers.
 class TinyIsZero {
 #if defined(__SSE__)
     unsigned before;
