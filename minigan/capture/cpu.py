@@ -30,7 +30,7 @@ MOST_FAILURES = 8    # recordings that could not be used
 
 # Held while a step is recorded or proven, which looks at all objects of the process and counts
 # references to them: of several threads one does so at a time.
-one_at_a_time = threading.RLock()
+recording_lock = threading.RLock()
 
 
 class OrdinaryStep(HostWork):
@@ -165,10 +165,10 @@ class CpuStep:
                     take_inputs(self.arrays, self.inputs, recording.plan)
                 if not is_proof:
                     return recording.replay()
-                with one_at_a_time:
+                with recording_lock:
                     return self.proven(recording)
         self.copy(inputs)
-        with one_at_a_time:
+        with recording_lock:
             return self.record(inputs)
 
     def copy(self, inputs):

@@ -17,7 +17,7 @@ LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 BUSY, NAP = 0.005, 0.0005  # seconds that `wait` looks all the time, and then between two looks
 offer_core = getattr(os, "sched_yield", lambda: None)
 PATIENCE = 3.0  # seconds that a process which fails waits for the others to fail too
-FORWARDING = 0.3  # seconds for mpiexec to print a message, before it is told to end everything
+FLUSH_DELAY = 0.3  # seconds for mpiexec to print a message, before it is told to end everything
 
 
 class Processes:
@@ -187,7 +187,7 @@ def abort_together(message, status, patience=None):
     report(f"process {processes.rank} of {processes.size}: {message}")
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()  # MPI ends the process at once
-    time.sleep(FORWARDING)
+    time.sleep(FLUSH_DELAY)
     processes.mpi.COMM_WORLD.Abort(status)
 
 
